@@ -1,0 +1,263 @@
+//! The native CPU device: Rust loops over rows, the `gemm` crate for matrix products.
+//!
+//! Generic over the element: `Cpu<f32>` trains, `Cpu<f64>` is the oracle of every gradient check.
+//! Work is split into pieces whose number does not depend on the number of threads, so results
+//! have the same bits on one thread and on many. Loops run in whatever rayon pool is current.
+
+mod conv;
+mod elementwise;
+mod index;
+mod layout;
+mod matmul;
+mod moments;
+mod norm;
+mod optim;
+mod pool;
+mod random;
+mod real;
+mod reduce;
+mod scratch;
+mod softmax;
+mod winograd;
+
+use std::marker::PhantomData;
+use std::mem::take;
+
+pub use real::Real;
+
+use crate::device::{BufferId, Device, Place, element_bytes};
+use crate::error::Result;
+use crate::op::{Binary, Leg, Op};
+use scratch::Line;
+
+/// Main memory and the cores of this machine.
+pub struct Cpu<T> {
+    blocks: Vec<Vec<Line>>,
+    element: PhantomData<T>,
+}
+
+/// The tensors of one call: bytes as they lie in memory, typed on the way out.
+struct Io<'a> {
+    places: &'a [Place],
+    inputs: [&'a [u8]; 3],
+    output: &'a Place,
+}
+
+impl<'a> Io<'a> {
+    fn real<T: Real>(&self, i: usize) -> &'a [T] {
+        bytemuck::cast_slice(self.inputs[i])
+    }
+
+    fn words(&self, i: usize) -> &'a [u32] {
+        bytemuck::cast_slice(self.inputs[i])
+    }
+}
+
+fn typed<T: bytemuck::Pod>(block: &mut [Line], numel: usize) -> &mut [T] {
+    &mut bytemuck::cast_slice_mut(block)[..numel]
+}
+
+impl<T: Real> Default for Cpu<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), element: PhantomData }
+    }
+}
+
+impl<T: Real> Cpu<T> {
+    /// A device with no memory taken yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn bytes_of(place: &Place) -> usize {
+        place.shape.numel() * element_bytes(place.dtype, size_of::<T>())
+    }
+
+    fn reals(&self, place: &Place) -> &[T] {
+        let block: &[u8] = bytemuck::cast_slice(&self.blocks[place.buffer.0]);
+        bytemuck::cast_slice(&block[place.offset..][..Self::bytes_of(place)])
+    }
+
+    /// Ops that change leaves: each changed block is taken out while the others are read.
+    fn run_in_place(&mut self, op: &Op, inputs: &[Place]) {
+        match *op {
+            Op::Adam(settings) => {
+                let update = optim::Adam::new(settings, self.reals(&inputs[0])[0], self.reals(&inputs[1])[0]);
+                for quad in inputs[2..].chunks_exact(4) {
+                    let numel = quad[0].shape.numel();
+                    let [mut p, mut m, mut v] = [0, 2, 3].map(|i: usize| take(&mut self.blocks[quad[i].buffer.0]));
+                    let grad = self.reals(&quad[1]);
+                    update.apply(typed(&mut p, numel), grad, typed(&mut m, numel), typed(&mut v, numel));
+                    for (i, block) in [(0, p), (2, m), (3, v)] {
+                        self.blocks[quad[i].buffer.0] = block;
+                    }
+                }
+            }
+            Op::Lerp => {
+                let weight = self.reals(&inputs[0])[0];
+                for pair in inputs[1..].chunks_exact(2) {
+                    let mut target = take(&mut self.blocks[pair[0].buffer.0]);
+                    let values = typed(&mut target, pair[0].shape.numel());
+                    optim::lerp(values, self.reals(&pair[1]), weight);
+                    self.blocks[pair[0].buffer.0] = target;
+                }
+            }
+            Op::Tick => {
+                let block = &mut self.blocks[inputs[0].buffer.0];
+                let last = inputs[0].shape.numel() - 1;
+                match inputs[0].dtype {
+                    crate::op::DType::U32 => {
+                        let word = &mut typed::<u32>(block, last + 1)[last];
+                        *word = word.wrapping_add(1);
+                    }
+                    _ => typed::<T>(block, last + 1)[last] += T::one(),
+                }
+            }
+            Op::Record => {
+                let [rows, columns] = [inputs[0].shape[0], inputs[0].shape[1]];
+                let row = self.reals(&inputs[1])[0].to_usize().unwrap_or(0) % rows;
+                let mut ring = take(&mut self.blocks[inputs[0].buffer.0]);
+                let target = &mut typed(&mut ring, rows * columns)[row * columns..][..columns];
+                for (slot, scalar) in target.iter_mut().zip(&inputs[2..]) {
+                    *slot = self.reals(scalar)[0];
+                }
+                self.blocks[inputs[0].buffer.0] = ring;
+            }
+            _ => unreachable!("{} has a result", op.name()),
+        }
+    }
+
+    fn compute(op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
+        let shapes = |i: usize| &io.places[i].shape;
+        let x = |i: usize| io.real::<T>(i);
+        match *op {
+            Op::ArgMax => return index::argmax(x(0), shapes(0).channels(), out_bytes),
+            Op::RandomIndex { stream, below } => {
+                return random::indices(io.words(0), stream, below, bytemuck::cast_slice_mut(out_bytes));
+            }
+            _ => {}
+        }
+        let out_shape = &io.output.shape;
+        let out: &mut [T] = bytemuck::cast_slice_mut(out_bytes);
+        match *op {
+            Op::Leaf(_) | Op::Reshape => unreachable!("{} is an alias", op.name()),
+            Op::Fill(value) => out.fill(T::of(value)),
+            Op::Unary(f) => elementwise::unary(f, x(0), out),
+            Op::Binary(Binary::Gate(slope)) => {
+                elementwise::gate(T::of(slope), x(0), shapes(0), x(1), shapes(1), out, out_shape);
+            }
+            Op::Binary(f) => elementwise::binary(f, x(0), shapes(0), x(1), shapes(1), out, out_shape),
+            Op::SumTo => reduce::sum_to(x(0), shapes(0), out, out_shape),
+            Op::Broadcast => layout::copy(x(0), 0, &shapes(0).broadcast_strides(out_shape), out, out_shape),
+            Op::Permute(axes) => {
+                let strides = shapes(0).strides();
+                let mut permuted = [0; crate::shape::MAX_RANK];
+                for i in 0..out_shape.rank() {
+                    permuted[i] = strides[axes[i]];
+                }
+                layout::copy(x(0), 0, &permuted, out, out_shape);
+            }
+            Op::Slice(start) => {
+                let strides = shapes(0).strides();
+                let offset = (0..out_shape.rank()).map(|i| start[i] * strides[i]).sum();
+                layout::copy(x(0), offset, &strides, out, out_shape);
+            }
+            Op::Pad(start) => layout::pad(x(0), shapes(0), &start, out, out_shape),
+            Op::MatMul { transpose_a, transpose_b } => {
+                matmul::matmul(x(0), shapes(0), transpose_a, x(1), shapes(1), transpose_b, out);
+            }
+            Op::Conv(leg, window) => {
+                let extents = conv::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
+                match leg {
+                    Leg::Y => conv::leg_y(&extents, x(0), x(1), out),
+                    Leg::X => conv::leg_x(&extents, x(0), x(1), out),
+                    Leg::W => conv::leg_w(&extents, x(0), x(1), out),
+                }
+            }
+            Op::MeanPool(k) => pool::mean_pool(x(0), shapes(0), k, out),
+            Op::Upsample(k) => pool::upsample(x(0), shapes(0), k, out),
+            Op::Softmax => softmax::softmax(x(0), out_shape.channels(), out),
+            Op::SoftmaxGrad => softmax::softmax_grad(x(0), x(1), out_shape.channels(), out),
+            Op::Stats(over) => norm::stats(over, x(0), shapes(0), out),
+            Op::Normalise(over, eps) => norm::normalise(over, T::of(eps), x(0), shapes(0), x(1), out),
+            Op::NormaliseGrad(over, eps) => {
+                norm::normalise_grad(over, T::of(eps), x(0), shapes(0), x(1), x(2), out);
+            }
+            Op::Moments => moments::moments(x(0), shapes(0), out),
+            Op::AffineField => moments::affine_field(x(0), out_shape, out),
+            Op::OneHot => index::one_hot(io.inputs[0], io.words(1), out_shape, out),
+            Op::Gather => index::gather(x(0), out_shape[1], io.words(1), out),
+            Op::ScatterAdd => index::scatter_add(x(0), out_shape[1], io.words(1), out),
+            Op::Uniform(stream) => random::uniform(io.words(0), stream, out),
+            Op::Normal(stream) => random::normal(io.words(0), stream, out),
+            Op::ArgMax | Op::RandomIndex { .. } => unreachable!("its result is not real"),
+            Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => unreachable!("{} has no result", op.name()),
+        }
+    }
+}
+
+impl<T: Real> Device for Cpu<T> {
+    fn name(&self) -> String {
+        format!("cpu ({} threads, {})", rayon::current_num_threads(), std::any::type_name::<T>())
+    }
+
+    fn real_bytes(&self) -> usize {
+        size_of::<T>()
+    }
+
+    fn alloc(&mut self, bytes: usize) -> Result<BufferId> {
+        self.blocks.push(vec![Line::ZERO; bytes.div_ceil(size_of::<Line>())]);
+        Ok(BufferId(self.blocks.len() - 1))
+    }
+
+    fn free(&mut self, block: BufferId) {
+        self.blocks[block.0] = Vec::new();
+    }
+
+    fn upload(&mut self, to: BufferId, bytes: &[u8]) -> Result<()> {
+        bytemuck::cast_slice_mut::<Line, u8>(&mut self.blocks[to.0])[..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn download(&mut self, from: BufferId, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        let block: &[u8] = bytemuck::cast_slice(&self.blocks[from.0]);
+        bytes.copy_from_slice(&block[offset..][..bytes.len()]);
+        Ok(())
+    }
+
+    fn run(&mut self, op: &Op, inputs: &[Place], output: &Place) -> Result<()> {
+        if op.in_place() {
+            self.run_in_place(op, inputs);
+            return Ok(());
+        }
+        // The result's block is split around the result, so that inputs in the same block can be
+        // borrowed from what lies before and after it.
+        let mut home = take(&mut self.blocks[output.buffer.0]);
+        let (before, rest) = bytemuck::cast_slice_mut::<Line, u8>(&mut home).split_at_mut(output.offset);
+        let (out, after) = rest.split_at_mut(Self::bytes_of(output));
+        let end = output.offset + out.len();
+        let mut views: [&[u8]; 3] = [&[]; 3];
+        for (view, place) in views.iter_mut().zip(inputs) {
+            let length = Self::bytes_of(place);
+            *view = if place.buffer != output.buffer {
+                &bytemuck::cast_slice(&self.blocks[place.buffer.0])[place.offset..][..length]
+            } else if place.offset < output.offset {
+                &before[place.offset..][..length]
+            } else {
+                &after[place.offset - end..][..length]
+            };
+        }
+        Self::compute(op, &Io { places: inputs, inputs: views, output }, out);
+        self.blocks[output.buffer.0] = home;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn workspace_bytes(&self) -> usize {
+        scratch::held_bytes()
+    }
+}

@@ -1,0 +1,115 @@
+//! Sums over any axes, in an order that does not depend on the number of threads.
+
+use rayon::prelude::*;
+
+use super::Real;
+use super::real::{CHUNK, simd};
+use super::scratch;
+use crate::shape::Shape;
+
+/// A run of adjacent axes that are all kept or all summed.
+#[derive(Clone, Copy)]
+struct Group {
+    extent: usize,
+    kept: bool,
+}
+
+/// Sums x over the axes that `out_shape` has with extent 1.
+pub(super) fn sum_to<T: Real>(x: &[T], shape: &Shape, out: &mut [T], out_shape: &Shape) {
+    let target = out_shape.padded_to(shape.rank());
+    let mut groups: Vec<Group> = Vec::new();
+    for axis in (0..shape.rank()).filter(|&axis| shape[axis] != 1) {
+        let kept = target[axis] == shape[axis];
+        match groups.last_mut() {
+            Some(last) if last.kept == kept => last.extent *= shape[axis],
+            _ => groups.push(Group { extent: shape[axis], kept }),
+        }
+    }
+    out.fill(T::zero());
+    match groups.split_first() {
+        None => out.copy_from_slice(x),
+        Some((first, rest)) if first.kept && x.len() > CHUNK => {
+            let (x_step, out_step) = (x.len() / first.extent, out.len() / first.extent);
+            let rows = (CHUNK / x_step).max(1);
+            out.par_chunks_mut(rows * out_step).zip(x.par_chunks(rows * x_step)).for_each(|(out, x)| {
+                for (out, x) in out.chunks_mut(out_step).zip(x.chunks(x_step)) {
+                    accumulate(x, rest, out);
+                }
+            });
+        }
+        Some((first, rest)) if !first.kept && x.len() > CHUNK => {
+            let step = x.len() / first.extent;
+            let rows = (CHUNK / step).max(1);
+            let pieces = first.extent.div_ceil(rows);
+            scratch::with(pieces * out.len(), |partial: &mut [T]| {
+                partial.par_chunks_mut(out.len()).zip(x.par_chunks(rows * step)).for_each(|(sum, x)| {
+                    sum.fill(T::zero());
+                    let here = Group { extent: x.len() / step, kept: false };
+                    let groups: Vec<Group> = [here].into_iter().chain(rest.iter().copied()).collect();
+                    accumulate(x, &groups, sum);
+                });
+                for sum in partial.chunks(out.len()) {
+                    add(sum, out);
+                }
+            });
+        }
+        Some(_) => accumulate(x, &groups, out),
+    }
+}
+
+/// out += the sum of x over its summed groups.
+fn accumulate<T: Real>(x: &[T], groups: &[Group], out: &mut [T]) {
+    match groups {
+        [] => out[0] += x[0],
+        [Group { kept: true, .. }] => add(x, out),
+        [Group { kept: false, .. }] => out[0] += sum(x),
+        [first, rest @ ..] => {
+            let step = x.len() / first.extent;
+            if first.kept {
+                let out_step = out.len() / first.extent;
+                for (x, out) in x.chunks_exact(step).zip(out.chunks_exact_mut(out_step)) {
+                    accumulate(x, rest, out);
+                }
+            } else if let [Group { kept: true, .. }] = rest {
+                simd(
+                    #[inline(always)]
+                    || {
+                        for row in x.chunks_exact(step) {
+                            for (o, &x) in out.iter_mut().zip(row) {
+                                *o += x;
+                            }
+                        }
+                    },
+                );
+            } else {
+                for x in x.chunks_exact(step) {
+                    accumulate(x, rest, out);
+                }
+            }
+        }
+    }
+}
+
+fn add<T: Real>(x: &[T], out: &mut [T]) {
+    for (o, &x) in out.iter_mut().zip(x) {
+        *o += x;
+    }
+}
+
+/// Sum in sixteen interleaved lanes, then the lanes in order.
+pub(super) fn sum<T: Real>(x: &[T]) -> T {
+    simd(
+        #[inline(always)]
+        || {
+            let mut lanes = [T::zero(); 16];
+            let blocks = x.chunks_exact(16);
+            let rest = blocks.remainder();
+            for block in blocks {
+                for (lane, &x) in lanes.iter_mut().zip(block) {
+                    *lane += x;
+                }
+            }
+            lanes.into_iter().sum::<T>() + rest.iter().copied().sum::<T>()
+        },
+    )
+}

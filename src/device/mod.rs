@@ -1,0 +1,88 @@
+//! A device: memory and one way to run an operation in it.
+//!
+//! Five verbs (alloc, upload, download, run, sync) and nothing about variables or gradients. A
+//! device sees an [`Op`], where its inputs lie and where the result goes; shapes come with the
+//! call, never from device memory.
+
+mod cpu;
+
+pub use cpu::{Cpu, Real};
+
+use crate::error::Result;
+use crate::op::{DType, Op};
+use crate::shape::Shape;
+
+/// Names a block of a device's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BufferId(pub usize);
+
+/// A tensor in device memory.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Place {
+    /// The block.
+    pub buffer: BufferId,
+    /// First byte within the block, a multiple of [`ALIGN`].
+    pub offset: usize,
+    /// Extents.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+}
+
+/// Alignment of every tensor, in bytes: a cache line, and what vector loads like.
+pub const ALIGN: usize = 64;
+
+/// Memory, and a way to run an operation in it.
+pub trait Device: Send {
+    /// What a person calls it.
+    fn name(&self) -> String;
+
+    /// Bytes of one [`DType::Real`]: 4 or 8.
+    fn real_bytes(&self) -> usize;
+
+    /// A new block of zeros.
+    ///
+    /// # Errors
+    /// If the device has no more memory.
+    fn alloc(&mut self, bytes: usize) -> Result<BufferId>;
+
+    /// Gives a block back.
+    fn free(&mut self, block: BufferId);
+
+    /// Copies bytes from the host to the beginning of a block.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn upload(&mut self, to: BufferId, bytes: &[u8]) -> Result<()>;
+
+    /// Copies bytes of a block, from `offset`, to the host.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn download(&mut self, from: BufferId, offset: usize, bytes: &mut [u8]) -> Result<()>;
+
+    /// Runs one operation. The result overlaps no input.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn run(&mut self, op: &Op, inputs: &[Place], output: &Place) -> Result<()>;
+
+    /// Waits until everything has run.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    fn sync(&mut self) -> Result<()>;
+
+    /// Most bytes of working space held beside the blocks so far.
+    fn workspace_bytes(&self) -> usize;
+}
+
+/// Bytes of one element on a device whose reals have `real` bytes.
+#[must_use]
+pub fn element_bytes(dtype: DType, real: usize) -> usize {
+    match dtype {
+        DType::Real => real,
+        DType::U8 => 1,
+        DType::U32 => 4,
+    }
+}

@@ -1,0 +1,10 @@
+//! Looking at what a generator made: measures of its figures, and pictures of them.
+//!
+//! Everything here works on class maps (a class number per pixel) and on plain numbers. Nothing
+//! knows how an image came about, so the same measures apply to real, generated and foreign data.
+
+mod canvas;
+pub mod figures;
+pub mod grid;
+pub mod plot;
+pub mod shapes;

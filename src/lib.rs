@@ -1,0 +1,24 @@
+//! Generative networks whose samples obey stated geometry and statistics.
+//!
+//! InvNet (Joshi, Cho et al., "InvNet: Encoding Geometric and Statistical Invariances in Deep
+//! Generative Models", AAAI 2020) on a compute engine of its own. The floors, lowest first, each
+//! using only what is below it:
+//!
+//! - the engine: [`shape`], [`op`], [`tape`] (with its calculus in `vjp.rs` and its vocabulary in
+//!   `ops.rs`), [`device`], [`store`], [`plan`], [`gradcheck`];
+//! - [`nn`], [`invariance`], [`data`]: networks, properties, worlds;
+//! - [`train`] and [`eval`]: Algorithm 1, and what it achieved;
+//! - [`cli`]: the commands.
+
+pub mod device;
+pub mod error;
+pub mod gradcheck;
+pub mod op;
+mod ops;
+pub mod plan;
+pub mod rng;
+pub mod samples;
+pub mod shape;
+pub mod store;
+pub mod tape;
+mod vjp;

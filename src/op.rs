@@ -1,0 +1,325 @@
+//! Every operation of the engine, as plain data.
+//!
+//! An [`Op`] says what is computed, never how: the devices own the loops, `vjp.rs` owns the
+//! derivatives. The shape of the result stands beside the op in its node, so an op carries only
+//! what the shapes of its inputs and output do not already say.
+
+use crate::shape::{MAX_RANK, Shape};
+
+/// What one element of a tensor is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DType {
+    /// The device's floating-point number: `f32`, or `f64` on the CPU device used as oracle.
+    Real,
+    /// A class label.
+    U8,
+    /// A row number, or a word of random-generator state.
+    U32,
+}
+
+/// Names a tensor that outlives a step: a parameter, optimiser state, the data set.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LeafId(pub usize);
+
+/// Functions of one number, applied to every element.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Unary {
+    /// -x
+    Neg,
+    /// e^x
+    Exp,
+    /// Natural logarithm.
+    Ln,
+    /// Square root.
+    Sqrt,
+    /// 1 / x
+    Recip,
+    /// x^2
+    Square,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + e^-x)
+    Sigmoid,
+    /// x where x > 0, slope * x elsewhere; slope 0 is the ReLU. The slope is never negative.
+    LeakyRelu(f64),
+    /// 1 where x > 0, slope elsewhere; piecewise constant, so it has no derivative.
+    LeakyMask(f64),
+    /// x times a constant.
+    Scale(f64),
+    /// x plus a constant.
+    Shift(f64),
+    /// x to a constant power.
+    Pow(f64),
+}
+
+/// Functions of two numbers, applied elementwise with broadcasting.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Binary {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a * b
+    Mul,
+    /// a / b
+    Div,
+    /// b where a > 0, slope * b elsewhere: the mask of a LeakyReLU applied to a cotangent in one
+    /// pass. Linear in b, piecewise constant in a.
+    Gate(f64),
+}
+
+/// Which of the three tensors of the trilinear form T(x, w, g) = <g, x * w> is computed from the
+/// other two.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Leg {
+    /// Convolution: inputs x, w; result like g.
+    Y,
+    /// Transposed convolution: inputs g, w; result like x.
+    X,
+    /// Weight gradient: inputs x, g; result like w.
+    W,
+}
+
+/// The geometry of a convolution x `[N, H, W, CI]` * w `[KH, KW, CI, CO]` = y `[N, OH, OW, CO]`
+/// (cross-correlation, zero padding). Channel and batch extents come from the shapes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Window {
+    /// H and W of x, in pixels.
+    pub image: [usize; 2],
+    /// KH and KW of the filter.
+    pub kernel: [usize; 2],
+    /// Step of the filter over x.
+    pub stride: [usize; 2],
+    /// Zero rows above and zero columns left of x.
+    pub pad: [usize; 2],
+    /// OH and OW of y. Rows and columns below and right are padded as far as needed.
+    pub out: [usize; 2],
+}
+
+/// The elements that share a mean and a variance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Over {
+    /// One group per channel (the last axis), over all other axes: batch normalisation.
+    Batch,
+    /// One group per sample (the first axis), over all other axes: layer normalisation.
+    Layer,
+}
+
+impl Over {
+    /// How many groups a tensor of this shape has.
+    #[must_use]
+    pub fn groups(self, shape: &Shape) -> usize {
+        match self {
+            Self::Batch => shape.channels(),
+            Self::Layer => shape[0],
+        }
+    }
+
+    /// A shape that broadcasts one number per group against `shape`.
+    #[must_use]
+    pub fn group_shape(self, shape: &Shape) -> Shape {
+        let mut dims = [1; MAX_RANK];
+        match self {
+            Self::Batch => dims[shape.rank() - 1] = shape.channels(),
+            Self::Layer => dims[0] = shape[0],
+        }
+        Shape::new(&dims[..shape.rank()])
+    }
+}
+
+/// Settings of the Adam optimiser (Kingma and Ba 2015, Algorithm 1).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AdamSettings {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+/// One operation. Inputs are listed in order; "like x" means of the shape of x.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Op {
+    /// A tensor that lives outside the step; no inputs.
+    Leaf(LeafId),
+    /// A constant in every element; no inputs.
+    Fill(f64),
+    /// Elementwise function of x.
+    Unary(Unary),
+    /// Elementwise function of a and b, broadcast against each other.
+    Binary(Binary),
+    /// Sum of x over the axes that the result has with extent 1; adjoint of [`Op::Broadcast`].
+    SumTo,
+    /// x repeated along its axes of extent 1; adjoint of [`Op::SumTo`].
+    Broadcast,
+    /// The same elements in another shape; moves nothing.
+    Reshape,
+    /// Axis i of the result is axis `axes[i]` of x.
+    Permute([usize; MAX_RANK]),
+    /// The block of x that begins at the given index and has the result's shape; adjoint of
+    /// [`Op::Pad`].
+    Slice([usize; MAX_RANK]),
+    /// x placed at the given index in zeros; adjoint of [`Op::Slice`].
+    Pad([usize; MAX_RANK]),
+    /// a b with either transposed first; a `[M, K]`, b `[K, N]`, result `[M, N]`.
+    MatMul {
+        /// a is stored `[K, M]`.
+        transpose_a: bool,
+        /// b is stored `[N, K]`.
+        transpose_b: bool,
+    },
+    /// One leg of a convolution; see [`Leg`] for the inputs.
+    Conv(Leg, Window),
+    /// Mean over k x k blocks: `[N, H, W, C]` to `[N, H/k, W/k, C]`; k^-2 times the adjoint of
+    /// [`Op::Upsample`].
+    MeanPool(usize),
+    /// Every pixel repeated k x k times (nearest neighbour).
+    Upsample(usize),
+    /// Softmax over the last axis.
+    Softmax,
+    /// y (g - sum(y g)) over the last axis, of y = softmax(x) and a cotangent g.
+    SoftmaxGrad,
+    /// Mean and biased variance of each group of x, as `[2, groups]`.
+    Stats(Over),
+    /// (x - mean) / sqrt(var + eps); inputs x and `Stats(x)`. A function of x alone: the second
+    /// input is a by-product passed along so that nobody computes it twice.
+    Normalise(Over, f64),
+    /// r (g - mean(g) - y mean(g y)) with y the normalised x and r = 1 / sqrt(var + eps), means
+    /// over each group; inputs x, `Stats(x)`, g. Self-adjoint in g.
+    NormaliseGrad(Over, f64),
+    /// x `[N, H, W, C]` to `[N, C, 3]`: m00 = sum x, m10 = sum column x, m01 = sum row x, pixel
+    /// centres at 0..W-1 and 0..H-1 (paper Eq. 5). Adjoint of [`Op::AffineField`].
+    Moments,
+    /// m `[N, C, 3]` to the field m0 + column m1 + row m2 `[N, H, W, C]`; adjoint of
+    /// [`Op::Moments`].
+    AffineField,
+    /// Class maps u8 `[M, H, W]` and rows u32 `[N]` to one-hot images `[N, H, W, C]`.
+    OneHot,
+    /// table `[M, P]` and rows u32 `[N]` to `[N, P]`; adjoint of [`Op::ScatterAdd`].
+    Gather,
+    /// values `[N, P]` and rows u32 `[N]` summed into zeros `[M, P]`; adjoint of [`Op::Gather`].
+    ScatterAdd,
+    /// Index of the largest entry of the last axis, the first of equals; u8.
+    ArgMax,
+    /// Uniform on [0, 1) from stream `.0` of the generator state (see [`crate::rng`]).
+    Uniform(u32),
+    /// Standard normal from stream `.0`.
+    Normal(u32),
+    /// Uniform row numbers below `below`.
+    RandomIndex {
+        /// Stream of the generator.
+        stream: u32,
+        /// Exclusive bound.
+        below: u32,
+    },
+    /// In place: inputs step, learning rate, then (parameter, gradient, m, v) for each parameter.
+    /// `step` counts from 0 and is advanced by [`Op::Tick`].
+    Adam(AdamSettings),
+    /// In place: inputs weight, then (target, source) pairs; target += weight (source - target).
+    Lerp,
+    /// In place: adds one to the last element of its input.
+    Tick,
+    /// In place: inputs ring `[R, K]`, step, then K scalars; writes them to row step mod R.
+    Record,
+}
+
+impl Op {
+    /// Which inputs the op changes in place. Such an op has no result.
+    #[must_use]
+    pub fn mutates(&self, input: usize) -> bool {
+        match self {
+            Self::Adam(_) => input >= 2 && (input - 2) % 4 != 1,
+            Self::Lerp => input >= 1 && (input - 1) % 2 == 0,
+            Self::Tick | Self::Record => input == 0,
+            _ => false,
+        }
+    }
+
+    /// True for the ops that change their inputs instead of returning a result.
+    #[must_use]
+    pub fn in_place(&self) -> bool {
+        matches!(self, Self::Adam(_) | Self::Lerp | Self::Tick | Self::Record)
+    }
+
+    /// The name used in tables, messages and documentation.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Leaf(_) => "leaf",
+            Self::Fill(_) => "fill",
+            Self::Unary(f) => match f {
+                Unary::Neg => "neg",
+                Unary::Exp => "exp",
+                Unary::Ln => "ln",
+                Unary::Sqrt => "sqrt",
+                Unary::Recip => "recip",
+                Unary::Square => "square",
+                Unary::Tanh => "tanh",
+                Unary::Sigmoid => "sigmoid",
+                Unary::LeakyRelu(_) => "leaky_relu",
+                Unary::LeakyMask(_) => "leaky_mask",
+                Unary::Scale(_) => "scale",
+                Unary::Shift(_) => "shift",
+                Unary::Pow(_) => "pow",
+            },
+            Self::Binary(f) => match f {
+                Binary::Add => "add",
+                Binary::Sub => "sub",
+                Binary::Mul => "mul",
+                Binary::Div => "div",
+                Binary::Gate(_) => "gate",
+            },
+            Self::SumTo => "sum_to",
+            Self::Broadcast => "broadcast",
+            Self::Reshape => "reshape",
+            Self::Permute(_) => "permute",
+            Self::Slice(_) => "slice",
+            Self::Pad(_) => "pad",
+            Self::MatMul { .. } => "matmul",
+            Self::Conv(Leg::Y, _) => "conv",
+            Self::Conv(Leg::X, _) => "conv_transpose",
+            Self::Conv(Leg::W, _) => "conv_weight",
+            Self::MeanPool(_) => "mean_pool",
+            Self::Upsample(_) => "upsample",
+            Self::Softmax => "softmax",
+            Self::SoftmaxGrad => "softmax_grad",
+            Self::Stats(_) => "stats",
+            Self::Normalise(..) => "normalise",
+            Self::NormaliseGrad(..) => "normalise_grad",
+            Self::Moments => "moments",
+            Self::AffineField => "affine_field",
+            Self::OneHot => "one_hot",
+            Self::Gather => "gather",
+            Self::ScatterAdd => "scatter_add",
+            Self::ArgMax => "argmax",
+            Self::Uniform(_) => "uniform",
+            Self::Normal(_) => "normal",
+            Self::RandomIndex { .. } => "random_index",
+            Self::Adam(_) => "adam",
+            Self::Lerp => "lerp",
+            Self::Tick => "tick",
+            Self::Record => "record",
+        }
+    }
+
+    /// Floating-point operations by the usual count: two per multiply-add of the direct
+    /// algorithm for matmul and convolution (whatever algorithm the device uses), zero elsewhere.
+    #[must_use]
+    pub fn flops(&self, inputs: &[Shape], out: &Shape) -> u64 {
+        let count = match self {
+            Self::MatMul { transpose_a, .. } => 2 * out.numel() * inputs[0][usize::from(!transpose_a)],
+            Self::Conv(leg, window) => {
+                let (channels_in, channels_out, batch) = match leg {
+                    Leg::Y => (inputs[0][3], out[3], out[0]),
+                    Leg::X => (out[3], inputs[0][3], out[0]),
+                    Leg::W => (out[2], out[3], inputs[0][0]),
+                };
+                let [oh, ow] = window.out;
+                2 * batch * oh * ow * window.kernel[0] * window.kernel[1] * channels_in * channels_out
+            }
+            _ => 0,
+        };
+        count as u64
+    }
+}

@@ -1,0 +1,129 @@
+//! The calculus, on one page: the vector-Jacobian product of every operation.
+//!
+//! Every derivative is written with recorded operations, so the gradient of a gradient is just
+//! more tape. Adjoint pairs and legs close the families: the derivative of a convolution leg is
+//! the other two legs, of a sum a broadcast, of moments an affine field.
+
+use crate::op::{Binary, Leg, Op, Over, Unary};
+use crate::tape::Var;
+
+/// Cotangents of the inputs of `op`, given its result `y` and the cotangent `g` of `y`. Inputs
+/// that are not wanted, and those the op is piecewise constant in, get `None`.
+pub(crate) fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> Vec<Option<Var<'t>>> {
+    let one = |v: Var<'t>| vec![Some(v)];
+    // Recorded only where wanted: an unneeded leg never reaches the tape.
+    let when = |i: usize, f: &dyn Fn() -> Var<'t>| wanted[i].then(f);
+    match *op {
+        Op::Unary(f) => match f {
+            Unary::Neg => one(-g),
+            Unary::Exp => one(g * y),
+            Unary::Ln => one(g / x[0]),
+            Unary::Sqrt => one((g / y).scale(0.5)),
+            Unary::Recip => one(-(g * y.square())),
+            Unary::Square => one((g * x[0]).scale(2.0)),
+            Unary::Tanh => one(g * y.square().scale(-1.0).shift(1.0)),
+            Unary::Sigmoid => one(g * y * y.scale(-1.0).shift(1.0)),
+            Unary::LeakyRelu(slope) => one(g.gate(y, slope)), // y has the sign of x
+            Unary::LeakyMask(_) => vec![None],
+            Unary::Scale(by) => one(g.scale(by)),
+            Unary::Shift(_) => one(g),
+            Unary::Pow(p) => one((g * x[0].pow(p - 1.0)).scale(p)),
+        },
+        Op::Binary(f) => {
+            let (a, b) = (x[0], x[1]);
+            let (like_a, like_b) = (a.shape(), b.shape());
+            match f {
+                Binary::Add => vec![when(0, &|| g.sum_to(like_a)), when(1, &|| g.sum_to(like_b))],
+                Binary::Sub => vec![when(0, &|| g.sum_to(like_a)), when(1, &|| -g.sum_to(like_b))],
+                Binary::Mul => vec![when(0, &|| (g * b).sum_to(like_a)), when(1, &|| (g * a).sum_to(like_b))],
+                Binary::Div => {
+                    vec![when(0, &|| (g / b).sum_to(like_a)), when(1, &|| -(g * y / b).sum_to(like_b))]
+                }
+                Binary::Gate(slope) => vec![None, when(1, &|| g.gate(a, slope).sum_to(like_b))],
+            }
+        }
+        Op::SumTo => one(g.broadcast(x[0].shape())),
+        Op::Broadcast => one(g.sum_to(x[0].shape())),
+        Op::Reshape => one(g.reshape(x[0].shape())),
+        Op::Permute(axes) => {
+            let mut inverse = axes;
+            for (i, &axis) in axes[..y.shape().rank()].iter().enumerate() {
+                inverse[axis] = i;
+            }
+            one(g.permute(&inverse[..y.shape().rank()]))
+        }
+        Op::Slice(start) => one(g.pad_into(&start[..x[0].shape().rank()], x[0].shape())),
+        Op::Pad(start) => one(g.slice(&start[..x[0].shape().rank()], x[0].shape())),
+        Op::MatMul { transpose_a: ta, transpose_b: tb } => {
+            let (a, b) = (x[0], x[1]);
+            vec![
+                when(0, &|| if ta { b.matmul_t(g, tb, true) } else { g.matmul_t(b, false, !tb) }),
+                when(1, &|| if tb { g.matmul_t(a, true, ta) } else { a.matmul_t(g, !ta, false) }),
+            ]
+        }
+        Op::Conv(Leg::Y, window) => {
+            vec![when(0, &|| g.conv_leg_x(x[1], window)), when(1, &|| x[0].conv_leg_w(g, window))]
+        }
+        Op::Conv(Leg::X, window) => {
+            vec![when(0, &|| g.conv_leg_y(x[1], window)), when(1, &|| g.conv_leg_w(x[0], window))]
+        }
+        Op::Conv(Leg::W, window) => {
+            vec![when(0, &|| x[1].conv_leg_x(g, window)), when(1, &|| x[0].conv_leg_y(g, window))]
+        }
+        Op::MeanPool(k) => one(g.upsample(k).scale(1.0 / (k * k) as f64)),
+        Op::Upsample(k) => one(g.mean_pool(k).scale((k * k) as f64)),
+        Op::Softmax => one(y.softmax_grad(g)),
+        Op::SoftmaxGrad => {
+            let (s, h) = (x[0], x[1]);
+            vec![
+                when(0, &|| g * (h - (h * s).sum_last()) - h * (g * s).sum_last()),
+                when(1, &|| s.softmax_grad(g)),
+            ]
+        }
+        Op::Stats(over) => {
+            // d mean = 1/n, d var = 2 (x - mean) / n.
+            let groups = over.group_shape(&x[0].shape());
+            let n = x[0].shape().numel() / groups.numel();
+            let (mean, _) = y.mean_and_variance(groups);
+            let (g_mean, g_var) = g.mean_and_variance(groups);
+            one(((x[0] - mean) * g_var.scale(2.0) + g_mean).scale(1.0 / n as f64))
+        }
+        Op::Normalise(over, eps) => vec![when(0, &|| x[0].normalise_grad(x[1], g, over, eps)), None],
+        Op::NormaliseGrad(over, eps) => vec![
+            when(0, &|| normalise_grad_by_x(x[0], x[1], x[2], g, over, eps)),
+            None,
+            when(2, &|| x[0].normalise_grad(x[1], g, over, eps)),
+        ],
+        Op::Moments => one(g.affine_field(x[0].shape())),
+        Op::AffineField => one(g.moments()),
+        Op::Gather => vec![when(0, &|| g.scatter_add(x[1], x[0].shape())), None],
+        Op::ScatterAdd => vec![when(0, &|| g.gather(x[1])), None],
+        // No real input, no derivative (argmax is piecewise constant), or a change in place.
+        Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => vec![None; x.len()],
+        Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => vec![None; x.len()],
+    }
+}
+
+/// Derivative by x of phi = <h, r (g - mean g - y mean(g y))>, with y the normalised x.
+///
+/// With a = mean(g y), b = mean(h y) and S = mean(h g) - mean(h) mean(g) - a b, phi = n r S. Then
+/// dy = r P dx and dr = -r^2 y dx / n give r P(-r (b g + a h)) - r^2 y S, where r P is
+/// [`Op::NormaliseGrad`] itself.
+fn normalise_grad_by_x<'t>(
+    x: Var<'t>,
+    stats: Var<'t>,
+    g: Var<'t>,
+    h: Var<'t>,
+    over: Over,
+    eps: f64,
+) -> Var<'t> {
+    let groups = over.group_shape(&x.shape());
+    let n = x.shape().numel() / groups.numel();
+    let mean = |v: Var<'t>| v.sum_to(groups).scale(1.0 / n as f64);
+    let (_, variance) = stats.mean_and_variance(groups);
+    let r = variance.shift(eps).sqrt().recip();
+    let y = x.normalise_with(stats, over, eps);
+    let (a, b) = (mean(g * y), mean(h * y));
+    let s = mean(h * g) - mean(h) * mean(g) - a * b;
+    x.normalise_grad(stats, -((g * b + h * a) * r), over, eps) - y * (r.square() * s)
+}
