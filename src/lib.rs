@@ -10,9 +10,15 @@
 //! - [`train`] and [`eval`]: Algorithm 1, and what it achieved;
 //! - [`cli`]: the commands.
 
+pub mod cli;
+pub mod data;
 pub mod device;
 pub mod error;
+pub mod eval;
+pub mod fixtures;
 pub mod gradcheck;
+pub mod invariance;
+pub mod nn;
 pub mod op;
 mod ops;
 pub mod plan;
@@ -21,4 +27,5 @@ pub mod samples;
 pub mod shape;
 pub mod store;
 pub mod tape;
+pub mod train;
 mod vjp;

@@ -1,7 +1,14 @@
+//! The `invnet` program: parses the arguments, runs a command, prints one line if it fails.
+
+use std::io::IsTerminal;
+
+use clap::Parser;
+
 fn main() {
-    for s in invnet::samples::samples() {
-        for o in invnet::gradcheck::check(s.name, &s.inputs, s.build).unwrap() {
-            println!("{:24} {} {:.2e} {}", o.name, o.order, o.error, if o.holds() {"ok"} else {"MISS"});
-        }
+    if let Err(error) = invnet::cli::Cli::parse().run() {
+        let red = std::io::stderr().is_terminal();
+        let (on, off) = if red { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        eprintln!("{on}error:{off} {error}");
+        std::process::exit(error.exit_code());
     }
 }

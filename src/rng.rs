@@ -53,6 +53,18 @@ pub fn normal_pair(a: u32, b: u32) -> [f32; 2] {
     [(radius * cos) as f32, (radius * sin) as f32]
 }
 
+/// The first `count` standard normals of a stream, as [`crate::op::Op::Normal`] gives them.
+#[must_use]
+pub fn normals(state: &[u32], stream: u32, count: usize) -> Vec<f32> {
+    let mut all = vec![0.0; count];
+    for (block, out) in all.chunks_mut(4).enumerate() {
+        let [a, b, c, d] = philox(state, stream, block as u64);
+        let values = [normal_pair(a, b), normal_pair(c, d)];
+        out.copy_from_slice(&values.as_flattened()[..out.len()]);
+    }
+    all
+}
+
 /// Natural logarithm of a normal number in (0, 1]: ln m = 2 artanh((m - 1) / (m + 1)).
 fn ln_unit(u: f64) -> f64 {
     let bits = u.to_bits();

@@ -7,4 +7,5 @@ mod canvas;
 pub mod figures;
 pub mod grid;
 pub mod plot;
+pub mod report;
 pub mod shapes;

@@ -138,25 +138,25 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
     let Window { image: [h, width], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow] } = e.window;
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co).t();
-    // The taps of one axis that reach position i, as (tap, output index).
-    let reaching = |i: usize, stride: usize, pad: usize, taps: usize, outs: usize| {
-        (0..taps).filter_map(move |k| {
-            let at = (i + pad).checked_sub(k)?;
-            (at.is_multiple_of(stride) && at / stride < outs).then_some((k, at / stride))
-        })
-    };
     x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).for_each(|(x, g)| {
         scratch::with(oh * ow * columns, |cols: &mut [T]| {
             product(Mat::new(g, oh * ow, e.co), filter, false, cols, false);
             x.fill(T::zero());
+            let run = kw * e.ci;
             for (y, line) in x.chunks_exact_mut(width * e.ci).enumerate() {
-                for (ky, oy) in reaching(y, sh, ph, kh, oh) {
-                    for (xx, pixel) in line.chunks_exact_mut(e.ci).enumerate() {
-                        for (kx, ox) in reaching(xx, sw, pw, kw, ow) {
-                            let from = (oy * ow + ox) * columns + (ky * kw + kx) * e.ci;
-                            for (o, &v) in pixel.iter_mut().zip(&cols[from..from + e.ci]) {
-                                *o += v;
-                            }
+                for ky in 0..kh {
+                    let Some(at) = (y + ph).checked_sub(ky).filter(|at| at % sh == 0 && at / sh < oh) else {
+                        continue;
+                    };
+                    // A filter row lands on adjacent pixels: one run of KW * CI numbers.
+                    for ox in 0..ow {
+                        let taps = &cols[(at / sh * ow + ox) * columns + ky * run..][..run];
+                        let left = (ox * sw) as isize - pw as isize;
+                        let from = (-left).clamp(0, kw as isize) as usize;
+                        let to = (width as isize - left).clamp(from as isize, kw as isize) as usize;
+                        let start = (left + from as isize) as usize * e.ci;
+                        for (o, &v) in line[start..].iter_mut().zip(&taps[from * e.ci..to * e.ci]) {
+                            *o += v;
                         }
                     }
                 }
@@ -165,21 +165,58 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
     });
 }
 
-/// The adjoint of [`leg_y`] in w: each task owns some filter rows and walks all pixels in order.
+/// A filter with at most this many weights is summed in pieces that each have their own copy.
+const SMALL_FILTER: usize = 16 * 1024;
+
+/// Pieces the pixels are cut into then: fixed, so that the order of summation is.
+const PIECES: usize = 16;
+
+/// The adjoint of [`leg_y`] in w.
 pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     if winograd::applies(e) {
         return winograd::leg_w(e, x, g, w);
     }
-    let columns = e.window.kernel[1] * e.ci;
-    let rows = block_rows::<T>(columns.max(e.co));
-    w.par_chunks_mut(columns * e.co).enumerate().for_each(|(ky, w)| {
+    if w.len() > SMALL_FILTER {
+        // Each task owns some filter rows and walks all pixels.
+        let columns = e.window.kernel[1] * e.ci;
+        w.par_chunks_mut(columns * e.co).enumerate().for_each(|(ky, w)| {
+            w.fill(T::zero());
+            accumulate_w(e, x, g, 0, ky..ky + 1, w);
+        });
+        return;
+    }
+    // Each task owns some pixels and computes a whole filter; these are then added in order.
+    let piece = e.out_pixels().div_ceil(PIECES);
+    scratch::with(PIECES * w.len(), |partial: &mut [T]| {
+        partial.fill(T::zero());
+        partial.par_chunks_mut(w.len()).zip(g.par_chunks(piece * e.co)).enumerate().for_each(|(i, (w, g))| {
+            accumulate_w(e, x, g, i * piece, 0..e.window.kernel[0], w);
+        });
         w.fill(T::zero());
-        for (block, g) in g.chunks(rows * e.co).enumerate() {
-            let pixels = g.len() / e.co;
-            scratch::with(pixels * columns, |cols: &mut [T]| {
-                unfold(e, x, block * rows, ky..ky + 1, cols);
-                product(Mat::new(cols, pixels, columns).t(), Mat::new(g, pixels, e.co), true, w, true);
-            });
+        for partial in partial.chunks_exact(w.len()) {
+            for (w, &p) in w.iter_mut().zip(partial) {
+                *w += p;
+            }
         }
     });
+}
+
+/// Adds the share of the output pixels `first..`, whose cotangents are `g`, to some filter rows.
+fn accumulate_w<T: Real>(
+    e: &Extents,
+    x: &[T],
+    g: &[T],
+    first: usize,
+    kernel_rows: std::ops::Range<usize>,
+    w: &mut [T],
+) {
+    let columns = kernel_rows.len() * e.window.kernel[1] * e.ci;
+    let rows = block_rows::<T>(columns.max(e.co));
+    for (block, g) in g.chunks(rows * e.co).enumerate() {
+        let pixels = g.len() / e.co;
+        scratch::with(pixels * columns, |cols: &mut [T]| {
+            unfold(e, x, first + block * rows, kernel_rows.clone(), cols);
+            product(Mat::new(cols, pixels, columns).t(), Mat::new(g, pixels, e.co), true, w, false);
+        });
+    }
 }

@@ -8,6 +8,9 @@ use super::real::{CHUNK, simd};
 use crate::op::{Binary, Unary};
 use crate::shape::Shape;
 
+/// The inner loop that short rows are repeated to.
+const LONG_RUN: usize = 96;
+
 /// out = f(x), elementwise.
 pub(super) fn unary<T: Real>(f: Unary, x: &[T], out: &mut [T]) {
     let one = T::one();
@@ -22,7 +25,8 @@ pub(super) fn unary<T: Real>(f: Unary, x: &[T], out: &mut [T]) {
         Unary::Sigmoid => map(x, out, |v| one / (one + (-v).exponential())),
         Unary::LeakyRelu(slope) => {
             let slope = T::of(slope);
-            map(x, out, |v| if v > T::zero() { v } else { slope * v });
+            // A choice between two factors vectorises; a choice between two results becomes a branch.
+            map(x, out, |v| v * if v > T::zero() { one } else { slope });
         }
         Unary::LeakyMask(slope) => {
             let slope = T::of(slope);
@@ -90,7 +94,7 @@ pub(super) fn gate<T: Real>(
     out: &mut [T],
     out_shape: &Shape,
 ) {
-    zip(a, a_shape, b, b_shape, out, out_shape, |a, b| if a > T::zero() { b } else { slope * b });
+    zip(a, a_shape, b, b_shape, out, out_shape, |a, b| b * if a > T::zero() { T::one() } else { slope });
 }
 
 fn zip<T: Real>(
@@ -104,6 +108,26 @@ fn zip<T: Real>(
 ) {
     let strides = [a_shape.broadcast_strides(out_shape), b_shape.broadcast_strides(out_shape)];
     let walk = Walk::new(out_shape, strides);
+    if let Some(period) = walk.short_period() {
+        // A short row against every pixel, such as a bias of three channels: repeat it, so that the
+        // inner loop is worth vectorising.
+        let repeats = LONG_RUN.div_ceil(period);
+        let tiled: Vec<T> = (0..repeats).flat_map(|_| b[..period].iter().copied()).collect();
+        let piece = CHUNK / tiled.len() * tiled.len();
+        out.par_chunks_mut(piece).zip(a.par_chunks(piece)).for_each(|(out, a)| {
+            simd(
+                #[inline(always)]
+                || {
+                    for (out, a) in out.chunks_mut(tiled.len()).zip(a.chunks(tiled.len())) {
+                        for ((o, &a), &b) in out.iter_mut().zip(a).zip(&tiled) {
+                            *o = f(a, b);
+                        }
+                    }
+                },
+            );
+        });
+        return;
+    }
     walk.rows(out, |row, [i, j]| {
         let n = row.len();
         simd(

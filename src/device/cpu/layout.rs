@@ -61,6 +61,15 @@ impl<const K: usize> Walk<K> {
         }
     }
 
+    /// The length of the inner run, if it is short and the second operand of two is the same for
+    /// every run while the first is dense.
+    pub(super) fn short_period(&self) -> Option<usize> {
+        let periodic = self.strides.len() == 1
+            && self.inner.iter().all(|&s| s == 1)
+            && self.strides[0].iter().zip([self.run, 0]).all(|(&s, wanted)| s == wanted);
+        (K == 2 && periodic && self.run < 32).then_some(self.run)
+    }
+
     fn start(&self, mut row: usize) -> [usize; K] {
         let mut at = [0; K];
         for (extent, strides) in self.extents.iter().zip(&self.strides).rev() {

@@ -21,12 +21,9 @@ pub(super) fn uniform<T: Real>(state: &[u32], stream: u32, out: &mut [T]) {
 
 /// Standard normal.
 pub(super) fn normal<T: Real>(state: &[u32], stream: u32, out: &mut [T]) {
-    for (block, out) in out.chunks_mut(4).enumerate() {
-        let [a, b, c, d] = rng::philox(state, stream, block as u64);
-        let values = [rng::normal_pair(a, b), rng::normal_pair(c, d)];
-        for (o, &v) in out.iter_mut().zip(values.as_flattened()) {
-            *o = T::of(f64::from(v));
-        }
+    let values = rng::normals(state, stream, out.len());
+    for (o, v) in out.iter_mut().zip(values) {
+        *o = T::of(f64::from(v));
     }
 }
 

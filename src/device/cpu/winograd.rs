@@ -113,12 +113,12 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
                 let (v, m) = space[..POINTS * count * (depth + e.co)].split_at_mut(POINTS * count * depth);
                 image_to_points(e, &tiles, x, first, count, v);
                 outputs_to_points(e, &tiles, g, first, count, m);
-                // One task for a point and a parity: 36 of them, each alone with its result.
-                u.par_chunks_mut(e.ci * e.co).enumerate().for_each(|(task, u)| {
-                    let (point, parity) = (task / PARITIES, task % PARITIES);
-                    let start = point * count * depth + parity * e.ci;
-                    let end = (point + 1) * count * depth;
-                    let v = Mat { data: &v[start..end], rows: count, cols: e.ci, row_step: depth, col_step: 1 };
+                // Two tasks a point, each alone with two parities of the result.
+                let (half, rows) = (depth / 2 * e.co, depth / 2);
+                u.par_chunks_mut(half).enumerate().for_each(|(task, u)| {
+                    let (point, part) = (task / 2, task % 2);
+                    let v = &v[point * count * depth + part * rows..(point + 1) * count * depth];
+                    let v = Mat { data: v, rows: count, cols: rows, row_step: depth, col_step: 1 };
                     let m = Mat::new(&m[point * count * e.co..][..count * e.co], count, e.co);
                     product(v.t(), m, first > 0, u, false);
                 });
@@ -229,9 +229,11 @@ fn image_to_points<T: Real>(e: &Extents, tiles: &Tiles, x: &[T], first: usize, c
                     Some(&x[(n * h + y) * w * ci..][..w * ci])
                 };
                 let [d0, d1, d2] = [0, 1, 2].map(line);
-                lines.fill(T::zero());
-                for (k, out) in lines.chunks_exact_mut((w + 2) * ci).enumerate() {
-                    let out = &mut out[ci..(w + 1) * ci];
+                for (k, line) in lines.chunks_exact_mut((w + 2) * ci).enumerate() {
+                    let (left, rest) = line.split_at_mut(ci);
+                    let (out, right) = rest.split_at_mut(w * ci);
+                    left.fill(T::zero());
+                    right.fill(T::zero());
                     match k {
                         0 => difference(out, d0, d1),
                         1 => difference(out, d1, None),
@@ -266,21 +268,10 @@ fn image_to_points<T: Real>(e: &Extents, tiles: &Tiles, x: &[T], first: usize, c
     });
 }
 
-/// out = a - b, where a row outside the image is zero; `out` holds zeros before.
+/// out = a - b, where a row outside the image is zero.
 fn difference<T: Real>(out: &mut [T], a: Option<&[T]>, b: Option<&[T]>) {
-    simd(
-        #[inline(always)]
-        || {
-            if let Some(a) = a {
-                out.copy_from_slice(a);
-            }
-            if let Some(b) = b {
-                for (o, &b) in out.iter_mut().zip(b) {
-                    *o -= b;
-                }
-            }
-        },
-    );
+    let width = out.len();
+    weighted_sum(out, width, width, [a.map(|a| (a, T::one())), b.map(|b| (b, -T::one())), None]);
 }
 
 /// The transpose of [`points_to_outputs`]: G = (g0, g0 + g1, -g1) along both axes, as
@@ -359,43 +350,23 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
         let (n, y) = (line / h, line % h);
         // Row y is d_j of parity p of tile row t: y = 4 t + p - 1 + 2 j.
         let parity = (y + 1) % 2;
-        let mut sources = [None; 2];
         let halves = (y + 1 - parity) / 2; // = 2 t + j
-        if halves % 2 == 1 {
-            sources[0] = Some((halves / 2, 1));
-        } else {
-            sources[0] = (halves / 2 < down).then_some((halves / 2, 0));
-            sources[1] = (halves / 2).checked_sub(1).map(|t| (t, 2));
-        }
+        let t = halves / 2;
         scratch::with(3 * across * 2 * ci, |rows: &mut [T]| {
             // Up the columns first: V of this row for the three points across, both parities.
             let width = 2 * ci;
             for (k, out) in rows.chunks_exact_mut(across * width).enumerate() {
                 let tile_row = |t: usize, point: usize| {
-                    let start = ((point * 3 + k) * count + (n * down + t) * across) * depth;
-                    &v[start..start + across * depth]
+                    let start = ((point * 3 + k) * count + (n * down + t) * across) * depth + parity * width;
+                    &v[start..start + (across - 1) * depth + width]
                 };
-                out.fill(T::zero());
-                for &(t, j) in sources.iter().flatten() {
-                    let terms: &[(usize, T)] = match j {
-                        0 => &[(0, T::one())],
-                        1 => &[(0, -T::one()), (1, T::one()), (2, T::one())],
-                        _ => &[(2, -T::one())],
-                    };
-                    for &(point, sign) in terms {
-                        let source = tile_row(t, point);
-                        simd(
-                            #[inline(always)]
-                            || {
-                                for (out, v) in out.chunks_exact_mut(width).zip(source.chunks_exact(depth)) {
-                                    for (o, &v) in out.iter_mut().zip(&v[parity * width..][..width]) {
-                                        *o += sign * v;
-                                    }
-                                }
-                            },
-                        );
-                    }
-                }
+                let from = if halves % 2 == 1 {
+                    [Some((tile_row(t, 1), T::one())), Some((tile_row(t, 2), T::one())), Some((tile_row(t, 0), -T::one()))]
+                } else {
+                    let own = (t < down).then(|| (tile_row(t, 0), T::one()));
+                    [own, t.checked_sub(1).map(|above| (tile_row(above, 2), -T::one())), None]
+                };
+                weighted_sum(out, width, depth, from);
             }
             let (v0, rest) = rows.split_at(across * width);
             let (v1, v2) = rest.split_at(across * width);
@@ -433,4 +404,34 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
             );
         });
     });
+}
+
+/// out = the sum of the given signals, each times its sign; a signal has `width` numbers every
+/// `step`.
+fn weighted_sum<T: Real>(out: &mut [T], width: usize, step: usize, signals: [Option<(&[T], T)>; 3]) {
+    simd(
+        #[inline(always)]
+        || {
+            for (i, out) in out.chunks_exact_mut(width).enumerate() {
+                match signals.map(|signal| signal.map(|(s, sign)| (&s[i * step..][..width], sign))) {
+                    [Some((a, s)), Some((b, t)), Some((c, u))] => {
+                        for j in 0..width {
+                            out[j] = s * a[j] + t * b[j] + u * c[j];
+                        }
+                    }
+                    [Some((a, s)), Some((b, t)), None] => {
+                        for j in 0..width {
+                            out[j] = s * a[j] + t * b[j];
+                        }
+                    }
+                    [Some((a, s)), None, None] | [None, Some((a, s)), None] => {
+                        for j in 0..width {
+                            out[j] = s * a[j];
+                        }
+                    }
+                    _ => out.fill(T::zero()),
+                }
+            }
+        },
+    );
 }

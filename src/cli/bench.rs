@@ -1,0 +1,130 @@
+//! `invnet bench step`: how long one iteration takes, and where.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::nn::Family;
+use crate::train::phases::Phase;
+use crate::train::{Config, Trainer};
+
+/// How often an iteration of the benchmark runs each phase: the paper's settings.
+const STEPS: [(Phase, u32); 3] = [(Phase::Generator, 1), (Phase::Projection, 5), (Phase::Critic, 5)];
+
+/// Iterations measured: at least the first, then until the second or the time is reached.
+const FEWEST: usize = 5;
+const MOST: usize = 30;
+const TIME: Duration = Duration::from_secs(20);
+
+/// What `bench step` measures; times are medians, in milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTimes {
+    /// One generator, five projection and five critic steps.
+    pub ms_iteration: f64,
+    /// One generator step.
+    pub ms_generator: f64,
+    /// One projection step.
+    pub ms_projection: f64,
+    /// One critic step.
+    pub ms_critic: f64,
+    /// Nominal operations of an iteration (direct algorithms) over its time.
+    pub gflops: f64,
+    /// Peak resident memory of this process, in MiB (what the engine holds where the system does
+    /// not tell).
+    pub peak_mib: f64,
+    /// Memory the engine holds: leaves, planned arena, working space, in MiB.
+    pub device_mib: f64,
+    /// Iterations measured.
+    pub iterations: usize,
+}
+
+/// Measures whole iterations of a pair on random data.
+///
+/// # Errors
+/// If a value is out of range or the device fails.
+pub fn measure(net: Family, size: usize, width: usize, batch: usize) -> Result<StepTimes> {
+    let mut config = Config::preset("circles")?;
+    (config.net, config.size, config.width, config.batch) = (net, size, width, batch);
+    config.images = 1024;
+    config.validate("bench step")?;
+    let mut trainer = Trainer::new(&config)?;
+    let started = Instant::now();
+    let mut times: [Vec<f64>; 3] = Default::default();
+    let mut whole = Vec::new();
+    let mut operations = 0;
+    // The first round warms caches and working space and is thrown away.
+    for round in 0..=MOST {
+        let beginning = Instant::now();
+        operations = 0;
+        for ((phase, repeats), times) in STEPS.into_iter().zip(&mut times) {
+            for _ in 0..repeats {
+                let start = Instant::now();
+                operations += trainer.step(phase)?.unwrap_or(0);
+                times.push(milliseconds(start.elapsed()));
+            }
+        }
+        whole.push(milliseconds(beginning.elapsed()));
+        if round == 0 {
+            times.iter_mut().for_each(Vec::clear);
+            whole.clear();
+        } else if round >= FEWEST && started.elapsed() > TIME {
+            break;
+        }
+    }
+    let iterations = whole.len();
+    let ms_iteration = median(&mut whole);
+    let [ms_generator, ms_projection, ms_critic] = times.each_mut().map(|t| median(t));
+    let device_mib = trainer.device_bytes() as f64 / f64::from(1 << 20);
+    Ok(StepTimes {
+        ms_iteration,
+        ms_generator,
+        ms_projection,
+        ms_critic,
+        gflops: operations as f64 / ms_iteration / 1e6,
+        peak_mib: peak_resident_mib().unwrap_or(device_mib),
+        device_mib,
+        iterations,
+    })
+}
+
+/// Runs the command: a table, or one JSON object.
+///
+/// # Errors
+/// If a value is out of range or the device fails.
+pub fn step(net: Family, size: usize, width: usize, batch: usize, json: bool) -> Result<()> {
+    let times = measure(net, size, width, batch)?;
+    if json {
+        println!("{}", serde_json::json!(times));
+        return Ok(());
+    }
+    println!(
+        "{net:?} {size} x {size}, width {width}, batch {batch}, {} threads: medians of {} iterations",
+        rayon::current_num_threads(),
+        times.iterations
+    );
+    println!("  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms", times.ms_iteration);
+    println!("  generator step  {:10.1} ms", times.ms_generator);
+    println!("  projection step {:10.1} ms", times.ms_projection);
+    println!("  critic step     {:10.1} ms", times.ms_critic);
+    println!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops);
+    println!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib);
+    Ok(())
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The high-water mark of resident memory, where the system tells (Linux).
+fn peak_resident_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib / 1024.0)
+}

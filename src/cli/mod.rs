@@ -1,0 +1,244 @@
+//! The commands, one file each, and their arguments.
+
+pub mod bench;
+mod data;
+mod evaluate;
+mod generate;
+mod gradcheck;
+mod presets;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::{Error, Result};
+use crate::nn::Family;
+
+/// Generative networks whose samples obey stated geometry and statistics.
+#[derive(Parser)]
+#[command(version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+    /// Print results and errors only.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Threads to compute with [default: all].
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+const EXAMPLES: &str = "Examples:
+  invnet train circles-quick
+  invnet generate --run runs/circles-quick --count 16 --target r1=12,cx1=20,cy1=40
+  invnet evaluate --run runs/circles-quick
+  invnet presets circles-quick > mine.toml && invnet train mine.toml --set width=24";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train an InvNet and report how well it obeys.
+    #[command(after_help = "Examples:
+  invnet train circles-quick
+  invnet train circles --iterations 500 --set width=32 --out runs/narrow
+  invnet train circles-quick --resume")]
+    Train(TrainArgs),
+    /// Generate samples with the properties asked for.
+    #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
+Targets are used in turn until there are COUNT samples.
+
+Examples:
+  invnet generate --run runs/circles-quick --count 8
+  invnet generate --run runs/circles-quick --count 4 --target r1=8,cx1=20,cy1=20,r2=12,cx2=44,cy2=40
+  invnet generate --run runs/circles-quick --count 100 --targets asked.csv --soft")]
+    Generate(GenerateArgs),
+    /// Measure a trained network on random and on repeated targets.
+    #[command(after_help = "Example:\n  invnet evaluate --run runs/circles-quick --samples 1000")]
+    Evaluate(EvaluateArgs),
+    /// Write a data set.
+    Data {
+        /// The world.
+        #[command(subcommand)]
+        world: DataCommand,
+    },
+    /// List the presets, or print one.
+    Presets {
+        /// The preset to print.
+        name: Option<String>,
+    },
+    /// Check every derivative against finite differences, then against fixtures.
+    Gradcheck {
+        /// Fixture files or folders [default: fixtures, if it is there].
+        paths: Vec<PathBuf>,
+    },
+    /// Measure speed.
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        what: BenchCommand,
+    },
+}
+
+/// A device to compute on.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeviceChoice {
+    /// The best there is.
+    Auto,
+    /// The cores of this machine.
+    Cpu,
+}
+
+/// Arguments of `train`.
+#[derive(Args)]
+struct TrainArgs {
+    /// A preset (see `invnet presets`) or a file that ends in .toml.
+    #[arg(value_name = "PRESET|FILE.toml")]
+    preset: String,
+    /// Run directory [default: runs/PRESET].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Device.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceChoice,
+    /// Iterations, instead of the configuration's.
+    #[arg(long, value_name = "N")]
+    iterations: Option<u64>,
+    /// Stop training after this many seconds, then report.
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// Seed, instead of the configuration's.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Set a configuration key; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Continue the run in the directory, with its own configuration.
+    #[arg(long, conflicts_with_all = ["overwrite", "set", "seed", "iterations"])]
+    resume: bool,
+    /// Replace the run in the directory.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// Arguments of `generate`.
+#[derive(Args)]
+struct GenerateArgs {
+    /// Run directory.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Number of samples.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    count: u32,
+    /// Properties to ask for, in pixels; may be repeated.
+    #[arg(long, value_name = "r1=20,cx1=40,...", conflicts_with = "targets")]
+    target: Vec<String>,
+    /// A table of targets: a header of property names, a row a target.
+    #[arg(long, value_name = "FILE.csv")]
+    targets: Option<PathBuf>,
+    /// Seed of the noise and of properties left open.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where to write [default: RUN/generated].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Also write the class probabilities.
+    #[arg(long)]
+    soft: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Args)]
+struct EvaluateArgs {
+    /// Run directory.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Random targets to measure.
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
+    /// Where to write report.json and report.png [default: RUN].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum DataCommand {
+    /// Two discs that do not touch.
+    #[command(after_help = "Example:\n  invnet data circles --size 128 --count 1000 --out circles.npz")]
+    Circles {
+        /// Pixels a side.
+        #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=4096))]
+        size: u32,
+        /// Number of images.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        count: u32,
+        /// Seed.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// The file to write.
+        #[arg(long, value_name = "FILE.npz")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// One whole iteration: 1 generator, 5 projection and 5 critic steps.
+    Step {
+        /// Pixels a side.
+        #[arg(long, default_value_t = 64)]
+        size: usize,
+        /// Channels next to the image.
+        #[arg(long, default_value_t = 32)]
+        width: usize,
+        /// Samples a step.
+        #[arg(long, default_value_t = 32)]
+        batch: usize,
+        /// The pair of networks: dcgan or resnet.
+        #[arg(long, default_value = "dcgan", value_parser = family)]
+        net: Family,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn family(name: &str) -> std::result::Result<Family, String> {
+    match name {
+        "dcgan" => Ok(Family::Dcgan),
+        "resnet" => Ok(Family::Resnet),
+        _ => Err("must be dcgan or resnet".into()),
+    }
+}
+
+impl Cli {
+    /// Runs the command in a pool of the asked number of threads.
+    ///
+    /// # Errors
+    /// Whatever went wrong; `main` prints it.
+    pub fn run(self) -> Result<()> {
+        let threads = self.threads.map_or(0, usize::from);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| Error::Failed(format!("cannot start threads: {e}")))?;
+        // The main loop runs inside the pool, so that handing out work costs no thread switch.
+        pool.install(|| self.command.run(self.quiet))
+    }
+}
+
+impl Command {
+    fn run(self, quiet: bool) -> Result<()> {
+        match self {
+            Self::Train(args) => train::run(&args, quiet),
+            Self::Generate(args) => generate::run(&args, quiet),
+            Self::Evaluate(args) => evaluate::run(&args, quiet),
+            Self::Data { world: DataCommand::Circles { size, count, seed, out } } => {
+                data::circles(size as usize, count as usize, seed, &out, quiet)
+            }
+            Self::Presets { name } => presets::run(name.as_deref()),
+            Self::Gradcheck { paths } => gradcheck::run(&paths),
+            Self::Bench { what: BenchCommand::Step { size, width, batch, net, json } } => {
+                bench::step(net, size, width, batch, json)
+            }
+        }
+    }
+}

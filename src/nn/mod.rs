@@ -1,0 +1,226 @@
+//! Networks: generators and critics as formulas over named weights.
+//!
+//! A network is a list of [`Parameter`]s and a function from [`Weights`] and an input to an
+//! output; nothing is stored in between. Both families double the image at every level from 4 x 4
+//! up to `size`, and the critic mirrors the generator.
+
+mod dcgan;
+mod resnet;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::op::Over;
+use crate::shape::Shape;
+use crate::tape::Var;
+
+/// Added to a variance before its root is taken.
+const NORM_EPS: f64 = 1e-5;
+
+/// The architecture of a generator and critic pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Strided and transposed 4 x 4 convolutions (Radford et al. 2016), no norm in the critic.
+    Dcgan,
+    /// The residual pair of Gulrajani et al. 2017, layer norm in the critic.
+    Resnet,
+}
+
+/// What fixes the shapes of a pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Net {
+    /// The architecture.
+    pub family: Family,
+    /// Height and width of the images, a power of two of at least 16.
+    pub size: usize,
+    /// Channels next to the image.
+    pub width: usize,
+    /// Channels of the image: classes of a pixel.
+    pub classes: usize,
+}
+
+impl Net {
+    /// How often the image doubles from 4 x 4.
+    #[must_use]
+    pub fn levels(&self) -> usize {
+        (self.size / 4).ilog2() as usize
+    }
+}
+
+/// How a parameter begins.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Init {
+    /// The same value everywhere.
+    Constant(f64),
+    /// Normal with this standard deviation.
+    Normal(f64),
+}
+
+/// A tensor that training changes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Parameter {
+    /// Dotted name, unique in its network.
+    pub name: String,
+    /// Extents.
+    pub shape: Shape,
+    /// How it begins.
+    pub init: Init,
+}
+
+/// Named variables of one network on a tape.
+pub struct Weights<'t>(BTreeMap<String, Var<'t>>);
+
+impl<'t> Weights<'t> {
+    /// Weights from (name, variable) pairs.
+    pub fn new(pairs: impl IntoIterator<Item = (String, Var<'t>)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
+    /// The variable of that name.
+    ///
+    /// # Panics
+    /// If there is none: the lists of parameters and the formulas disagree.
+    #[track_caller]
+    #[must_use]
+    pub fn get(&self, name: &str) -> Var<'t> {
+        *self.0.get(name).unwrap_or_else(|| panic!("no weight named {name}"))
+    }
+}
+
+/// What batch normalisation normalises with.
+pub enum Norm<'a, 't> {
+    /// The batch's own statistics, which are noted down under the layer's name.
+    Batch(&'a RefCell<Vec<(String, Var<'t>)>>),
+    /// Running statistics `{layer}.running` `[2, C]`: mean and biased variance.
+    Running,
+}
+
+/// The generator's parameters; `input` is the length of [z, r].
+#[must_use]
+pub fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
+    match net.family {
+        Family::Dcgan => dcgan::generator_parameters(net, input),
+        Family::Resnet => resnet::generator_parameters(net, input),
+    }
+}
+
+/// The running statistics that inference needs: names as in [`Norm::Running`], shape `[2, C]`.
+#[must_use]
+pub fn generator_statistics(net: &Net, input: usize) -> Vec<(String, Shape)> {
+    generator_parameters(net, input)
+        .iter()
+        .filter_map(|p| p.name.strip_suffix(".gamma").map(|layer| (layer, p.shape.numel())))
+        .map(|(layer, channels)| (format!("{layer}.running"), Shape::from([2, channels])))
+        .collect()
+}
+
+/// Logits `[N, size, size, classes]` of inputs [z, r] `[N, input]`.
+pub fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &Norm<'_, 't>) -> Var<'t> {
+    match net.family {
+        Family::Dcgan => dcgan::generator(net, weights, input, norm),
+        Family::Resnet => resnet::generator(net, weights, input, norm),
+    }
+}
+
+/// The critic's parameters.
+#[must_use]
+pub fn critic_parameters(net: &Net) -> Vec<Parameter> {
+    match net.family {
+        Family::Dcgan => dcgan::critic_parameters(net),
+        Family::Resnet => resnet::critic_parameters(net),
+    }
+}
+
+/// Scores `[N, 1]` of images `[N, size, size, classes]`.
+pub fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
+    match net.family {
+        Family::Dcgan => dcgan::critic(net, weights, x),
+        Family::Resnet => resnet::critic(net, weights, x),
+    }
+}
+
+/// A filter `[KH, KW, CI, CO]` (or CO, CI for a transposed convolution) whose sums have `fan_in`
+/// terms, initialised after He et al. 2015.
+fn filter(name: String, shape: [usize; 4], fan_in: usize) -> Parameter {
+    Parameter { name, shape: Shape::from(shape), init: Init::Normal((2.0 / fan_in as f64).sqrt()) }
+}
+
+fn vector(name: String, channels: usize, value: f64) -> Parameter {
+    Parameter { name, shape: Shape::from([channels]), init: Init::Constant(value) }
+}
+
+fn matrix(name: &str, rows: usize, columns: usize) -> Parameter {
+    let init = Init::Normal((1.0 / rows as f64).sqrt());
+    Parameter { name: name.to_owned(), shape: Shape::from([rows, columns]), init }
+}
+
+fn scale_and_shift(layer: &str, channels: usize) -> [Parameter; 2] {
+    [vector(format!("{layer}.gamma"), channels, 1.0), vector(format!("{layer}.beta"), channels, 0.0)]
+}
+
+/// x through a dense layer `{name}.w` `[inputs, outputs]`, `{name}.b` if it has one.
+fn linear<'t>(weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
+    x.matmul(weights.get(&format!("{name}.w"))) + weights.get(&format!("{name}.b"))
+}
+
+/// Batch normalisation with scale and shift over the channels.
+fn batch_norm<'t>(weights: &Weights<'t>, layer: &str, x: Var<'t>, norm: &Norm<'_, 't>) -> Var<'t> {
+    let gamma = weights.get(&format!("{layer}.gamma"));
+    let beta = weights.get(&format!("{layer}.beta"));
+    match norm {
+        Norm::Batch(noted) => {
+            let stats = x.stats(Over::Batch);
+            noted.borrow_mut().push((format!("{layer}.running"), stats));
+            x.normalise_with(stats, Over::Batch, NORM_EPS) * gamma + beta
+        }
+        Norm::Running => {
+            let channels = Shape::from([x.shape().channels()]);
+            let (mean, variance) = weights.get(&format!("{layer}.running")).mean_and_variance(channels);
+            let scale = gamma / variance.shift(NORM_EPS).sqrt();
+            x * scale + (beta - mean * scale)
+        }
+    }
+}
+
+/// Layer normalisation over each sample, with scale and shift over the channels.
+fn layer_norm<'t>(weights: &Weights<'t>, layer: &str, x: Var<'t>) -> Var<'t> {
+    x.normalise(Over::Layer, NORM_EPS) * weights.get(&format!("{layer}.gamma"))
+        + weights.get(&format!("{layer}.beta"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::LeafId;
+    use crate::op::DType;
+    use crate::tape::Tape;
+
+    fn weights<'t>(tape: &'t Tape, parameters: &[Parameter]) -> Weights<'t> {
+        Weights::new(parameters.iter().map(|p| (p.name.clone(), tape.leaf(LeafId(0), p.shape, DType::Real))))
+    }
+
+    #[test]
+    fn every_size_maps_noise_to_images_and_images_to_scores() {
+        for family in [Family::Dcgan, Family::Resnet] {
+            for size in [16, 32, 64, 128, 256] {
+                let net = Net { family, size, width: 3, classes: 4 };
+                let tape = Tape::new();
+                let noted = RefCell::new(Vec::new());
+                let generator_weights = weights(&tape, &generator_parameters(&net, 10));
+                let x = generator(&net, &generator_weights, tape.fill(0.0, [2, 10]), &Norm::Batch(&noted));
+                assert_eq!(*x.shape(), [2, size, size, 4]);
+                let names: Vec<String> = noted.borrow().iter().map(|(name, _)| name.clone()).collect();
+                let mut wanted: Vec<String> = generator_statistics(&net, 10).into_iter().map(|(n, _)| n).collect();
+                wanted.sort();
+                let mut sorted = names;
+                sorted.sort();
+                assert_eq!(sorted, wanted);
+                let scores = critic(&net, &weights(&tape, &critic_parameters(&net)), x);
+                assert_eq!(*scores.shape(), [2, 1]);
+            }
+        }
+    }
+}

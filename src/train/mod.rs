@@ -1,0 +1,19 @@
+//! Training: Algorithm 1 of the paper on device buffers.
+//!
+//! [`Trainer`] records the three phases once and replays them; [`Checkpoint`] is everything they
+//! change; [`Sampler`] is the generator alone, for use after training.
+
+pub mod checkpoint;
+pub mod config;
+mod model;
+pub mod objective;
+pub mod phases;
+pub mod sampler;
+pub mod trainer;
+pub mod world;
+
+pub use checkpoint::Checkpoint;
+pub use config::Config;
+pub use sampler::{Sampler, Samples};
+pub use trainer::{LogRow, Trainer};
+pub use world::World;

@@ -1,0 +1,327 @@
+//! The three phases of Algorithm 1 and what closes an iteration, recorded once as plans.
+
+use std::cell::RefCell;
+
+use super::config::{Config, Decay, Targets};
+use super::model::{Network, Optimiser, images};
+use super::objective;
+use super::world::World;
+use crate::error::Result;
+use crate::invariance::{Invariance, measure_all};
+use crate::nn::{self, Net, Norm, Weights};
+use crate::op::{AdamSettings, LeafId};
+use crate::plan::Plan;
+use crate::rng;
+use crate::store::Store;
+use crate::tape::{Tape, Var};
+
+/// How fast running statistics follow the batches.
+const MOMENTUM: f64 = 0.05;
+
+/// Targets in the table that `targets = "prior"` draws from.
+const PRIOR_ROWS: usize = 1 << 15;
+
+/// Streams of the random generator within a step.
+mod stream {
+    pub(super) const ROWS: u32 = 0;
+    pub(super) const NOISE: u32 = 1;
+    pub(super) const BETWEEN: u32 = 2;
+    pub(super) const PRIOR: u32 = 3;
+    pub(super) const MIX: u32 = 4;
+}
+
+/// A phase of Algorithm 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Generator step on the critic's score.
+    Generator,
+    /// Critic step.
+    Critic,
+    /// Projection step on the invariances.
+    Projection,
+}
+
+impl Phase {
+    /// All phases, in the order an iteration runs them.
+    pub const ALL: [Self; 3] = [Self::Generator, Self::Critic, Self::Projection];
+
+    /// The name used in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generator => "generator",
+            Self::Critic => "critic",
+            Self::Projection => "projection",
+        }
+    }
+}
+
+/// One phase, ready to replay.
+pub(super) struct Recorded {
+    pub(super) phase: Phase,
+    /// How often an iteration runs it.
+    pub(super) repeats: usize,
+    pub(super) plan: Plan,
+    /// Scalars of the last iterations, `[ring rows, names]`.
+    pub(super) ring: LeafId,
+    pub(super) names: Vec<&'static str>,
+}
+
+/// All leaves of a training run and the plans over them.
+pub(super) struct Phases {
+    pub(super) phases: Vec<Recorded>,
+    /// Advances the iteration count and the averaged weights.
+    pub(super) closing: Plan,
+    pub(super) iteration: LeafId,
+    /// Leaves that are not part of a checkpoint: the data set and the rings.
+    pub(super) transient: Vec<LeafId>,
+}
+
+/// Everything the formulas of a phase refer to.
+struct Recorder<'a> {
+    config: &'a Config,
+    world: World,
+    net: Net,
+    invariances: Vec<Box<dyn Invariance>>,
+    generator: Network,
+    critic: Network,
+    maps: LeafId,
+    prior: Option<LeafId>,
+    state: LeafId,
+    iteration: LeafId,
+    condition_mean: LeafId,
+    condition_scale: LeafId,
+}
+
+impl Phases {
+    /// Adds the leaves of a run to the store and records its phases, with rings of `rows` rows.
+    pub(super) fn record(store: &mut Store, config: &Config, rows: usize) -> Result<Self> {
+        let world = World::new(config.world, config.size);
+        let net = Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
+        let input = config.latent + world.condition_length();
+        let seed = config.seed;
+
+        let data = world.generate(config.images, seed);
+        let maps = store.add_u8("data.maps", [data.count, data.height, data.width], &data.maps)?;
+        let mut transient = vec![maps];
+        let length = world.condition_length();
+        let asked = world.condition(&world.sample_targets(PRIOR_ROWS, seed));
+        let prior = match config.targets {
+            Targets::Data => None,
+            Targets::Prior | Targets::Mix => Some(store.add_real("data.prior", [PRIOR_ROWS, length], &asked)?),
+        };
+        transient.extend(prior);
+        let (mean, scale) = standardisation(&asked, length, config.standardise);
+        let condition_mean = store.add_real("condition.mean", [length], &mean)?;
+        let condition_scale = store.add_real("condition.scale", [length], &scale)?;
+        let state = store.add_u32("rng", [rng::STATE_WORDS], &rng::state(seed))?;
+        let iteration = store.add_zeros("iteration", [])?;
+
+        let statistics = nn::generator_statistics(&net, input);
+        let parameters = nn::generator_parameters(&net, input);
+        let generator = Network::add(store, "generator", &parameters, &statistics, seed, 0)?;
+        let critic = Network::add(store, "critic", &nn::critic_parameters(&net), &[], seed, 1)?;
+
+        let invariances = world.invariances();
+        let recorder = Recorder {
+            config,
+            world,
+            net,
+            invariances,
+            generator,
+            critic,
+            maps,
+            prior,
+            state,
+            iteration,
+            condition_mean,
+            condition_scale,
+        };
+        let mut phases = Vec::new();
+        for phase in Phase::ALL {
+            let (repeats, rate) = match phase {
+                Phase::Generator => (config.n_g, config.lr_g),
+                Phase::Critic => (config.n_d, config.lr_d),
+                Phase::Projection => (config.n_i, config.lr_i),
+            };
+            if repeats == 0 {
+                continue;
+            }
+            let recorded = recorder.phase(store, phase, repeats, rate, rows)?;
+            transient.push(recorded.ring);
+            phases.push(recorded);
+        }
+        let closing = recorder.closing(store)?;
+        Ok(Self { phases, closing, iteration, transient })
+    }
+}
+
+/// Mean and inverse deviation of each column, or what leaves the numbers as they are.
+fn standardisation(rows: &[f64], length: usize, standardise: bool) -> (Vec<f64>, Vec<f64>) {
+    if !standardise {
+        return (vec![0.0; length], vec![1.0; length]);
+    }
+    let count = (rows.len() / length) as f64;
+    let column = |c: usize| rows.iter().skip(c).step_by(length);
+    let mean: Vec<f64> = (0..length).map(|c| column(c).sum::<f64>() / count).collect();
+    let scale = (0..length)
+        .map(|c| (count / column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>()).sqrt())
+        .collect();
+    (mean, scale)
+}
+
+/// The variables every phase starts from.
+struct Batch<'t> {
+    /// Rows of the data set.
+    rows: Var<'t>,
+    /// The condition vectors asked for, normalised.
+    asked: Var<'t>,
+    /// The same as the generator sees them.
+    r: Var<'t>,
+    /// Noise.
+    z: Var<'t>,
+}
+
+impl Recorder<'_> {
+    fn phase(&self, store: &mut Store, phase: Phase, repeats: usize, rate: f64, rows: usize) -> Result<Recorded> {
+        let names = self.logged(phase);
+        let ring = store.add_zeros(&format!("log.{}", phase.name()), [rows, names.len()])?;
+        let settings = AdamSettings { beta1: self.config.beta1, beta2: self.config.beta2, eps: 1e-8 };
+        let trained = if phase == Phase::Critic { &self.critic } else { &self.generator };
+        let optimiser = Optimiser::add(store, &format!("adam.{}", phase.name()), trained, settings, rate)?;
+
+        let tape = Tape::new();
+        let batch = self.batch(store, &tape);
+        let weights = self.generator.weights(store, &tape);
+        let noted = RefCell::new(Vec::new());
+        let fake = images(&self.net, &weights, batch.z, batch.r, &Norm::Batch(&noted));
+        let critic_weights = self.critic.weights(store, &tape);
+        let critic = |x| nn::critic(&self.net, &critic_weights, x);
+        let (loss, scalars) = match phase {
+            Phase::Generator => {
+                let loss = objective::generator_loss(critic, fake);
+                (loss, vec![loss])
+            }
+            Phase::Critic => {
+                let real = store.var(&tape, self.maps).one_hot(batch.rows, self.net.classes);
+                let u = tape.uniform(store.var(&tape, self.state), stream::BETWEEN, [self.config.batch]);
+                let parts = objective::critic_loss(critic, real, fake, u, self.config.lambda_gp);
+                (parts.total, vec![parts.total, parts.wasserstein, parts.penalty])
+            }
+            Phase::Projection => self.invariance_loss(fake, batch.asked),
+        };
+        let decay = self.decay(store, &tape);
+        let trained_weights = if phase == Phase::Critic { &critic_weights } else { &weights };
+        optimiser.update(store, trained, trained_weights, loss, decay);
+        if phase != Phase::Critic {
+            self.generator.track_statistics(&weights, &noted.borrow(), &tape, MOMENTUM);
+        }
+        tape.record(store.var(&tape, ring), store.var(&tape, self.iteration), &scalars);
+        tape.tick(store.var(&tape, self.state));
+        Ok(Recorded { phase, repeats, plan: Plan::new(&tape, &[], store), ring, names })
+    }
+
+    /// Names of the scalars a phase logs, in the order it records them.
+    fn logged(&self, phase: Phase) -> Vec<&'static str> {
+        match phase {
+            Phase::Generator => vec!["generator_loss"],
+            Phase::Critic => vec!["critic_loss", "wasserstein", "gradient_penalty"],
+            Phase::Projection => {
+                ["invariance_loss"].into_iter().chain(self.invariances.iter().map(|i| i.name())).collect()
+            }
+        }
+    }
+
+    fn batch<'t>(&self, store: &Store, tape: &'t Tape) -> Batch<'t> {
+        let (n, state) = (self.config.batch, store.var(tape, self.state));
+        let rows = tape.random_index(state, stream::ROWS, n, self.config.images as u32);
+        let from_data = || {
+            let real = store.var(tape, self.maps).one_hot(rows, self.net.classes);
+            measure_all(&self.invariances, real)
+        };
+        let from_prior = |prior| {
+            let picked = tape.random_index(state, stream::PRIOR, n, PRIOR_ROWS as u32);
+            store.var(tape, prior).gather(picked)
+        };
+        let asked = match (self.config.targets, self.prior) {
+            (Targets::Prior, Some(prior)) => from_prior(prior),
+            (Targets::Mix, Some(prior)) => {
+                let (data, prior) = (from_data(), from_prior(prior));
+                let coin = tape.uniform(state, stream::MIX, [n, 1]).shift(-0.5).leaky_mask(0.0);
+                data + coin * (prior - data)
+            }
+            _ => from_data(),
+        };
+        let mean = store.var(tape, self.condition_mean);
+        let r = (asked - mean) * store.var(tape, self.condition_scale);
+        let z = tape.normal(state, stream::NOISE, [n, self.config.latent]).scale(self.config.z_scale);
+        Batch { rows, asked, r, z }
+    }
+
+    fn invariance_loss<'t>(&self, fake: Var<'t>, asked: Var<'t>) -> (Var<'t>, Vec<Var<'t>>) {
+        let n = fake.shape()[0];
+        let mut start = 0;
+        let mut total: Option<Var<'t>> = None;
+        let mut scalars = Vec::new();
+        for invariance in &self.invariances {
+            let width = invariance.dimension(self.net.classes);
+            let loss = invariance.loss(invariance.measure(fake), asked.slice(&[0, start], [n, width]));
+            start += width;
+            let weighted = loss.scale(self.config.invariance_weight(invariance.name()));
+            total = Some(total.map_or(weighted, |sum| sum + weighted));
+            scalars.push(loss);
+        }
+        debug_assert_eq!(start, self.world.condition_length());
+        let total = total.expect("a world has at least one invariance");
+        scalars.insert(0, total);
+        (total, scalars)
+    }
+
+    /// The factor on every learning rate at the present iteration.
+    fn decay<'t>(&self, store: &Store, tape: &'t Tape) -> Var<'t> {
+        match self.config.lr_decay {
+            Decay::None => tape.fill(1.0, []),
+            Decay::Linear => {
+                store.var(tape, self.iteration).scale(-1.0 / self.config.iterations as f64).shift(1.0).relu()
+            }
+        }
+    }
+
+    /// Averages the generator's weights, if asked, and counts the iteration.
+    fn closing(&self, store: &mut Store) -> Result<Plan> {
+        let tape = Tape::new();
+        let iteration = store.var(&tape, self.iteration);
+        if self.config.ema > 0.0 {
+            let averaged = self.generator.copy(store, "ema")?;
+            let pairs: Vec<[Var<'_>; 2]> = averaged
+                .parameters
+                .iter()
+                .chain(&averaged.statistics)
+                .zip(self.generator.parameters.iter().chain(&self.generator.statistics))
+                .map(|((_, target), (_, source))| [store.var(&tape, *target), store.var(&tape, *source)])
+                .collect();
+            // A plain mean at first, so that the average forgets the initial weights.
+            let floor = 1.0 - self.config.ema;
+            let weight = iteration.shift(1.0).recip().shift(-floor).relu().shift(floor);
+            tape.lerp(weight, &pairs);
+        }
+        tape.tick(iteration);
+        Ok(Plan::new(&tape, &[], store))
+    }
+}
+
+/// The generator with running statistics as a plan over a batch: outputs probabilities, class maps
+/// and the measured condition vectors.
+pub(super) fn sampling_plan(
+    store: &Store,
+    net: &Net,
+    network: &Network,
+    invariances: &[Box<dyn Invariance>],
+    z: LeafId,
+    r: LeafId,
+) -> Plan {
+    let tape = Tape::new();
+    let weights: Weights<'_> = network.weights(store, &tape);
+    let x = images(net, &weights, store.var(&tape, z), store.var(&tape, r), &Norm::Running);
+    Plan::new(&tape, &[x, x.argmax(), measure_all(invariances, x)], store)
+}
