@@ -57,7 +57,10 @@ pub fn load(path: &Path) -> Result<Fixture> {
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let key = |name: &str| {
-        metadata.get(name).cloned().ok_or_else(|| wrong(format!("no {name:?} in its metadata: see fixtures/README.md")))
+        metadata
+            .get(name)
+            .cloned()
+            .ok_or_else(|| wrong(format!("no {name:?} in its metadata: see fixtures/README.md")))
     };
     let op = key("op")?;
     let attrs: Value =
@@ -70,7 +73,8 @@ pub fn load(path: &Path) -> Result<Fixture> {
         if view.shape().len() > MAX_RANK {
             return Err(wrong(format!("tensor {name} has more than {MAX_RANK} axes")));
         }
-        let values = view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));
+        let values =
+            view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()));
         tensors.insert(name.to_owned(), Tensor { shape: Shape::new(view.shape()), values: values.collect() });
     }
     let fixture = Fixture { path: path.to_path_buf(), op, attrs, tensors };
@@ -122,8 +126,7 @@ fn compare(fixture: &Fixture) -> Result<Vec<Outcome>> {
         .collect();
     let mut bench = Bench::new(&held)?;
     let tape = Tape::new();
-    let vars: BTreeMap<&str, Var<'_>> =
-        inputs.iter().map(|(name, _)| *name).zip(bench.vars(&tape)).collect();
+    let vars: BTreeMap<&str, Var<'_>> = inputs.iter().map(|(name, _)| *name).zip(bench.vars(&tape)).collect();
     let y = Recorder { fixture, tape: &tape, inputs: &vars }.record()?;
     let (out, cotangent) = (&fixture.tensors["out"], &fixture.tensors["cotangent"]);
     if y.shape() != out.shape || cotangent.shape != out.shape {
@@ -155,7 +158,11 @@ fn compare(fixture: &Fixture) -> Result<Vec<Outcome>> {
         Outcome { name: stem.clone(), order, error, tolerance: tolerance(order) }
     };
     let stored = |prefix: &str, names: &[&str], from: usize| -> Vec<(&Tensor, &Vec<f64>)> {
-        names.iter().enumerate().map(|(i, n)| (&fixture.tensors[&format!("{prefix}{n}")], &found[from + i])).collect()
+        names
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (&fixture.tensors[&format!("{prefix}{n}")], &found[from + i]))
+            .collect()
     };
     let mut outcomes = vec![worst(0, &[(out, &found[0])])];
     if !wrt.is_empty() {
@@ -267,7 +274,8 @@ impl<'t> Recorder<'_, 't> {
             }
             "conv_weight" => {
                 let (x, g) = (x()?, self.input("g")?);
-                let (kernel, stride, pad) = (self.pair("kernel")?, self.pair("stride")?, self.pair("padding")?);
+                let (kernel, stride, pad) =
+                    (self.pair("kernel")?, self.pair("stride")?, self.pair("padding")?);
                 let (image, out) = ([x.shape()[1], x.shape()[2]], [g.shape()[1], g.shape()[2]]);
                 x.conv_leg_w(g, Window { image, kernel, stride, pad, out })
             }
@@ -313,7 +321,12 @@ impl<'t> Recorder<'_, 't> {
         for p in nn::critic_parameters(&net) {
             let var = self.input(&p.name)?;
             if var.shape() != p.shape {
-                return Err(self.wrong(format!("in.{} is {:?}, the critic's is {:?}", p.name, var.shape(), p.shape)));
+                return Err(self.wrong(format!(
+                    "in.{} is {:?}, the critic's is {:?}",
+                    p.name,
+                    var.shape(),
+                    p.shape
+                )));
             }
             weights.push((p.name, var));
         }

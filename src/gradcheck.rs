@@ -142,7 +142,8 @@ pub fn check(
     let vars = bench.vars(&tape);
     let y = build(&tape, &vars);
     assert!(y.dtype() == DType::Real, "{name}: only a real result has derivatives");
-    let wrt: Vec<usize> = (0..inputs.len()).filter(|&i| matches!(inputs[i].values, Values::Real(_))).collect();
+    let wrt: Vec<usize> =
+        (0..inputs.len()).filter(|&i| matches!(inputs[i].values, Values::Real(_))).collect();
     let x: Vec<Vec<f64>> = wrt
         .iter()
         .map(|&i| match &inputs[i].values {
@@ -153,7 +154,8 @@ pub fn check(
     let real: Vec<Var<'_>> = wrt.iter().map(|&i| vars[i]).collect();
 
     let cotangent = bench.leaf("cotangent", y.shape(), &numbers(1, y.shape().numel()))?;
-    let directions: Vec<Vec<f64>> = x.iter().enumerate().map(|(i, v)| numbers(2 + i as u64, v.len())).collect();
+    let directions: Vec<Vec<f64>> =
+        x.iter().enumerate().map(|(i, v)| numbers(2 + i as u64, v.len())).collect();
     let mut tangents = Vec::new();
     for (i, (direction, var)) in directions.iter().zip(&real).enumerate() {
         tangents.push(bench.leaf(&format!("tangent{i}"), var.shape(), direction)?);

@@ -230,7 +230,7 @@ impl Op {
     pub fn mutates(&self, input: usize) -> bool {
         match self {
             Self::Adam(_) => input >= 2 && (input - 2) % 4 != 1,
-            Self::Lerp => input >= 1 && (input - 1) % 2 == 0,
+            Self::Lerp => !input.is_multiple_of(2),
             Self::Tick | Self::Record => input == 0,
             _ => false,
         }

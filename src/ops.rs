@@ -244,7 +244,10 @@ impl<'t> Var<'t> {
         let (image, kernel) = ([x[1], x[2]], [f[0], f[1]]);
         let out = [0, 1].map(|i| {
             let span = image[i] + 2 * pad[i];
-            assert!(span >= kernel[i] && stride[i] > 0, "conv: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}");
+            assert!(
+                span >= kernel[i] && stride[i] > 0,
+                "conv: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}"
+            );
             (span - kernel[i]) / stride[i] + 1
         });
         self.conv_leg_y(w, Window { image, kernel, stride, pad, out })
@@ -445,8 +448,15 @@ impl Tape {
     }
 
     /// One Adam update of every (parameter, gradient, first moment, second moment).
-    pub fn adam<'t>(&'t self, settings: AdamSettings, step: Var<'t>, rate: Var<'t>, updates: &[[Var<'t>; 4]]) {
-        let inputs: Vec<Var<'t>> = [step, rate].into_iter().chain(updates.iter().flatten().copied()).collect();
+    pub fn adam<'t>(
+        &'t self,
+        settings: AdamSettings,
+        step: Var<'t>,
+        rate: Var<'t>,
+        updates: &[[Var<'t>; 4]],
+    ) {
+        let inputs: Vec<Var<'t>> =
+            [step, rate].into_iter().chain(updates.iter().flatten().copied()).collect();
         self.in_place(Op::Adam(settings), &inputs);
     }
 

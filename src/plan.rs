@@ -104,7 +104,11 @@ impl Plan {
             }
             let shapes: Vec<Shape> = node.inputs.iter().map(|&i| nodes[i].shape).collect();
             flops += node.op.flops(&shapes, &node.shape);
-            steps.push(Step { op: node.op, inputs: node.inputs.iter().map(|&i| slot(i)).collect(), output: slot(id) });
+            steps.push(Step {
+                op: node.op,
+                inputs: node.inputs.iter().map(|&i| slot(i)).collect(),
+                output: slot(id),
+            });
         }
         Self { steps, outputs: outputs.iter().map(|v| slot(v.id())).collect(), arena_bytes, flops }
     }

@@ -114,7 +114,10 @@ mod tests {
         // Random123's known-answer tests: counter and key all zeros, all ones, and digits of pi.
         assert_eq!(philox(&[0, 0, 0], 0, 0), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         let all = u32::MAX;
-        assert_eq!(philox(&[all, all, all], all, u64::MAX), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox(&[all, all, all], all, u64::MAX),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
         assert_eq!(
             philox(&[0xa409_3822, 0x299f_31d0, 0x0370_7344], 0x1319_8a2e, 0x85a3_08d3_243f_6a88),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]

@@ -99,10 +99,16 @@ fn structural() -> Vec<Sample> {
         sample("permute", cube(), |_, x| x[0].square().permute(&[2, 0, 1])),
         sample("slice", cube(), |_, x| x[0].square().slice(&[1, 0, 2], [2, 3, 2])),
         sample("pad", cube(), |_, x| x[0].square().pad_into(&[0, 2, 1], [4, 6, 7])),
-        sample("concat", vec![real(13, [2, 3]), real(14, [2, 4])], |t, x| t.concat(&[x[0].square(), x[1]], 1)),
+        sample("concat", vec![real(13, [2, 3]), real(14, [2, 4])], |t, x| {
+            t.concat(&[x[0].square(), x[1]], 1)
+        }),
         sample("matmul", vec![real(15, [3, 4]), real(16, [4, 5])], |_, x| x[0].matmul(x[1])),
-        sample("matmul/ta", vec![real(17, [4, 3]), real(18, [4, 5])], |_, x| x[0].matmul_t(x[1], true, false)),
-        sample("matmul/tb", vec![real(19, [3, 4]), real(20, [5, 4])], |_, x| x[0].matmul_t(x[1], false, true)),
+        sample("matmul/ta", vec![real(17, [4, 3]), real(18, [4, 5])], |_, x| {
+            x[0].matmul_t(x[1], true, false)
+        }),
+        sample("matmul/tb", vec![real(19, [3, 4]), real(20, [5, 4])], |_, x| {
+            x[0].matmul_t(x[1], false, true)
+        }),
         sample("matmul/tt", vec![real(21, [4, 3]), real(22, [5, 4])], |_, x| x[0].matmul_t(x[1], true, true)),
         sample("gather", vec![real(23, [5, 3]), words(&[4, 0, 4, 2])], |_, x| x[0].square().gather(x[1])),
         sample("scatter_add", vec![real(24, [4, 3]), words(&[4, 0, 4, 2])], |_, x| {
@@ -118,8 +124,12 @@ const HALF: Window = Window { image: [8, 8], kernel: [4, 4], stride: [2, 2], pad
 
 fn spatial() -> Vec<Sample> {
     vec![
-        sample("conv", vec![real(25, [2, 5, 4, 3]), real(26, [3, 3, 3, 2])], |_, x| x[0].conv(x[1], [1, 1], [1, 1])),
-        sample("conv/odd", vec![real(27, [2, 7, 5, 2]), real(28, [3, 2, 2, 3])], |_, x| x[0].conv_leg_y(x[1], ODD)),
+        sample("conv", vec![real(25, [2, 5, 4, 3]), real(26, [3, 3, 3, 2])], |_, x| {
+            x[0].conv(x[1], [1, 1], [1, 1])
+        }),
+        sample("conv/odd", vec![real(27, [2, 7, 5, 2]), real(28, [3, 2, 2, 3])], |_, x| {
+            x[0].conv_leg_y(x[1], ODD)
+        }),
         sample("conv_transpose", vec![real(29, [2, 3, 4, 2]), real(30, [4, 4, 3, 2])], |_, x| {
             x[0].conv_transpose(x[1], [2, 2], [1, 1], [0, 0])
         }),
@@ -147,7 +157,9 @@ fn statistical() -> Vec<Sample> {
     let with_cotangent = || vec![real(44, [3, 2, 3, 4]), real(45, [3, 2, 3, 4])];
     vec![
         sample("softmax", vec![real(46, [2, 3, 5])], |_, x| x[0].softmax()),
-        sample("softmax_grad", vec![real(47, [2, 3, 5]), real(48, [2, 3, 5])], |_, x| x[0].softmax_grad(x[1])),
+        sample("softmax_grad", vec![real(47, [2, 3, 5]), real(48, [2, 3, 5])], |_, x| {
+            x[0].softmax_grad(x[1])
+        }),
         sample("stats/batch", image(), |_, x| x[0].stats(Over::Batch)),
         sample("stats/layer", image(), |_, x| x[0].stats(Over::Layer)),
         sample("normalise/batch", image(), |_, x| x[0].normalise(Over::Batch, 1e-3)),

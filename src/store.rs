@@ -44,7 +44,11 @@ impl Store {
 
     fn add(&mut self, name: &str, shape: Shape, dtype: DType, bytes: &[u8]) -> Result<LeafId> {
         assert!(self.find(name).is_none(), "two leaves named {name}");
-        assert!(bytes.len() == shape.numel() * self.element_bytes(dtype), "{name}: {} bytes for {shape:?}", bytes.len());
+        assert!(
+            bytes.len() == shape.numel() * self.element_bytes(dtype),
+            "{name}: {} bytes for {shape:?}",
+            bytes.len()
+        );
         let buffer = self.device.alloc(bytes.len())?;
         self.device.upload(buffer, bytes)?;
         self.leaf_bytes += bytes.len();
@@ -131,7 +135,12 @@ impl Store {
     /// If the number of bytes differs.
     pub fn write_bytes(&mut self, id: LeafId, bytes: &[u8]) -> Result<()> {
         let leaf = &self.leaves[id.0];
-        assert!(bytes.len() == leaf.shape.numel() * self.element_bytes(leaf.dtype), "{}: {} bytes", leaf.name, bytes.len());
+        assert!(
+            bytes.len() == leaf.shape.numel() * self.element_bytes(leaf.dtype),
+            "{}: {} bytes",
+            leaf.name,
+            bytes.len()
+        );
         self.device.upload(leaf.buffer, bytes)
     }
 
@@ -196,7 +205,10 @@ impl Store {
     pub(crate) fn decode(&self, bytes: &[u8]) -> Vec<f64> {
         match self.device.real_bytes() {
             8 => bytemuck::allocation::pod_collect_to_vec(bytes),
-            _ => bytemuck::allocation::pod_collect_to_vec::<u8, f32>(bytes).into_iter().map(f64::from).collect(),
+            _ => bytemuck::allocation::pod_collect_to_vec::<u8, f32>(bytes)
+                .into_iter()
+                .map(f64::from)
+                .collect(),
         }
     }
 }

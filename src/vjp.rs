@@ -9,7 +9,13 @@ use crate::tape::Var;
 
 /// Cotangents of the inputs of `op`, given its result `y` and the cotangent `g` of `y`. Inputs
 /// that are not wanted, and those the op is piecewise constant in, get `None`.
-pub(crate) fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> Vec<Option<Var<'t>>> {
+pub(crate) fn vjp<'t>(
+    op: &Op,
+    x: &[Var<'t>],
+    y: Var<'t>,
+    g: Var<'t>,
+    wanted: &[bool],
+) -> Vec<Option<Var<'t>>> {
     let one = |v: Var<'t>| vec![Some(v)];
     // Recorded only where wanted: an unneeded leg never reaches the tape.
     let when = |i: usize, f: &dyn Fn() -> Var<'t>| wanted[i].then(f);
@@ -99,7 +105,9 @@ pub(crate) fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[
         Op::Gather => vec![when(0, &|| g.scatter_add(x[1], x[0].shape())), None],
         Op::ScatterAdd => vec![when(0, &|| g.gather(x[1])), None],
         // No real input, no derivative (argmax is piecewise constant), or a change in place.
-        Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => vec![None; x.len()],
+        Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => {
+            vec![None; x.len()]
+        }
         Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => vec![None; x.len()],
     }
 }

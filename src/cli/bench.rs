@@ -108,7 +108,10 @@ pub fn step(net: Family, size: usize, width: usize, batch: usize, json: bool) ->
     println!("  projection step {:10.1} ms", times.ms_projection);
     println!("  critic step     {:10.1} ms", times.ms_critic);
     println!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops);
-    println!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib);
+    println!(
+        "  {:.0} MiB peak of the process, {:.0} MiB of it the engine's",
+        times.peak_mib, times.device_mib
+    );
     Ok(())
 }
 

@@ -96,7 +96,8 @@ fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
         return Err(Error::file(file, "is empty: it needs a header of property names and a row a target"));
     };
     let shown = file.display().to_string();
-    let columns: Vec<usize> = header.split(',').map(|name| property(name, world, &shown)).collect::<Result<_>>()?;
+    let columns: Vec<usize> =
+        header.split(',').map(|name| property(name, world, &shown)).collect::<Result<_>>()?;
     let mut targets = Vec::new();
     for (number, line) in lines {
         let origin = format!("{shown}, line {}", number + 1);
@@ -134,7 +135,8 @@ fn write_measured(path: &Path, names: &[&str], asked: &[f32], measured: &[f32]) 
         let header: Vec<String> = names.iter().map(|n| format!("asked_{n},measured_{n}")).collect();
         writeln!(file, "{}", header.join(","))?;
         for (asked, measured) in asked.chunks_exact(names.len()).zip(measured.chunks_exact(names.len())) {
-            let row: Vec<String> = asked.iter().zip(measured).map(|(a, m)| format!("{a:.4},{m:.4}")).collect();
+            let row: Vec<String> =
+                asked.iter().zip(measured).map(|(a, m)| format!("{a:.4},{m:.4}")).collect();
             writeln!(file, "{}", row.join(","))?;
         }
         Ok(())

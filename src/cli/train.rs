@@ -152,7 +152,9 @@ impl Run {
         let rows = run.logged_rows()?;
         let kept: Vec<&(u64, String)> = rows.iter().filter(|(i, _)| *i < run.trainer.iteration()).collect();
         run.earlier = kept.last().and_then(|(_, line)| number(line, "seconds")).unwrap_or(0.0);
-        write_atomically(run.metrics(), |file| kept.iter().try_for_each(|(_, line)| writeln!(file, "{line}")))?;
+        write_atomically(run.metrics(), |file| {
+            kept.iter().try_for_each(|(_, line)| writeln!(file, "{line}"))
+        })?;
         Ok(run)
     }
 
@@ -186,7 +188,8 @@ impl Run {
             // Up to the next thing to do: a row, a checkpoint, a grid, the end.
             let at = self.trainer.iteration();
             let until = |every: u64| if every == 0 { u64::MAX } else { every - at % every };
-            let count = until(log_every).min(until(checkpoint_every)).min(until(sample_every)).min(iterations - at);
+            let count =
+                until(log_every).min(until(checkpoint_every)).min(until(sample_every)).min(iterations - at);
             // A loss that is not finite ends the run here, before any file is touched.
             let rows = self.trainer.advance(count, &stop)?;
             let now = self.trainer.iteration();
@@ -244,7 +247,9 @@ impl Run {
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(self.config.iterations), target);
         let template = "{bar:24} {pos}/{len}  {per_sec}  {eta} left  {msg}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         bar.set_position(self.trainer.iteration());
         bar.reset_eta();
         bar
@@ -252,7 +257,8 @@ impl Run {
 
     /// Losses on the bar, or now and then as a line where there is no terminal.
     fn show(&self, bar: &ProgressBar, row: &LogRow) {
-        let short = [("wasserstein", "W"), ("gradient_penalty", "GP"), ("area", "area"), ("centroid", "centroid")];
+        let short =
+            [("wasserstein", "W"), ("gradient_penalty", "GP"), ("area", "area"), ("centroid", "centroid")];
         let parts = short.iter().filter_map(|(name, label)| Some(format!("{label} {:.2e}", row.get(name)?)));
         let losses = parts.collect::<Vec<_>>().join("  ");
         let done = row.iteration + 1;

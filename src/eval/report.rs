@@ -139,7 +139,8 @@ impl Report {
             let (asked, hard, soft) = (column(&asked), column(&hard), column(&samples.soft));
             properties.push(property((*name).to_owned(), "px", &asked, &hard, &soft, false));
             if i % PER_FIGURE == 0 {
-                let area = |r: Vec<f64>| -> Vec<f64> { r.iter().map(|r| std::f64::consts::PI * r * r).collect() };
+                let area =
+                    |r: Vec<f64>| -> Vec<f64> { r.iter().map(|r| std::f64::consts::PI * r * r).collect() };
                 let name = format!("area{}", i / PER_FIGURE + 1);
                 properties.push(property(name, "px^2", &area(asked), &area(hard), &area(soft), true));
             }
@@ -212,7 +213,11 @@ impl Report {
     pub fn table(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "{} random targets, measured after argmax", self.samples);
-        let _ = writeln!(text, "{:10} {:>14} {:>9} {:>9} {:>9}", "property", "mean abs error", "bias", "p95", "unit");
+        let _ = writeln!(
+            text,
+            "{:10} {:>14} {:>9} {:>9} {:>9}",
+            "property", "mean abs error", "bias", "p95", "unit"
+        );
         for p in &self.properties {
             let e = &p.argmax;
             let _ = writeln!(
@@ -222,7 +227,11 @@ impl Report {
             );
         }
         let side = 100.0 * self.mean_centroid_error / self.size as f64;
-        let _ = writeln!(text, "centroid error      {:8.2} px ({side:.2} % of the side)", self.mean_centroid_error);
+        let _ = writeln!(
+            text,
+            "centroid error      {:8.2} px ({side:.2} % of the side)",
+            self.mean_centroid_error
+        );
         let _ = writeln!(text, "area error          {:8.2} %", 100.0 * self.mean_relative_area_error);
         let _ = writeln!(text, "one piece           {:8.1} % of figures", 100.0 * self.single_component);
         let _ = writeln!(text, "overlap with disc   {:8.3} IoU", self.iou);
@@ -238,9 +247,8 @@ fn property(
     soft: &[f64],
     relative: bool,
 ) -> Property {
-    let mean_relative_error = relative.then(|| {
-        asked.iter().zip(hard).map(|(a, h)| (h - a).abs() / a).sum::<f64>() / asked.len() as f64
-    });
+    let mean_relative_error = relative
+        .then(|| asked.iter().zip(hard).map(|(a, h)| (h - a).abs() / a).sum::<f64>() / asked.len() as f64);
     Property { name, unit, argmax: errors(asked, hard), softmax: errors(asked, soft), mean_relative_error }
 }
 

@@ -30,7 +30,12 @@ pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     all
 }
 
-pub(super) fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &Norm<'_, 't>) -> Var<'t> {
+pub(super) fn generator<'t>(
+    net: &Net,
+    weights: &Weights<'t>,
+    input: Var<'t>,
+    norm: &Norm<'_, 't>,
+) -> Var<'t> {
     let n = input.shape()[0];
     // No bias before a batch norm, which would take it out again.
     let mut x = input.matmul(weights.get("linear.w")).reshape([n, 4, 4, channels(net, 0)]);

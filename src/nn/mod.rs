@@ -194,8 +194,8 @@ fn layer_norm<'t>(weights: &Weights<'t>, layer: &str, x: Var<'t>) -> Var<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::LeafId;
     use crate::op::DType;
+    use crate::op::LeafId;
     use crate::tape::Tape;
 
     fn weights<'t>(tape: &'t Tape, parameters: &[Parameter]) -> Weights<'t> {
@@ -213,7 +213,8 @@ mod tests {
                 let x = generator(&net, &generator_weights, tape.fill(0.0, [2, 10]), &Norm::Batch(&noted));
                 assert_eq!(*x.shape(), [2, size, size, 4]);
                 let names: Vec<String> = noted.borrow().iter().map(|(name, _)| name.clone()).collect();
-                let mut wanted: Vec<String> = generator_statistics(&net, 10).into_iter().map(|(n, _)| n).collect();
+                let mut wanted: Vec<String> =
+                    generator_statistics(&net, 10).into_iter().map(|(n, _)| n).collect();
                 wanted.sort();
                 let mut sorted = names;
                 sorted.sort();

@@ -4,7 +4,9 @@
 //! convolution commutes with nearest-neighbour repetition and with block means, so the shortcuts
 //! convolve the smaller of the two images.
 
-use super::{Net, Norm, Parameter, Weights, batch_norm, filter, layer_norm, linear, matrix, scale_and_shift, vector};
+use super::{
+    Net, Norm, Parameter, Weights, batch_norm, filter, layer_norm, linear, matrix, scale_and_shift, vector,
+};
 use crate::shape::Shape;
 use crate::tape::Var;
 
@@ -54,7 +56,12 @@ pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     all
 }
 
-pub(super) fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &Norm<'_, 't>) -> Var<'t> {
+pub(super) fn generator<'t>(
+    net: &Net,
+    weights: &Weights<'t>,
+    input: Var<'t>,
+    norm: &Norm<'_, 't>,
+) -> Var<'t> {
     let n = input.shape()[0];
     let mut x = linear(weights, "linear", input).reshape([n, 4, 4, channels(net, net.levels() - 1)]);
     for level in 0..net.levels() {

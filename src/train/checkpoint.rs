@@ -36,7 +36,13 @@ impl Checkpoint {
             let leaf = &store.leaves()[index];
             let (name, shape) = (leaf.name.clone(), leaf.shape.to_vec());
             let dtype = match leaf.dtype {
-                DType::Real => if store.element_bytes(DType::Real) == 8 { Dtype::F64 } else { Dtype::F32 },
+                DType::Real => {
+                    if store.element_bytes(DType::Real) == 8 {
+                        Dtype::F64
+                    } else {
+                        Dtype::F32
+                    }
+                }
                 DType::U8 => Dtype::U8,
                 DType::U32 => Dtype::U32,
             };
@@ -53,7 +59,10 @@ impl Checkpoint {
         for index in (0..store.leaves().len()).filter(|&i| !except.contains(&LeafId(i))) {
             let leaf = &store.leaves()[index];
             let Some(tensor) = self.tensors.get(&leaf.name) else {
-                return Err(Error::file(path, format!("no tensor {}: the checkpoint is of another network", leaf.name)));
+                return Err(Error::file(
+                    path,
+                    format!("no tensor {}: the checkpoint is of another network", leaf.name),
+                ));
             };
             let expected = leaf.shape.numel() * store.element_bytes(leaf.dtype);
             if tensor.shape != *leaf.shape || tensor.bytes.len() != expected {
@@ -72,7 +81,13 @@ impl Checkpoint {
     #[must_use]
     pub fn values(&self, name: &str) -> Option<Vec<f64>> {
         let tensor = self.tensors.get(name).filter(|t| t.dtype == Dtype::F32)?;
-        Some(tensor.bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect())
+        Some(
+            tensor
+                .bytes
+                .chunks_exact(4)
+                .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+                .collect(),
+        )
     }
 
     /// Writes the file under a temporary name, then renames it.
@@ -99,8 +114,9 @@ impl Checkpoint {
     /// If it cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| Error::file(path, format!("damaged checkpoint ({e}): train again with --overwrite")))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+            Error::file(path, format!("damaged checkpoint ({e}): train again with --overwrite"))
+        })?;
         let tensors = file
             .iter()
             .map(|(name, view)| {

@@ -158,7 +158,11 @@ pub const PRESETS: &[(&str, &str, &str)] = &[
         "two circles at 64 x 64, a few minutes on two CPU cores",
         include_str!("../presets/circles-quick.toml"),
     ),
-    ("circles", "two circles at 128 x 128 with the paper's settings", include_str!("../presets/circles.toml")),
+    (
+        "circles",
+        "two circles at 128 x 128 with the paper's settings",
+        include_str!("../presets/circles.toml"),
+    ),
 ];
 
 impl Config {
@@ -176,8 +180,9 @@ impl Config {
         };
         let origin = format!("preset {name}");
         let table: Table = text.parse().map_err(|e| malformed(&origin, text, &e))?;
-        let config: Self =
-            Value::Table(table).try_into().map_err(|e: toml::de::Error| Error::Usage(format!("{origin}: {e}")))?;
+        let config: Self = Value::Table(table)
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Usage(format!("{origin}: {e}")))?;
         config.validate(&origin)?;
         Ok(config)
     }

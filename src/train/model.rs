@@ -75,7 +75,8 @@ impl Network {
         tape: &'t Tape,
         momentum: f64,
     ) {
-        let pairs: Vec<[Var<'t>; 2]> = noted.iter().map(|(name, stats)| [weights.get(name), *stats]).collect();
+        let pairs: Vec<[Var<'t>; 2]> =
+            noted.iter().map(|(name, stats)| [weights.get(name), *stats]).collect();
         if !pairs.is_empty() {
             tape.lerp(tape.fill(momentum, []), &pairs);
         }

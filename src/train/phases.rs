@@ -97,7 +97,8 @@ impl Phases {
     /// Adds the leaves of a run to the store and records its phases, with rings of `rows` rows.
     pub(super) fn record(store: &mut Store, config: &Config, rows: usize) -> Result<Self> {
         let world = World::new(config.world, config.size);
-        let net = Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
+        let net =
+            Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
         let input = config.latent + world.condition_length();
         let seed = config.seed;
 
@@ -108,7 +109,9 @@ impl Phases {
         let asked = world.condition(&world.sample_targets(PRIOR_ROWS, seed));
         let prior = match config.targets {
             Targets::Data => None,
-            Targets::Prior | Targets::Mix => Some(store.add_real("data.prior", [PRIOR_ROWS, length], &asked)?),
+            Targets::Prior | Targets::Mix => {
+                Some(store.add_real("data.prior", [PRIOR_ROWS, length], &asked)?)
+            }
         };
         transient.extend(prior);
         let (mean, scale) = standardisation(&asked, length, config.standardise);
@@ -164,9 +167,8 @@ fn standardisation(rows: &[f64], length: usize, standardise: bool) -> (Vec<f64>,
     let count = (rows.len() / length) as f64;
     let column = |c: usize| rows.iter().skip(c).step_by(length);
     let mean: Vec<f64> = (0..length).map(|c| column(c).sum::<f64>() / count).collect();
-    let scale = (0..length)
-        .map(|c| (count / column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>()).sqrt())
-        .collect();
+    let scale =
+        (0..length).map(|c| (count / column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>()).sqrt()).collect();
     (mean, scale)
 }
 
@@ -183,7 +185,14 @@ struct Batch<'t> {
 }
 
 impl Recorder<'_> {
-    fn phase(&self, store: &mut Store, phase: Phase, repeats: usize, rate: f64, rows: usize) -> Result<Recorded> {
+    fn phase(
+        &self,
+        store: &mut Store,
+        phase: Phase,
+        repeats: usize,
+        rate: f64,
+        rows: usize,
+    ) -> Result<Recorded> {
         let names = self.logged(phase);
         let ring = store.add_zeros(&format!("log.{}", phase.name()), [rows, names.len()])?;
         let settings = AdamSettings { beta1: self.config.beta1, beta2: self.config.beta2, eps: 1e-8 };

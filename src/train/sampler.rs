@@ -50,7 +50,8 @@ impl Sampler {
     /// If the checkpoint is of another configuration.
     pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path) -> Result<Self> {
         let world = World::new(config.world, config.size);
-        let net = Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
+        let net =
+            Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
         let length = world.condition_length();
         let input = config.latent + length;
         let prefix = if config.ema > 0.0 { "ema" } else { "generator" };
@@ -128,7 +129,9 @@ impl Sampler {
             self.plan.run(&mut self.store)?;
             let first = |len: usize| len / BATCH * n;
             let probabilities = self.plan.read(&mut self.store, 0)?;
-            samples.probabilities.extend(probabilities[..first(probabilities.len())].iter().map(|&v| v as f32));
+            samples
+                .probabilities
+                .extend(probabilities[..first(probabilities.len())].iter().map(|&v| v as f32));
             let maps = self.plan.read_bytes(&mut self.store, 1)?;
             samples.maps.extend_from_slice(&maps[..first(maps.len())]);
             let measured = self.plan.read(&mut self.store, 2)?;

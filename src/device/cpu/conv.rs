@@ -135,7 +135,8 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
 
 /// Any geometry: every pixel of g times the whole filter, then each pixel of x gathers its share.
 fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
-    let Window { image: [h, width], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow] } = e.window;
+    let Window { image: [h, width], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow] } =
+        e.window;
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co).t();
     x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).for_each(|(x, g)| {
@@ -189,9 +190,11 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     let piece = e.out_pixels().div_ceil(PIECES);
     scratch::with(PIECES * w.len(), |partial: &mut [T]| {
         partial.fill(T::zero());
-        partial.par_chunks_mut(w.len()).zip(g.par_chunks(piece * e.co)).enumerate().for_each(|(i, (w, g))| {
-            accumulate_w(e, x, g, i * piece, 0..e.window.kernel[0], w);
-        });
+        partial.par_chunks_mut(w.len()).zip(g.par_chunks(piece * e.co)).enumerate().for_each(
+            |(i, (w, g))| {
+                accumulate_w(e, x, g, i * piece, 0..e.window.kernel[0], w);
+            },
+        );
         w.fill(T::zero());
         for partial in partial.chunks_exact(w.len()) {
             for (w, &p) in w.iter_mut().zip(partial) {

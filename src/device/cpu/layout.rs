@@ -84,7 +84,13 @@ impl<const K: usize> Walk<K> {
 }
 
 /// out[i, j, ...] = x[offset + i strides[0] + j strides[1] + ...]
-pub(super) fn copy<T: Real>(x: &[T], offset: usize, strides: &[usize; MAX_RANK], out: &mut [T], shape: &Shape) {
+pub(super) fn copy<T: Real>(
+    x: &[T],
+    offset: usize,
+    strides: &[usize; MAX_RANK],
+    out: &mut [T],
+    shape: &Shape,
+) {
     let walk = Walk::new(shape, [*strides]);
     walk.rows(out, |row, [start]| {
         let x = &x[offset + start..];
@@ -97,7 +103,13 @@ pub(super) fn copy<T: Real>(x: &[T], offset: usize, strides: &[usize; MAX_RANK],
 }
 
 /// x at `start` in zeros.
-pub(super) fn pad<T: Real>(x: &[T], shape: &Shape, start: &[usize; MAX_RANK], out: &mut [T], out_shape: &Shape) {
+pub(super) fn pad<T: Real>(
+    x: &[T],
+    shape: &Shape,
+    start: &[usize; MAX_RANK],
+    out: &mut [T],
+    out_shape: &Shape,
+) {
     out.fill(T::zero());
     let Some(last) = shape.rank().checked_sub(1) else {
         out.copy_from_slice(x);

@@ -86,7 +86,8 @@ impl<T: Real> Cpu<T> {
                 let update = optim::Adam::new(settings, self.reals(&inputs[0])[0], self.reals(&inputs[1])[0]);
                 for quad in inputs[2..].chunks_exact(4) {
                     let numel = quad[0].shape.numel();
-                    let [mut p, mut m, mut v] = [0, 2, 3].map(|i: usize| take(&mut self.blocks[quad[i].buffer.0]));
+                    let [mut p, mut m, mut v] =
+                        [0, 2, 3].map(|i: usize| take(&mut self.blocks[quad[i].buffer.0]));
                     let grad = self.reals(&quad[1]);
                     update.apply(typed(&mut p, numel), grad, typed(&mut m, numel), typed(&mut v, numel));
                     for (i, block) in [(0, p), (2, m), (3, v)] {

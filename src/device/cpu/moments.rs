@@ -30,7 +30,9 @@ pub(super) fn moments<T: Real>(x: &[T], shape: &Shape, out: &mut [T]) {
                 },
             );
             out.fill(T::zero());
-            for (column, (p, w)) in plain.chunks_exact(channels).zip(weighted.chunks_exact(channels)).enumerate() {
+            for (column, (p, w)) in
+                plain.chunks_exact(channels).zip(weighted.chunks_exact(channels)).enumerate()
+            {
                 let column = T::of(column as f64);
                 for (c, m) in out.chunks_exact_mut(3).enumerate() {
                     m[0] += p[c];

@@ -182,7 +182,13 @@ pub(super) fn normalise_grad<T: Real>(
 }
 
 /// Adds up columns over pieces of whole rows of two matrices side by side, the pieces in order.
-fn column_reduce<T: Real>(x: &[T], g: &[T], columns: usize, out: &mut [T], f: impl Fn(&[T], &[T], &mut [T]) + Sync) {
+fn column_reduce<T: Real>(
+    x: &[T],
+    g: &[T],
+    columns: usize,
+    out: &mut [T],
+    f: impl Fn(&[T], &[T], &mut [T]) + Sync,
+) {
     let piece = (CHUNK / columns).max(1) * columns;
     let width = out.len();
     scratch::with(x.len().div_ceil(piece) * width, |partial: &mut [T]| {

@@ -137,7 +137,9 @@ fn multiply<T: Real>(a: &[T], b: Mat<'_, T>, count: usize, out: &mut [T]) {
     let pieces: Vec<(usize, usize, &mut [T])> = out
         .chunks_exact_mut(count * n)
         .enumerate()
-        .flat_map(|(point, out)| out.chunks_mut(half * n).enumerate().map(move |(part, out)| (point, part, out)))
+        .flat_map(|(point, out)| {
+            out.chunks_mut(half * n).enumerate().map(move |(part, out)| (point, part, out))
+        })
         .collect();
     pieces.into_par_iter().for_each(|(point, part, out)| {
         let rows = out.len() / n;
@@ -150,7 +152,8 @@ fn multiply<T: Real>(a: &[T], b: Mat<'_, T>, count: usize, out: &mut [T]) {
 /// Splits `[POINTS, count, width]` into bands of whole tile rows, so that bands can be filled in
 /// parallel: one item a band, holding the band's part of each point.
 fn bands<T: Send>(space: &mut [T], count: usize, width: usize, band: usize) -> Vec<[&mut [T]; POINTS]> {
-    let mut points: Vec<_> = space.chunks_exact_mut(count * width).map(|p| p.chunks_mut(band * width)).collect();
+    let mut points: Vec<_> =
+        space.chunks_exact_mut(count * width).map(|p| p.chunks_mut(band * width)).collect();
     (0..count.div_ceil(band))
         .map(|_| std::array::from_fn(|point| points[point].next().expect("every point has every band")))
         .collect()
@@ -190,9 +193,8 @@ fn points_to_filter<T: Real>(e: &Extents, u: &[T], w: &mut [T]) {
     w.par_chunks_mut(size).enumerate().for_each(|(tap, w)| {
         let (ky, kx) = (tap / 4, tap % 4);
         let parity = (ky % 2) * 2 + kx % 2;
-        let point = |r: usize, c: usize| {
-            &u[(((ky / 2 + r) * 3 + kx / 2 + c) * PARITIES + parity) * size..][..size]
-        };
+        let point =
+            |r: usize, c: usize| &u[(((ky / 2 + r) * 3 + kx / 2 + c) * PARITIES + parity) * size..][..size];
         simd(
             #[inline(always)]
             || {
@@ -243,7 +245,8 @@ fn image_to_points<T: Real>(e: &Extents, tiles: &Tiles, x: &[T], first: usize, c
                 for (k, line) in lines.chunks_exact((w + 2) * ci).enumerate() {
                     for px in 0..2 {
                         let parity = py * 2 + px;
-                        let [v0, v1, v2] = v.get_disjoint_mut([3 * k, 3 * k + 1, 3 * k + 2]).expect("three points");
+                        let [v0, v1, v2] =
+                            v.get_disjoint_mut([3 * k, 3 * k + 1, 3 * k + 2]).expect("three points");
                         simd(
                             #[inline(always)]
                             || {
@@ -361,7 +364,11 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
                     &v[start..start + (across - 1) * depth + width]
                 };
                 let from = if halves % 2 == 1 {
-                    [Some((tile_row(t, 1), T::one())), Some((tile_row(t, 2), T::one())), Some((tile_row(t, 0), -T::one()))]
+                    [
+                        Some((tile_row(t, 1), T::one())),
+                        Some((tile_row(t, 2), T::one())),
+                        Some((tile_row(t, 0), -T::one())),
+                    ]
                 } else {
                     let own = (t < down).then(|| (tile_row(t, 0), T::one()));
                     [own, t.checked_sub(1).map(|above| (tile_row(above, 2), -T::one())), None]

@@ -1,0 +1,271 @@
+//! The commands as a person types them, with good and with bad input.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const TINY: [&str; 9] = [
+    "--set=size=16",
+    "--set=width=2",
+    "--set=batch=4",
+    "--set=images=50",
+    "--set=latent=4",
+    "--set=log_every=2",
+    "--set=checkpoint_every=4",
+    "--set=sample_every=6",
+    "--set=eval_samples=20",
+];
+
+fn invnet(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_invnet")).args(args).current_dir(folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a command that must succeed and returns what it printed.
+fn good(folder: &Path, args: &[&str]) -> String {
+    let output = invnet(folder, args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs a command that must be refused as wrong use, in one line that says certain things.
+fn bad(folder: &Path, args: &[&str], says: &[&str]) {
+    let output = invnet(folder, args);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+    for part in says {
+        assert!(message.contains(part), "{args:?} does not say {part:?}: {message}");
+    }
+    // clap's own messages end with a pointer to --help and may take several lines.
+    if !message.contains("--help") {
+        assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+    }
+}
+
+fn train(folder: &Path, out: &str, iterations: &str) {
+    let args =
+        [["train", "circles-quick", "--out", out, "--iterations", iterations].as_slice(), &TINY].concat();
+    good(folder, &args);
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// The log without its wall times.
+fn losses(path: &Path) -> Vec<serde_json::Value> {
+    let mut rows = lines(path);
+    for row in &mut rows {
+        assert!(row.as_object_mut().unwrap().remove("seconds").is_some());
+    }
+    rows
+}
+
+#[test]
+fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    train(here, "run", "8");
+    let run = here.join("run");
+    for file in
+        ["config.toml", "metrics.jsonl", "checkpoint.safetensors", "report.json", "report.png", "losses.png"]
+    {
+        assert!(fs::metadata(run.join(file)).unwrap().len() > 0, "{file}");
+    }
+    assert!(run.join("samples/000006.png").exists());
+    let rows = lines(&run.join("metrics.jsonl"));
+    assert_eq!(rows.iter().map(|r| r["iteration"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3, 5, 7]);
+    let names =
+        "seconds critic_loss wasserstein gradient_penalty generator_loss invariance_loss area centroid";
+    for name in names.split(' ') {
+        assert!(rows[0][name].is_number(), "{name}");
+    }
+
+    let out = good(here, &["generate", "--run=run", "--count=5", "--target=r1=3,cx1=6", "--soft"]);
+    assert!(out.contains("5 samples"), "{out}");
+    let csv = fs::read_to_string(run.join("generated/measured.csv")).unwrap();
+    let mut rows = csv.lines();
+    assert!(rows.next().unwrap().starts_with("asked_r1,measured_r1,asked_cx1,measured_cx1,asked_cy1"));
+    let rows: Vec<&str> = rows.collect();
+    assert_eq!(rows.len(), 5);
+    assert!(
+        rows.iter().all(|r| r.starts_with("3.0000,") && r.split(',').nth(2) == Some("6.0000")),
+        "{rows:?}"
+    );
+    assert!(
+        rows.iter().any(|r| r.split(',').nth(4) != rows[0].split(',').nth(4)),
+        "open properties never vary"
+    );
+    let header = |file: &str| text(&fs::read(run.join("generated").join(file)).unwrap()[..128]);
+    assert!(
+        header("samples.npy").contains("(5, 16, 16") && header("samples.npy").contains("u1"),
+        "{}",
+        header("samples.npy")
+    );
+    assert!(
+        header("probabilities.npy").contains("(5, 16, 16, 3") && header("probabilities.npy").contains("f4")
+    );
+    assert!(run.join("generated/samples.png").exists());
+
+    fs::write(here.join("asked.csv"), "r2,cy2\n2,5\n3.5,\n").unwrap();
+    good(here, &["generate", "--run=run", "--count=3", "--targets=asked.csv", "--out=g"]);
+    let csv = fs::read_to_string(here.join("g/measured.csv")).unwrap();
+    let asked: Vec<&str> = csv.lines().skip(1).map(|l| l.split(',').nth(6).unwrap()).collect();
+    assert_eq!(asked, ["2.0000", "3.5000", "2.0000"]);
+
+    good(here, &["evaluate", "--run=run", "--samples=30", "--out=e"]);
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(here.join("e/report.json")).unwrap()).unwrap();
+    assert_eq!(report["samples"], 30);
+    for name in ["single_component", "circularity", "iou", "diversity", "seconds_per_sample"] {
+        assert!(report[name].is_number(), "{name}");
+    }
+    for property in report["properties"].as_array().unwrap() {
+        for (of, what) in ["argmax", "softmax"]
+            .iter()
+            .flat_map(|o| ["mean_abs_error", "bias", "std", "p95"].map(|w| (o, w)))
+        {
+            assert!(property[*of][what].is_number(), "{property}");
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_resumes_as_if_nothing_had_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    train(here, "whole", "400");
+    let mut args = vec!["train", "circles-quick", "--out", "cut", "--iterations", "400"];
+    args.extend(TINY);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_invnet"))
+        .args(&args)
+        .current_dir(here)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Killed as soon as it has something to resume from, wherever it is then.
+    let checkpoint = here.join("cut/checkpoint.safetensors");
+    let patience = Instant::now();
+    while !checkpoint.exists() && patience.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!here.join("cut/report.json").exists(), "it had finished before it was killed");
+    good(here, &["train", "circles-quick", "--out=cut", "--resume"]);
+    for file in ["checkpoint.safetensors", "config.toml"] {
+        let [a, b] = ["whole", "cut"].map(|run| fs::read(here.join(run).join(file)).unwrap());
+        assert!(a == b, "{file} differs");
+    }
+    let [a, b] = ["whole", "cut"].map(|run| losses(&here.join(run).join("metrics.jsonl")));
+    assert_eq!(a, b);
+}
+
+#[test]
+fn stopping_for_time_leaves_a_run_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut args = vec!["train", "circles-quick", "--out=r", "--iterations=1000000", "--seconds=0.5"];
+    args.extend(TINY);
+    good(here, &args);
+    assert!(here.join("r/report.json").exists());
+    let before = lines(&here.join("r/metrics.jsonl")).len();
+    good(here, &["train", "circles-quick", "--out=r", "--resume", "--seconds=0.5"]);
+    let after = lines(&here.join("r/metrics.jsonl"));
+    assert!(after.len() > before);
+    let iterations: Vec<u64> = after.iter().map(|r| r["iteration"].as_u64().unwrap()).collect();
+    assert!(iterations.windows(2).all(|w| w[1] == w[0] + 2), "{iterations:?}");
+}
+
+#[test]
+fn data_presets_and_bench_print_what_they_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &["data", "circles", "--size=32", "--count=20", "--out=c.npz"]);
+    assert_eq!(fs::read(here.join("c.npz")).unwrap()[..2], *b"PK");
+    let list = good(here, &["presets"]);
+    assert!(list.contains("circles-quick") && list.contains("circles "), "{list}");
+    let preset = good(here, &["presets", "circles"]);
+    fs::write(here.join("mine.toml"), &preset).unwrap();
+    assert!(preset.lines().filter(|l| l.contains(" = ")).count() >= 28);
+    let mut args = vec!["train", "mine.toml", "--iterations=2", "-q"];
+    args.extend(TINY);
+    good(here, &args);
+    assert!(here.join("runs/mine/report.json").exists());
+    let json = good(here, &["bench", "step", "--size=16", "--width=2", "--batch=2", "--json"]);
+    let times: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for name in ["ms_iteration", "ms_generator", "ms_projection", "ms_critic", "gflops", "peak_mib"] {
+        assert!(times[name].as_f64().unwrap() > 0.0, "{name}");
+    }
+    assert!(good(here, &["--version"]).starts_with("invnet "));
+    assert!(good(here, &["--help"]).contains("Examples:"));
+}
+
+#[test]
+fn bad_input_is_one_line_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    train(here, "run", "2");
+    let before = fs::read(here.join("run/checkpoint.safetensors")).unwrap();
+    bad(here, &["train", "circles-quick", "--out=run"], &["run", "--resume", "--overwrite"]);
+    bad(here, &["train", "nonsense"], &["nonsense", "circles-quick"]);
+    bad(here, &["train", "absent.toml"], &["absent.toml"]);
+    bad(here, &["train", "circles", "--set=widht=3"], &["--set", "widht", "did you mean width"]);
+    bad(here, &["train", "circles", "--set=size=48"], &["size = 48", "power of two"]);
+    bad(here, &["train", "circles", "--iterations=0"], &["iterations = 0", "1 to"]);
+    bad(here, &["train", "circles", "--seconds=-1"], &["--seconds"]);
+    bad(here, &["train", "circles", "--resume", "--out=nowhere"], &["nowhere", "no run to resume"]);
+    bad(here, &["train", "circles", "--device=gpu"], &["gpu"]);
+    fs::write(here.join("broken.toml"), "size = 64\nbatch = = 2\n").unwrap();
+    bad(here, &["train", "broken.toml"], &["broken.toml", "line 2"]);
+    fs::create_dir(here.join("mine")).unwrap();
+    fs::write(here.join("mine/thesis.tex"), "x").unwrap();
+    bad(here, &["train", "circles", "--out=mine", "--overwrite"], &["mine", "not a run"]);
+    assert!(here.join("mine/thesis.tex").exists());
+
+    bad(here, &["generate", "--run=absent", "--count=1"], &["absent"]);
+    bad(here, &["generate", "--run=run", "--count=1", "--target=radius=3"], &["radius", "r1, cx1"]);
+    bad(here, &["generate", "--run=run", "--count=1", "--target=r1=big"], &["r1 = big", "number"]);
+    bad(here, &["generate", "--run=run", "--count=1", "--target=r1=nan"], &["r1 = nan"]);
+    bad(here, &["generate", "--run=run", "--count=0"], &["0"]);
+    fs::write(here.join("t.csv"), "r1,cx1\n1,2\n3\n").unwrap();
+    bad(here, &["generate", "--run=run", "--count=1", "--targets=t.csv"], &["t.csv, line 3"]);
+    fs::write(here.join("t.csv"), "").unwrap();
+    bad(here, &["generate", "--run=run", "--count=1", "--targets=t.csv"], &["t.csv", "empty"]);
+    bad(here, &["gradcheck", "absent"], &["absent"]);
+    bad(here, &["presets", "absent"], &["absent", "circles"]);
+    bad(here, &["bench", "step", "--size=20"], &["size = 20"]);
+    assert!(!here.join("run/generated").exists());
+    assert_eq!(fs::read(here.join("run/checkpoint.safetensors")).unwrap(), before);
+
+    let output = invnet(here, &["generate", "--run=run", "--count=1", "--target=r1=7"]);
+    assert!(output.status.success());
+    assert!(
+        text(&output.stderr).contains("warning: r1 = 7 is outside the trained range"),
+        "{}",
+        text(&output.stderr)
+    );
+    fs::write(here.join("run/checkpoint.safetensors"), &before[..before.len() / 2]).unwrap();
+    bad(here, &["generate", "--run=run", "--count=1"], &["checkpoint.safetensors", "damaged"]);
+    good(
+        here,
+        &[
+            "train",
+            "circles-quick",
+            "--out=run",
+            "--overwrite",
+            "--iterations=1",
+            "-q",
+            "--set=size=16",
+            "--set=width=1",
+            "--set=eval_samples=1",
+        ],
+    );
+}

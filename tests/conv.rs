@@ -1,0 +1,152 @@
+//! The legs of convolution against their definition, on geometries that take every path.
+
+#![allow(clippy::unwrap_used)]
+
+use invnet::device::{Cpu, Real};
+use invnet::gradcheck::numbers;
+use invnet::op::{Leg, Op, Window};
+use invnet::plan::Plan;
+use invnet::shape::Shape;
+use invnet::store::Store;
+use invnet::tape::{Tape, Var};
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    n: usize,
+    ci: usize,
+    co: usize,
+    window: Window,
+}
+
+impl Case {
+    fn shapes(&self) -> [Shape; 3] {
+        let Window { image, kernel, out, .. } = self.window;
+        [
+            Shape::from([self.n, image[0], image[1], self.ci]),
+            Shape::from([kernel[0], kernel[1], self.ci, self.co]),
+            Shape::from([self.n, out[0], out[1], self.co]),
+        ]
+    }
+
+    /// Calls `f` with the flat indices of every product x w g of the trilinear form.
+    fn terms(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let Window { image: [h, w], kernel: [kh, kw], stride, pad, out: [oh, ow] } = self.window;
+        for n in 0..self.n {
+            for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
+                for (ky, kx) in (0..kh).flat_map(|y| (0..kw).map(move |x| (y, x))) {
+                    let (y, x) = (oy * stride[0] + ky, ox * stride[1] + kx);
+                    if y < pad[0] || x < pad[1] || y - pad[0] >= h || x - pad[1] >= w {
+                        continue;
+                    }
+                    let (y, x) = (y - pad[0], x - pad[1]);
+                    for (i, o) in (0..self.ci).flat_map(|i| (0..self.co).map(move |o| (i, o))) {
+                        f(
+                            ((n * h + y) * w + x) * self.ci + i,
+                            ((ky * kw + kx) * self.ci + i) * self.co + o,
+                            ((n * oh + oy) * ow + ox) * self.co + o,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All legs on a device, beside their definition in f64; the error of each relative to the sum of
+/// the magnitudes of its terms, which is what rounding is proportional to.
+fn errors<T: Real>(case: &Case) -> [f64; 3] {
+    let [xs, ws, gs] = case.shapes();
+    let values = [xs, ws, gs].map(|s| numbers(s.numel() as u64, s.numel()));
+    let mut store = Store::new(Cpu::<T>::new());
+    let leaves = [("x", xs), ("w", ws), ("g", gs)];
+    let ids: Vec<_> =
+        leaves.iter().zip(&values).map(|((n, s), v)| store.add_real(n, *s, v).unwrap()).collect();
+    let tape = Tape::new();
+    let [x, w, g]: [Var<'_>; 3] = std::array::from_fn(|i| store.var(&tape, ids[i]));
+    let legs = [x.conv_leg_y(w, case.window), g.conv_leg_x(w, case.window), x.conv_leg_w(g, case.window)];
+    for (leg, op) in [Leg::Y, Leg::X, Leg::W].into_iter().zip(tape.nodes().iter().skip(3)) {
+        assert_eq!(op.op, Op::Conv(leg, case.window));
+    }
+    let plan = Plan::new(&tape, &legs, &store);
+    plan.run(&mut store).unwrap();
+    let [xv, wv, gv] = &values;
+    let mut expected = [vec![0.0; gv.len()], vec![0.0; xv.len()], vec![0.0; wv.len()]];
+    let mut magnitude = expected.clone();
+    case.terms(|i, j, k| {
+        for (leg, at, product) in [(0, k, xv[i] * wv[j]), (1, i, gv[k] * wv[j]), (2, j, xv[i] * gv[k])] {
+            expected[leg][at] += product;
+            magnitude[leg][at] += product.abs();
+        }
+    });
+    std::array::from_fn(|leg| {
+        let found = plan.read(&mut store, leg).unwrap();
+        let scale = magnitude[leg].iter().fold(1e-3f64, |m, v| m.max(*v));
+        found.iter().zip(&expected[leg]).map(|(f, e)| (f - e).abs()).fold(0.0, f64::max) / scale
+    })
+}
+
+fn case(
+    n: usize,
+    ci: usize,
+    co: usize,
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    pad: [usize; 2],
+) -> Case {
+    let out = std::array::from_fn(|i| (image[i] + 2 * pad[i] - kernel[i]) / stride[i] + 1);
+    Case { n, ci, co, window: Window { image, kernel, stride, pad, out } }
+}
+
+fn cases() -> Vec<Case> {
+    let mut all = vec![
+        case(1, 1, 1, [1, 1], [1, 1], [1, 1], [0, 0]),
+        case(2, 3, 5, [7, 5], [3, 2], [2, 1], [1, 0]),
+        case(1, 5, 3, [9, 11], [5, 3], [3, 2], [2, 1]),
+        case(3, 4, 2, [6, 6], [1, 1], [1, 1], [0, 0]),
+        case(2, 3, 4, [5, 8], [3, 3], [1, 1], [1, 1]),
+        case(2, 2, 3, [4, 5], [4, 4], [2, 2], [3, 3]),
+        case(1, 17, 9, [10, 6], [2, 4], [2, 3], [0, 1]),
+        case(5, 3, 16, [16, 16], [4, 4], [2, 2], [1, 1]),
+        case(2, 16, 3, [16, 12], [4, 4], [2, 2], [1, 1]),
+        // Stride 1 with more padding than the flipped filter can undo.
+        case(1, 2, 2, [3, 3], [2, 2], [1, 1], [2, 2]),
+        // A weight gradient too large to be cut into pieces.
+        case(2, 65, 64, [6, 6], [3, 3], [1, 1], [1, 1]),
+        // Nearly the Winograd geometry: an image that is not a multiple of 4, another padding.
+        case(2, 8, 8, [10, 8], [4, 4], [2, 2], [1, 1]),
+        case(2, 8, 8, [8, 8], [4, 4], [2, 2], [2, 2]),
+    ];
+    for (n, ci, co, image) in [
+        (1, 8, 8, [4, 4]),
+        (3, 9, 17, [8, 12]),
+        (5, 33, 8, [16, 4]),
+        (2, 8, 33, [4, 16]),
+        (1, 16, 16, [24, 20]),
+        // More tiles than a block holds.
+        (6, 40, 40, [48, 48]),
+    ] {
+        all.push(case(n, ci, co, image, [4, 4], [2, 2], [1, 1]));
+    }
+    all
+}
+
+#[test]
+fn legs_equal_their_definition_in_double_precision() {
+    for case in cases() {
+        for (leg, error) in ["y", "x", "w"].iter().zip(errors::<f64>(&case)) {
+            assert!(error < 1e-14, "{leg} of {case:?}: {error:.1e}");
+        }
+    }
+}
+
+#[test]
+fn legs_equal_their_definition_in_single_precision() {
+    for case in cases() {
+        for (leg, error) in ["y", "x", "w"].iter().zip(errors::<f32>(&case)) {
+            // Rounding of sums of K terms grows like sqrt(K) at worst here, and is divided by the
+            // sum of magnitudes, which grows like K; the Winograd path adds a small factor.
+            assert!(error < 4.0 * f64::from(f32::EPSILON), "{leg} of {case:?}: {error:.1e}");
+        }
+    }
+}

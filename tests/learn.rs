@@ -1,0 +1,109 @@
+//! Tiny InvNets learn, and a resumed run equals one that was never interrupted.
+
+#![allow(clippy::unwrap_used)]
+
+use invnet::error::Error;
+use invnet::eval::report::Report;
+use invnet::train::{Config, LogRow, Trainer};
+
+fn tiny(net: &str) -> Config {
+    let mut config = Config::preset("circles-quick").unwrap();
+    for setting in ["size=16", "width=4", "batch=8", "images=200", "latent=8", "log_every=5", "iterations=40"]
+    {
+        config.set(setting, "test").unwrap();
+    }
+    config.set(&format!("net={net}"), "test").unwrap();
+    config
+}
+
+fn run(trainer: &mut Trainer, to: u64) -> Vec<LogRow> {
+    let mut rows = Vec::new();
+    while trainer.iteration() < to {
+        rows.extend(trainer.advance(5.min(to - trainer.iteration()), &|| false).unwrap());
+    }
+    rows
+}
+
+#[test]
+fn resume_equals_uninterrupted_bit_for_bit() {
+    for (net, extra) in [("dcgan", "targets=mix"), ("dcgan", "ema=0.9"), ("resnet", "n_d=2")] {
+        let mut config = tiny(net);
+        config.set(extra, "test").unwrap();
+        let mut whole = Trainer::new(&config).unwrap();
+        let rows = run(&mut whole, 14);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut first = Trainer::new(&config).unwrap();
+        let mut pieces = run(&mut first, 7);
+        first.save(&path).unwrap();
+        drop(first);
+        let mut second = Trainer::new(&config).unwrap();
+        second.load(&path).unwrap();
+        assert_eq!(second.iteration(), 7);
+        pieces.extend(run(&mut second, 14));
+
+        assert_eq!(rows, pieces, "{net} {extra}");
+        assert_eq!(whole.checkpoint().unwrap(), second.checkpoint().unwrap(), "{net} {extra}");
+    }
+}
+
+#[test]
+fn a_tiny_invnet_learns_to_draw_where_it_is_told() {
+    let mut config = tiny("dcgan");
+    for setting in ["size=32", "width=8", "batch=16", "images=2000", "iterations=600"] {
+        config.set(setting, "test").unwrap();
+    }
+    let mut trainer = Trainer::new(&config).unwrap();
+    let untrained = Report::measure(&mut trainer.sampler().unwrap(), 200).unwrap();
+    let rows = run(&mut trainer, 600);
+    let mean = |rows: &[LogRow], name: &str| {
+        rows.iter().map(|r| r.get(name).unwrap()).sum::<f64>() / rows.len() as f64
+    };
+    for name in ["area", "centroid"] {
+        let (early, late) = (mean(&rows[..5], name), mean(&rows[580..], name));
+        assert!(late < 0.2 * early, "{name}: {early} to {late}");
+    }
+    let trained = Report::measure(&mut trainer.sampler().unwrap(), 200).unwrap();
+    assert!(trained.iou > 0.5 && untrained.iou < 0.2, "{} to {}", untrained.iou, trained.iou);
+    assert!(trained.mean_centroid_error < 1.6, "{} px", trained.mean_centroid_error);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_iteration_and_phase() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let config = tiny("dcgan");
+    let mut trainer = Trainer::new(&config).unwrap();
+    run(&mut trainer, 3);
+    trainer.save(&path).unwrap();
+    // One weight of the critic becomes a NaN, as an overflow would make it.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let json: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let at = 8 + header + json["critic.conv0.w"]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    trainer.load(&path).unwrap();
+    match trainer.advance(5, &|| false) {
+        Err(Error::Diverged { iteration, phase, value }) => {
+            assert_eq!((iteration, phase.as_str()), (3, "generator"));
+            assert!(value.is_nan());
+        }
+        other => panic!("expected divergence, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    Trainer::new(&tiny("dcgan")).unwrap().save(&path).unwrap();
+    let mut wider = tiny("dcgan");
+    wider.set("width=8", "test").unwrap();
+    let message = Trainer::new(&wider).unwrap().load(&path).unwrap_err().to_string();
+    assert!(message.contains("checkpoint.safetensors") && message.contains("config.toml"), "{message}");
+    std::fs::write(&path, b"not a checkpoint").unwrap();
+    let message = Trainer::new(&wider).unwrap().load(&path).unwrap_err().to_string();
+    assert!(message.contains("damaged checkpoint"), "{message}");
+}

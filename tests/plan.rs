@@ -1,0 +1,129 @@
+//! Plans: the same bits as without one, less memory, nothing allocated on replay.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+
+use invnet::device::Cpu;
+use invnet::gradcheck::numbers;
+use invnet::nn::{self, Family, Net, Norm, Weights};
+use invnet::op::{AdamSettings, LeafId};
+use invnet::plan::Plan;
+use invnet::rng;
+use invnet::store::Store;
+use invnet::tape::Tape;
+use invnet::train::objective;
+
+const BATCH: usize = 3;
+
+/// A whole critic step of a small pair, with every op that works in place.
+fn step(store: &mut Store, planned: bool) -> (Plan, Vec<LeafId>) {
+    let net = Net { family: Family::Resnet, size: 16, width: 2, classes: 3 };
+    let mut add = |prefix: &str, parameters: &[nn::Parameter]| -> Vec<(String, LeafId)> {
+        let leaves = parameters.iter().enumerate().map(|(i, p)| {
+            let values: Vec<f64> = numbers(i as u64, p.shape.numel()).iter().map(|v| 0.3 * v).collect();
+            (p.name.clone(), store.add_real(&format!("{prefix}.{}", p.name), p.shape, &values).unwrap())
+        });
+        leaves.collect()
+    };
+    let generator = add("generator", &nn::generator_parameters(&net, 5));
+    let critic = add("critic", &nn::critic_parameters(&net));
+    let moments = add("m", &nn::critic_parameters(&net));
+    let squares: Vec<(String, LeafId)> = critic
+        .iter()
+        .map(|(name, id)| {
+            let shape = store.place(*id).shape;
+            (name.clone(), store.add_zeros(&format!("v.{name}"), shape).unwrap())
+        })
+        .collect();
+    let labels: Vec<u8> = (0..7 * 256).map(|i| (i * 7 % 3) as u8).collect();
+    let maps = store.add_u8("maps", [7, 16, 16], &labels).unwrap();
+    let state = store.add_u32("state", [3], &rng::state(5)).unwrap();
+    let count = store.add_zeros("count", []).unwrap();
+    let ring = store.add_zeros("ring", [4, 2]).unwrap();
+
+    let tape = Tape::new();
+    let weights = |leaves: &[(String, LeafId)]| {
+        Weights::new(leaves.iter().map(|(n, id)| (n.clone(), store.var(&tape, *id))).collect::<Vec<_>>())
+    };
+    let (g, d) = (weights(&generator), weights(&critic));
+    let state_var = store.var(&tape, state);
+    let z = tape.normal(state_var, 0, [BATCH, 5]);
+    let noted = RefCell::new(Vec::new());
+    let fake = nn::generator(&net, &g, z, &Norm::Batch(&noted)).softmax();
+    let rows = tape.random_index(state_var, 1, BATCH, 7);
+    let real = store.var(&tape, maps).one_hot(rows, 3);
+    let u = tape.uniform(state_var, 2, [BATCH]);
+    let loss = objective::critic_loss(|x| nn::critic(&net, &d, x), real, fake, u, 10.0);
+    let parameters: Vec<_> = critic.iter().map(|(n, _)| d.get(n)).collect();
+    let updates: Vec<_> = parameters
+        .iter()
+        .zip(tape.grad(loss.total, &parameters))
+        .zip(moments.iter().zip(&squares))
+        .map(|((&p, gradient), ((_, m), (_, v)))| [p, gradient, store.var(&tape, *m), store.var(&tape, *v)])
+        .collect();
+    let steps = store.var(&tape, count);
+    tape.adam(AdamSettings { beta1: 0.5, beta2: 0.9, eps: 1e-8 }, steps, tape.fill(1e-2, []), &updates);
+    tape.lerp(tape.fill(0.1, []), &[[g.get("logits.b"), fake.sum_to([3]).scale(1e-3)]]);
+    tape.record(store.var(&tape, ring), steps, &[loss.total, loss.wasserstein]);
+    tape.tick(steps);
+    tape.tick(state_var);
+    // Nobody asks for this.
+    let _ = fake.exp().sum();
+    let outputs = [fake];
+    let plan = if planned { Plan::new(&tape, &outputs, store) } else { Plan::eager(&tape, &outputs, store) };
+    let all = (0..store.leaves().len()).map(LeafId).collect();
+    (plan, all)
+}
+
+/// The bytes of every leaf and of the output after some replays.
+fn replayed(planned: bool, times: usize) -> (Vec<Vec<u8>>, usize, usize) {
+    let mut store = Store::new(Cpu::<f32>::new());
+    let (plan, leaves) = step(&mut store, planned);
+    plan.run(&mut store).unwrap();
+    for _ in 1..times {
+        plan.run(&mut store).unwrap();
+    }
+    let mut bytes: Vec<Vec<u8>> = leaves.iter().map(|&id| store.read_bytes(id).unwrap()).collect();
+    bytes.push(plan.read_bytes(&mut store, 0).unwrap());
+    (bytes, plan.arena_bytes(), plan.len())
+}
+
+fn in_pool<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
+}
+
+#[test]
+fn eager_and_planned_agree_bit_for_bit() {
+    let (eager, apart, all) = replayed(false, 5);
+    let (planned, shared, live) = replayed(true, 5);
+    assert_eq!(eager, planned);
+    assert!(eager.iter().flatten().any(|&b| b != 0));
+    assert!(shared * 2 < apart, "sharing saves less than half: {shared} of {apart}");
+    assert!(live < all, "dead nodes were kept: {live} of {all}");
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let one = in_pool(1, || replayed(true, 3));
+    assert_eq!(one, in_pool(2, || replayed(true, 3)));
+    assert_eq!(one, in_pool(5, || replayed(true, 3)));
+}
+
+#[test]
+fn a_second_run_allocates_nothing_and_moves_on() {
+    let mut store = Store::new(Cpu::<f32>::new());
+    let (plan, leaves) = step(&mut store, true);
+    plan.run(&mut store).unwrap();
+    let arena = plan.arena_bytes();
+    let first: Vec<Vec<u8>> = leaves.iter().map(|&id| store.read_bytes(id).unwrap()).collect();
+    let place = store.place(leaves[0]);
+    plan.run(&mut store).unwrap();
+    assert_eq!((store.place(leaves[0]), plan.arena_bytes()), (place, arena));
+    let count = store.find("count").unwrap();
+    assert_eq!(store.read(count).unwrap(), [2.0]);
+    let ring = store.read(store.find("ring").unwrap()).unwrap();
+    assert!(ring[..4].iter().all(|v| *v != 0.0) && ring[4..].iter().all(|v| *v == 0.0), "{ring:?}");
+    let second: Vec<Vec<u8>> = leaves.iter().map(|&id| store.read_bytes(id).unwrap()).collect();
+    assert_ne!(first, second);
+}
