@@ -28,12 +28,20 @@ const PARITIES: usize = 4;
 /// Fewest channels on either side for which the transforms pay.
 const CHANNELS: usize = 8;
 
+/// A filter whose transform is larger than this leaves the caches; it then takes so many tiles to
+/// make up for writing and reading it (measured break-even: about 150).
+const LARGE_FILTER: usize = 16 << 20;
+const ENOUGH_TILES: usize = 192;
+
 /// Bytes of transformed tiles held at a time.
 const BLOCK_BYTES: usize = 8 << 20;
 
 /// True where this algorithm is exact and worth its transforms.
 pub(super) fn applies(e: &Extents) -> bool {
-    e.window.kernel == [4, 4]
+    let transformed = POINTS * PARITIES * e.ci * e.co * size_of::<f32>();
+    let tiles = e.n * e.window.out[0] * e.window.out[1] / 4;
+    (transformed <= LARGE_FILTER || tiles >= ENOUGH_TILES)
+        && e.window.kernel == [4, 4]
         && e.window.stride == [2, 2]
         && e.window.pad == [1, 1]
         && e.window.image.iter().all(|extent| extent % 4 == 0)
