@@ -39,7 +39,11 @@ pub fn critic_loss<'t>(
     u: Var<'t>,
     lambda: f64,
 ) -> CriticLoss<'t> {
-    let wasserstein = critic(real).mean() - critic(fake).mean();
+    let n = real.shape()[0];
+    // One pass over both: larger products, and each weight's gradient in one piece.
+    let scores = critic(real.tape().concat(&[real, fake], 0));
+    let mean = |start: usize| scores.slice(&[start, 0], [n, 1]).mean();
+    let wasserstein = mean(0) - mean(n);
     let penalty = gradient_penalty(&critic, real, fake, u, lambda);
     CriticLoss { total: penalty - wasserstein, wasserstein, penalty }
 }

@@ -83,7 +83,7 @@ impl<const K: usize> Walk<K> {
     }
 }
 
-/// out[i, j, ...] = x[offset + i strides[0] + j strides[1] + ...]
+/// `out[i, j, ...] = x[offset + i strides[0] + j strides[1] + ...]`
 pub(super) fn copy<T: Real>(
     x: &[T],
     offset: usize,

@@ -1,7 +1,7 @@
 //! The three legs of the 4 x 4, stride 2, padding 1 convolution with 9 products for every 16.
 //!
-//! Along one axis, y_i = sum over parities p of x_p[i] w[p] + x_p[i + 1] w[2 + p] with
-//! x_p[j] = x[2 j + p - 1]: two 2-tap filters at stride 1. Two neighbouring outputs of a 2-tap
+//! Along one axis, `y[i] = sum over parities p of x_p[i] w[p] + x_p[i + 1] w[2 + p]` with
+//! `x_p[j] = x[2 j + p - 1]`: two 2-tap filters at stride 1. Two neighbouring outputs of a 2-tap
 //! filter need three products instead of four (Winograd 1980, F(2, 2)):
 //!
 //! ```text
@@ -11,7 +11,7 @@
 //! Only sums and differences, so nothing is lost in accuracy. In two dimensions the trilinear form
 //! T(x, w, g) splits into 9 matrix products over tiles of 2 x 2 outputs, and every leg is the same
 //! three transforms or their transposes around them. For tile t the data of parity p are
-//! x[4 t + p - 1], x[4 t + p + 1], x[4 t + p + 3].
+//! `x[4 t + p - 1], x[4 t + p + 1], x[4 t + p + 3]`.
 
 use rayon::prelude::*;
 
