@@ -60,6 +60,24 @@ pub enum Error {
         value: f64,
     },
 
+    /// A device that was asked for cannot be used here.
+    #[error("--device {device}: {problem}")]
+    NoDevice {
+        /// The device as asked for.
+        device: String,
+        /// What is missing, where it was looked for and what to do.
+        problem: String,
+    },
+
+    /// A device failed.
+    #[error("{device}: {problem}")]
+    Device {
+        /// The device.
+        device: String,
+        /// What failed and, where known, what to do.
+        problem: String,
+    },
+
     /// A check that the user asked for did not hold.
     #[error("{0}")]
     Failed(String),
@@ -80,8 +98,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Usage(_) | Self::Config { .. } | Self::File { .. } => 2,
-            Self::Io { .. } | Self::Diverged { .. } | Self::Failed(_) => 1,
+            Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::NoDevice { .. } => 2,
+            Self::Io { .. } | Self::Diverged { .. } | Self::Device { .. } | Self::Failed(_) => 1,
         }
     }
 }

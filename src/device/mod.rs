@@ -1,10 +1,12 @@
 //! A device: memory and one way to run an operation in it.
 //!
-//! Five verbs (alloc, upload, download, run, sync) and nothing about variables or gradients. A
+//! Five verbs (alloc, upload, download, run, sync), graphs where the device has them, and nothing
+//! about variables or gradients. A
 //! device sees an [`Op`], where its inputs lie and where the result goes; shapes come with the
 //! call, never from device memory.
 
 mod cpu;
+pub mod gpu;
 
 pub use cpu::{Cpu, Real};
 
@@ -15,6 +17,10 @@ use crate::shape::Shape;
 /// Names a block of a device's memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct BufferId(pub usize);
+
+/// Names a recorded graph of a device.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct GraphId(pub usize);
 
 /// A tensor in device memory.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -75,6 +81,31 @@ pub trait Device: Send {
 
     /// Most bytes of working space held beside the blocks so far.
     fn workspace_bytes(&self) -> usize;
+
+    /// From here, operations are recorded as one graph instead of run; false if this device has
+    /// no graphs. What is recorded must have run before, so that no memory is taken meanwhile.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn begin_capture(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Ends the recording.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn end_capture(&mut self) -> Result<GraphId> {
+        unreachable!("{} has no graphs", self.name())
+    }
+
+    /// Runs a recorded graph.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn replay(&mut self, _graph: GraphId) -> Result<()> {
+        unreachable!("{} has no graphs", self.name())
+    }
 }
 
 /// Bytes of one element on a device whose reals have `real` bytes.

@@ -1,0 +1,64 @@
+// Copies that move elements and compute nothing but block means.
+//
+// Launch: one thread per element of the result.
+// Traffic: 8 bytes an element of the result (mean_pool reads factor^2 times more); bound by
+// memory. Reads follow the result's order, so a permutation that moves the last axis reads with
+// a step.
+// Order: mean_pool adds a block row by row.
+#include "common.cuh"
+#include "params.cuh"
+
+// Broadcast, permute and slice: y[i] = x[offset + steps . index(i)].
+KERNEL(256) copy_strided(const float* x, float* y, Strided p) {
+    const u64 i = thread_in_grid();
+    if (i >= p.n) return;
+    u32 rest = (u32)i, from = p.offset;
+    for (u32 axis = p.rank; axis-- > 0;) {
+        const u32 quotient = rest / p.dims[axis];
+        from += (rest - quotient * p.dims[axis]) * p.a[axis];
+        rest = quotient;
+    }
+    y[i] = x[from];
+}
+
+// x placed at `start` in zeros.
+KERNEL(256) pad(const float* x, float* y, Pad p) {
+    const u64 i = thread_in_grid();
+    if (i >= p.n) return;
+    u32 rest = (u32)i, from = 0, step = 1;
+    bool inside = true;
+    for (u32 axis = p.rank; axis-- > 0;) {
+        const u32 quotient = rest / p.dims[axis];
+        // Unsigned: before the start wraps to a huge number.
+        const u32 at = rest - quotient * p.dims[axis] - p.start[axis];
+        inside = inside && at < p.inner[axis];
+        from += at * step;
+        step *= p.inner[axis];
+        rest = quotient;
+    }
+    y[i] = inside ? x[from] : 0.0f;
+}
+
+// Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.
+KERNEL(256) mean_pool(const float* x, float* y, Pool p) {
+    const u64 i = thread_in_grid();
+    if (i >= p.n) return;
+    const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;
+    const u32 column = pixel % p.width, row = pixel / p.width;  // row counts through the samples
+    const u64 line = (u64)p.width * p.factor * p.channels;
+    const float* block = x + (u64)row * p.factor * line + (u64)column * p.factor * p.channels + c;
+    float sum = 0.0f;
+    for (u32 dy = 0; dy < p.factor; ++dy)
+        for (u32 dx = 0; dx < p.factor; ++dx) sum += block[dy * line + (u64)dx * p.channels];
+    y[i] = sum * (1.0f / (float)(p.factor * p.factor));
+}
+
+// Every pixel repeated factor x factor times; `height` and `width` are the result's.
+KERNEL(256) upsample(const float* x, float* y, Pool p) {
+    const u64 i = thread_in_grid();
+    if (i >= p.n) return;
+    const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;
+    const u32 column = pixel % p.width, row = pixel / p.width;
+    const u64 from = (u64)(row / p.factor) * (p.width / p.factor) + column / p.factor;
+    y[i] = x[from * p.channels + c];
+}

@@ -1,0 +1,160 @@
+// The arguments of every kernel beside its pointers: one struct a kernel family, passed by value.
+//
+// `src/device/gpu/params.rs` declares the same structs for Rust; a test compares names, sizes and
+// offsets. Members are ordered so that no compiler adds padding.
+#pragma once
+#include "simt.cuh"
+
+#define MAX_RANK 6
+
+// fill, unary, softmax, argmax: elements (or pixels) and what the function needs.
+struct Elementwise {
+    u32 n;
+    u32 channels;
+    float a;
+    float b;
+};
+
+// binary functions and strided copies: extents of the result and the steps of both inputs.
+struct Strided {
+    u32 n;
+    u32 rank;
+    u32 dims[MAX_RANK];
+    u32 a[MAX_RANK];
+    u32 b[MAX_RANK];
+    u32 offset;
+    float slope;
+};
+
+// pad: the result's extents, the input's, and where the input begins.
+struct Pad {
+    u32 n;
+    u32 rank;
+    u32 dims[MAX_RANK];
+    u32 inner[MAX_RANK];
+    u32 start[MAX_RANK];
+};
+
+// sums of [outer, reduced, inner] over the middle, in `pieces` pieces of `piece` each.
+struct Reduce {
+    u32 outer;
+    u32 reduced;
+    u32 inner;
+    u32 pieces;
+    u32 piece;
+    float scale;
+};
+
+// mean_pool and upsample: the larger image, channels and the factor.
+struct Pool {
+    u32 n;
+    u32 height;
+    u32 width;
+    u32 channels;
+    u32 factor;
+};
+
+// a [M, K] times b [K, N], either stored transposed, K cut into `pieces` of `piece`.
+struct MatMul {
+    u32 m;
+    u32 n;
+    u32 k;
+    u32 transpose_a;
+    u32 transpose_b;
+    u32 pieces;
+    u32 piece;
+};
+
+// One convolution x [N, H, W, CI] * w [KH, KW, CI, CO] = y [N, OH, OW, CO]; the weight leg cuts
+// the output pixels into `pieces` of `piece`.
+struct Conv {
+    u32 n;
+    u32 h;
+    u32 w;
+    u32 ci;
+    u32 oh;
+    u32 ow;
+    u32 co;
+    u32 kh;
+    u32 kw;
+    i32 sh;
+    i32 sw;
+    i32 ph;
+    i32 pw;
+    u32 pieces;
+    u32 piece;
+    u32 activate;  // 0: as is; 1: add bias; 2: add bias, then LeakyReLU
+    float slope;
+};
+
+// stats, normalise, normalise_grad: `groups` groups; see norm.cu for the two layouts.
+struct Norm {
+    u32 rows;
+    u32 columns;
+    u32 pieces;
+    u32 piece;
+    float eps;
+};
+
+// moments and affine_field.
+struct Image {
+    u32 n;
+    u32 h;
+    u32 w;
+    u32 c;
+    u32 pieces;
+    u32 piece;
+};
+
+// one_hot, gather, scatter_add.
+struct Table {
+    u32 n;
+    u32 width;
+    u32 rows;
+    u32 channels;
+};
+
+// uniform, normal, random_index.
+struct Random {
+    u32 n;
+    u32 stream;
+    u32 below;
+};
+
+// interpolation and penalty of the gradient penalty.
+struct Penalty {
+    u32 n;
+    u32 width;
+    float eps;
+    float weight;
+};
+
+#define MAX_TENSORS 56
+
+// adam: the tensors whose pointers fill a table of quadruples: sizes, and the first block of each.
+struct Adam {
+    double beta1;
+    double beta2;
+    float eps;
+    u32 count;
+    u32 first_block[MAX_TENSORS];
+    u32 numel[MAX_TENSORS];
+};
+
+// lerp: the tensors whose pointers fill a table of pairs: sizes, and the first block of each.
+struct Lerp {
+    u32 count;
+    u32 first_block[MAX_TENSORS];
+    u32 numel[MAX_TENSORS];
+};
+
+// record: rows and columns of the ring.
+struct Record {
+    u32 rows;
+    u32 columns;
+};
+
+// tick: which word of the counter.
+struct Tick {
+    u32 last;
+};

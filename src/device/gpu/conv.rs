@@ -1,0 +1,109 @@
+//! Launches of `kernels/conv.cu`: which kernel computes a leg, and its grid.
+
+use super::launch::{Launcher, Span};
+use super::matmul::Cut;
+use super::params::Conv;
+use super::{Gpu, blocks_for, word};
+use crate::device::Place;
+use crate::error::Result;
+use crate::op::{Leg, Window};
+
+/// Result channels up to which a warp per pixel beats a tile of 64 columns.
+const FEW: usize = 8;
+
+/// One leg of a convolution with its tensors.
+#[derive(Clone, Copy)]
+pub(super) struct Call {
+    leg: Leg,
+    window: Window,
+    n: usize,
+    ci: usize,
+    co: usize,
+    a: Span,
+    b: Span,
+    /// [`Span::NONE`] without one.
+    bias: Span,
+}
+
+impl Call {
+    fn new(leg: Leg, window: &Window, a: &Place, b: &Place, y: &Place) -> Self {
+        let (n, ci, co) = match leg {
+            Leg::Y => (a.shape[0], a.shape[3], b.shape[3]),
+            Leg::X => (a.shape[0], b.shape[2], a.shape[3]),
+            Leg::W => (a.shape[0], y.shape[2], y.shape[3]),
+        };
+        Self { leg, window: *window, n, ci, co, a: Span::read(a), b: Span::read(b), bias: Span::NONE }
+    }
+
+    /// Rows, columns and depth of the leg as a matrix product; for leg x, of its largest parity.
+    fn extents(&self) -> [usize; 3] {
+        let Window { image, kernel, stride, out, .. } = self.window;
+        let taps = kernel[0] * kernel[1];
+        let pixels = self.n * out[0] * out[1];
+        match self.leg {
+            Leg::Y => [pixels, self.co, taps * self.ci],
+            Leg::X => {
+                let part = |axis: usize| image[axis].div_ceil(stride[axis]);
+                let reach = |axis: usize| kernel[axis].div_ceil(stride[axis]);
+                [self.n * part(0) * part(1), self.ci, reach(0) * reach(1) * self.co]
+            }
+            Leg::W => [taps * self.ci, self.co, pixels],
+        }
+    }
+
+    fn params(&self, cut: &Cut) -> Conv {
+        let Window { image, kernel, stride, pad, out } = self.window;
+        let signed = |v: usize| i32::try_from(v).expect("strides and paddings are small");
+        Conv {
+            n: word(self.n),
+            h: word(image[0]),
+            w: word(image[1]),
+            ci: word(self.ci),
+            oh: word(out[0]),
+            ow: word(out[1]),
+            co: word(self.co),
+            kh: word(kernel[0]),
+            kw: word(kernel[1]),
+            sh: signed(stride[0]),
+            sw: signed(stride[1]),
+            ph: signed(pad[0]),
+            pw: signed(pad[1]),
+            pieces: cut.pieces,
+            piece: cut.piece,
+            activate: 0,
+            slope: 0.0,
+        }
+    }
+}
+
+impl<L: Launcher> Gpu<L> {
+    pub(super) fn conv(&mut self, leg: Leg, window: &Window, a: &Place, b: &Place, y: &Place) -> Result<()> {
+        let call = Call::new(leg, window, a, b, y);
+        let extents = call.extents();
+        let cut = self.cut(extents, leg == Leg::W);
+        let params = call.params(&cut);
+        if leg != Leg::W && extents[1] <= FEW {
+            let kernel = if leg == Leg::Y { "conv_y_few" } else { "conv_x_few" };
+            let pixels = y.shape.numel() / extents[1];
+            let spans = [call.a, call.b, call.bias, Span::write(y)];
+            return self.launch(kernel, blocks_for(32 * pixels, 256), &spans, &params);
+        }
+        let [rows, columns] = [0, 1].map(|i| word(extents[i].div_ceil(cut.tile)));
+        let large = cut.tile == 128;
+        if leg == Leg::W {
+            let kernel = if large { "conv_w_128" } else { "conv_w_64" };
+            let grid = [rows, columns, cut.pieces];
+            return self.in_pieces(cut.pieces, y, |gpu, to| {
+                gpu.launch(kernel, grid, &[call.a, call.b, to], &params)
+            });
+        }
+        let (kernel, depth) = match (leg, large) {
+            (Leg::Y, false) => ("conv_y_64", 1),
+            (Leg::Y, true) => ("conv_y_128", 1),
+            (_, false) => ("conv_x_64", word(window.stride[0] * window.stride[1])),
+            (_, true) => ("conv_x_128", word(window.stride[0] * window.stride[1])),
+        };
+        let spans = [call.a, call.b, call.bias, Span::write(y)];
+        self.launch(kernel, [rows, columns, depth], &spans, &params)
+    }
+}

@@ -1,0 +1,35 @@
+//! Launches of `kernels/index.cu`.
+
+use super::launch::{Launcher, Span};
+use super::params::{Elementwise, Table};
+use super::{Gpu, blocks_for, word};
+use crate::device::Place;
+use crate::error::Result;
+
+impl<L: Launcher> Gpu<L> {
+    pub(super) fn one_hot(&mut self, maps: &Place, rows: &Place, y: &Place) -> Result<()> {
+        let [n, width] = [y.shape[0], y.shape[1] * y.shape[2]];
+        let params = Table { n: word(n), width: word(width), rows: 0, channels: word(y.shape[3]) };
+        let spans = [Span::read(maps), Span::read(rows), Span::write(y)];
+        self.launch("one_hot", blocks_for(n * width, 256), &spans, &params)
+    }
+
+    pub(super) fn gather(&mut self, table: &Place, rows: &Place, y: &Place) -> Result<()> {
+        let params = Table { n: word(y.shape[0]), width: word(y.shape[1]), rows: 0, channels: 0 };
+        let spans = [Span::read(table), Span::read(rows), Span::write(y)];
+        self.launch("gather", blocks_for(y.shape.numel(), 256), &spans, &params)
+    }
+
+    pub(super) fn scatter_add(&mut self, values: &Place, rows: &Place, y: &Place) -> Result<()> {
+        let n = word(values.shape[0]);
+        let params = Table { n, width: word(y.shape[1]), rows: word(y.shape[0]), channels: 0 };
+        let spans = [Span::read(values), Span::read(rows), Span::write(y)];
+        self.launch("scatter_add", blocks_for(y.shape.numel(), 256), &spans, &params)
+    }
+
+    pub(super) fn argmax(&mut self, x: &Place, y: &Place) -> Result<()> {
+        let n = y.shape.numel();
+        let params = Elementwise { n: word(n), channels: word(x.shape.channels()), a: 0.0, b: 0.0 };
+        self.launch("argmax", blocks_for(n, 256), &[Span::read(x), Span::write(y)], &params)
+    }
+}

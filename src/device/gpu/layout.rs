@@ -1,0 +1,65 @@
+//! Launches of `kernels/layout.cu`.
+
+use super::elementwise::walk;
+use super::launch::{Launcher, Span};
+use super::params::{Pad, Pool, RANK, Strided};
+use super::{Gpu, blocks_for, word};
+use crate::device::Place;
+use crate::error::Result;
+use crate::shape::MAX_RANK;
+
+impl<L: Launcher> Gpu<L> {
+    /// y in its own order, from x at `offset` with the given steps along the axes of y.
+    pub(super) fn copy(&mut self, x: &Place, offset: usize, steps: &[usize; MAX_RANK], y: &Place) -> Result<()> {
+        let params = Strided { offset: word(offset), ..walk(&y.shape, steps, steps) };
+        self.launch(
+            "copy_strided",
+            blocks_for(y.shape.numel(), 256),
+            &[Span::read(x), Span::write(y)],
+            &params,
+        )
+    }
+
+    pub(super) fn pad(&mut self, x: &Place, start: &[usize; MAX_RANK], y: &Place) -> Result<()> {
+        // Axes that are not padded merge with the one before them.
+        let mut merged: Vec<[usize; 3]> = Vec::new();
+        for axis in 0..y.shape.rank() {
+            let next = [y.shape[axis], x.shape[axis], start[axis]];
+            match merged.last_mut() {
+                Some(last) if next[0] == next[1] => last.iter_mut().for_each(|v| *v *= next[0]),
+                _ => merged.push(next),
+            }
+        }
+        let mut params = Pad {
+            n: word(y.shape.numel()),
+            rank: merged.len() as u32,
+            dims: [1; RANK],
+            inner: [1; RANK],
+            start: [0; RANK],
+        };
+        for (axis, [extent, inner, at]) in merged.into_iter().enumerate() {
+            (params.dims[axis], params.inner[axis], params.start[axis]) = (word(extent), word(inner), word(at));
+        }
+        self.launch("pad", blocks_for(y.shape.numel(), 256), &[Span::read(x), Span::write(y)], &params)
+    }
+
+    pub(super) fn mean_pool(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {
+        self.pool("mean_pool", x, factor, y)
+    }
+
+    pub(super) fn upsample(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {
+        self.pool("upsample", x, factor, y)
+    }
+
+    fn pool(&mut self, kernel: &'static str, x: &Place, factor: usize, y: &Place) -> Result<()> {
+        let n = y.shape.numel();
+        let params = Pool {
+            n: word(n),
+            height: word(y.shape[1]),
+            width: word(y.shape[2]),
+            channels: word(y.shape[3]),
+            factor: word(factor),
+        };
+        self.launch(kernel, blocks_for(n, 256), &[Span::read(x), Span::write(y)], &params)
+    }
+}

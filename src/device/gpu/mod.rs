@@ -1,0 +1,252 @@
+//! One GPU device for every launcher: maps an operation to kernels, grids and arguments.
+//!
+//! A file per kernel family says how its ops are launched; what runs a launch is a [`Launcher`]:
+//! `cuda` the driver, `simt` the same kernels on the CPU. Everything but that last call is shared,
+//! so geometry, argument order and kernel source are tested on every machine.
+
+mod conv;
+mod elementwise;
+mod index;
+pub mod launch;
+mod layout;
+mod matmul;
+mod moments;
+mod norm;
+mod optim;
+pub mod params;
+mod random;
+mod reduce;
+#[cfg(feature = "simt")]
+pub mod simt;
+mod softmax;
+
+pub use launch::{Launch, Launcher};
+use launch::{Span, bytes_of};
+
+use crate::device::{BufferId, Device, GraphId, Place};
+use crate::error::Result;
+use crate::op::{Binary, DType, Op};
+use crate::shape::Shape;
+
+/// The numbers that convolutions and matrix products multiply. Sums, storage and everything else
+/// are single precision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 24 bits: no tensor cores.
+    #[default]
+    Fp32,
+    /// 11 bits, the exponent of single precision.
+    Tf32,
+    /// 8 bits, the exponent of single precision.
+    Bf16,
+}
+
+impl Precision {
+    /// Largest relative error of rounding one operand: the unit roundoff.
+    #[must_use]
+    pub fn unit_roundoff(self) -> f64 {
+        match self {
+            Self::Fp32 => f64::powi(2.0, -24),
+            Self::Tf32 => f64::powi(2.0, -11),
+            Self::Bf16 => f64::powi(2.0, -8),
+        }
+    }
+
+    /// What a configuration calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// Working space of an op, in a block that all ops share: work runs in order, so no two use it at
+/// a time.
+#[derive(Default)]
+struct Workspace {
+    block: Option<BufferId>,
+    bytes: usize,
+}
+
+/// A device that computes with the kernels of this crate.
+pub struct Gpu<L> {
+    launcher: L,
+    precision: Precision,
+    workspace: Workspace,
+    capturing: bool,
+}
+
+impl<L: Launcher> Gpu<L> {
+    /// The device of a launcher.
+    #[must_use]
+    pub fn new(launcher: L, precision: Precision) -> Self {
+        Self { launcher, precision, workspace: Workspace::default(), capturing: false }
+    }
+
+    /// What runs the kernels.
+    pub fn launcher(&mut self) -> &mut L {
+        &mut self.launcher
+    }
+
+    /// Launches a kernel on its pointers and its parameter struct.
+    fn launch<P: bytemuck::Pod>(
+        &mut self,
+        kernel: &'static str,
+        grid: [u32; 3],
+        spans: &[Span],
+        params: &P,
+    ) -> Result<()> {
+        self.launcher.launch(&Launch { kernel, grid, shared: 0, spans, table: 0, params: bytes_of(params) })
+    }
+
+    /// A real tensor of that shape in the working space, valid until the next call.
+    fn scratch(&mut self, shape: impl Into<Shape>) -> Result<Place> {
+        let shape = shape.into();
+        let bytes = shape.numel() * size_of::<f32>();
+        let buffer = match self.workspace.block {
+            Some(block) if self.workspace.bytes >= bytes => block,
+            old => {
+                assert!(!self.capturing, "working space grows while a graph is captured");
+                if let Some(block) = old {
+                    self.launcher.sync()?;
+                    self.launcher.free(block);
+                }
+                // Room to grow, so that few steps reach the final size.
+                let room = bytes.next_power_of_two();
+                let block = self.launcher.alloc(room)?;
+                self.workspace = Workspace { block: Some(block), bytes: room };
+                block
+            }
+        };
+        Ok(Place { buffer, offset: 0, shape, dtype: DType::Real })
+    }
+
+    /// How many pieces to cut a sum into, so that `blocks` blocks for each keep the device busy
+    /// and none is shorter than `least` elements; and the length of a piece.
+    fn pieces(&self, blocks: usize, length: usize, least: usize) -> (u32, u32) {
+        let wanted = (4 * self.launcher.multiprocessors() as usize).div_ceil(blocks.max(1));
+        let pieces = wanted.min(length.div_ceil(least)).clamp(1, 1024);
+        let piece = length.div_ceil(pieces).max(1);
+        (length.div_ceil(piece).max(1) as u32, piece as u32)
+    }
+
+    fn run_op(&mut self, op: &Op, x: &[Place], y: &Place) -> Result<()> {
+        match *op {
+            Op::Leaf(_) | Op::Reshape => unreachable!("{} is an alias", op.name()),
+            Op::Fill(value) => self.fill(value, y),
+            Op::Unary(f) => self.unary(f, &x[0], y),
+            Op::Binary(Binary::Gate(slope)) => self.binary("gate", slope, &x[0], &x[1], y),
+            Op::Binary(f) => self.binary(elementwise::binary_name(f), 0.0, &x[0], &x[1], y),
+            Op::SumTo => self.sum_to(&x[0], y),
+            Op::Broadcast => self.copy(&x[0], 0, &x[0].shape.broadcast_strides(&y.shape), y),
+            Op::Permute(axes) => {
+                let strides = x[0].shape.strides();
+                let mut permuted = [0; crate::shape::MAX_RANK];
+                for i in 0..y.shape.rank() {
+                    permuted[i] = strides[axes[i]];
+                }
+                self.copy(&x[0], 0, &permuted, y)
+            }
+            Op::Slice(start) => {
+                let strides = x[0].shape.strides();
+                let offset = (0..y.shape.rank()).map(|i| start[i] * strides[i]).sum();
+                self.copy(&x[0], offset, &strides, y)
+            }
+            Op::Pad(start) => self.pad(&x[0], &start, y),
+            Op::MatMul { transpose_a, transpose_b } => {
+                self.matmul(&x[0], transpose_a, &x[1], transpose_b, y)
+            }
+            Op::Conv(leg, window) => self.conv(leg, &window, &x[0], &x[1], y),
+            Op::MeanPool(k) => self.mean_pool(&x[0], k, y),
+            Op::Upsample(k) => self.upsample(&x[0], k, y),
+            Op::Softmax => self.softmax(&x[0], y),
+            Op::SoftmaxGrad => self.softmax_grad(&x[0], &x[1], y),
+            Op::Stats(over) => self.stats(over, &x[0], y),
+            Op::Normalise(over, eps) => self.normalise(over, eps, &x[0], &x[1], y),
+            Op::NormaliseGrad(over, eps) => self.normalise_grad(over, eps, &x[0], &x[1], &x[2], y),
+            Op::Moments => self.moments(&x[0], y),
+            Op::AffineField => self.affine_field(&x[0], y),
+            Op::OneHot => self.one_hot(&x[0], &x[1], y),
+            Op::Gather => self.gather(&x[0], &x[1], y),
+            Op::ScatterAdd => self.scatter_add(&x[0], &x[1], y),
+            Op::ArgMax => self.argmax(&x[0], y),
+            Op::Uniform(stream) => self.random("uniform", stream, 0, &x[0], y),
+            Op::Normal(stream) => self.random("normal", stream, 0, &x[0], y),
+            Op::RandomIndex { stream, below } => self.random("random_index", stream, below, &x[0], y),
+            Op::Adam(settings) => self.adam(settings, x),
+            Op::Lerp => self.lerp(x),
+            Op::Tick => self.tick(&x[0]),
+            Op::Record => self.record(x),
+        }
+    }
+}
+
+/// Blocks of `threads` threads that cover `count` elements.
+fn blocks_for(count: usize, threads: usize) -> [u32; 3] {
+    [u32::try_from(count.div_ceil(threads)).expect("a tensor has fewer than 2^39 elements"), 1, 1]
+}
+
+/// An extent as kernels take it.
+fn word(extent: usize) -> u32 {
+    u32::try_from(extent).unwrap_or_else(|_| panic!("{extent} elements: a tensor has fewer than 2^32"))
+}
+
+impl<L: Launcher> Device for Gpu<L> {
+    fn name(&self) -> String {
+        format!("{}, {}", self.launcher.name(), self.precision.name())
+    }
+
+    fn real_bytes(&self) -> usize {
+        size_of::<f32>()
+    }
+
+    fn alloc(&mut self, bytes: usize) -> Result<BufferId> {
+        self.launcher.alloc(bytes)
+    }
+
+    fn free(&mut self, block: BufferId) {
+        self.launcher.free(block);
+    }
+
+    fn upload(&mut self, to: BufferId, bytes: &[u8]) -> Result<()> {
+        self.launcher.upload(to, bytes)
+    }
+
+    fn download(&mut self, from: BufferId, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        self.launcher.download(from, offset, bytes)
+    }
+
+    fn run(&mut self, op: &Op, inputs: &[Place], output: &Place) -> Result<()> {
+        if !op.in_place() && output.shape.numel() == 0 {
+            return Ok(());
+        }
+        self.run_op(op, inputs, output)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.launcher.sync()
+    }
+
+    fn workspace_bytes(&self) -> usize {
+        self.workspace.bytes
+    }
+
+    fn begin_capture(&mut self) -> Result<bool> {
+        self.launcher.begin_capture()?;
+        self.capturing = true;
+        Ok(true)
+    }
+
+    fn end_capture(&mut self) -> Result<GraphId> {
+        self.capturing = false;
+        self.launcher.end_capture()
+    }
+
+    fn replay(&mut self, graph: GraphId) -> Result<()> {
+        self.launcher.replay(graph)
+    }
+}

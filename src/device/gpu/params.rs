@@ -1,0 +1,79 @@
+//! The parameter structs of the kernels, as `kernels/params.cuh` declares them.
+//!
+//! A test compares names, offsets and sizes with what the C++ compiler made of that file.
+
+/// Most axes of a strided walk.
+pub const RANK: usize = 6;
+/// Most tensors of one multi-tensor launch.
+pub const MAX_TENSORS: usize = 56;
+
+/// Declares structs with C's layout, and a table of their members for the test.
+macro_rules! params {
+    ($($(#[$doc:meta])* $name:ident { $($member:ident: $kind:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[repr(C)]
+            #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+            #[allow(missing_docs)] // each member is explained once, in params.cuh
+            pub struct $name { $(pub $member: $kind,)* }
+        )*
+
+        /// "struct.member" with offset and bytes of every member, and "struct" with its bytes at
+        /// the end of each.
+        #[must_use]
+        pub fn layout() -> Vec<(String, usize, usize)> {
+            let mut rows = Vec::new();
+            $(
+                $(
+                    let name = concat!(stringify!($name), ".", stringify!($member));
+                    rows.push((name.to_owned(), std::mem::offset_of!($name, $member), size_of::<$kind>()));
+                )*
+                rows.push((stringify!($name).to_owned(), 0, size_of::<$name>()));
+            )*
+            rows
+        }
+    };
+}
+
+params! {
+    /// fill, unary, softmax, argmax.
+    Elementwise { n: u32, channels: u32, a: f32, b: f32, }
+    /// Binary functions and strided copies.
+    Strided {
+        n: u32, rank: u32, dims: [u32; RANK], a: [u32; RANK], b: [u32; RANK], offset: u32, slope: f32,
+    }
+    /// pad.
+    Pad { n: u32, rank: u32, dims: [u32; RANK], inner: [u32; RANK], start: [u32; RANK], }
+    /// Sums over the middle of [outer, reduced, inner].
+    Reduce { outer: u32, reduced: u32, inner: u32, pieces: u32, piece: u32, scale: f32, }
+    /// mean_pool and upsample.
+    Pool { n: u32, height: u32, width: u32, channels: u32, factor: u32, }
+    /// matmul.
+    MatMul { m: u32, n: u32, k: u32, transpose_a: u32, transpose_b: u32, pieces: u32, piece: u32, }
+    /// The legs of a convolution.
+    Conv {
+        n: u32, h: u32, w: u32, ci: u32, oh: u32, ow: u32, co: u32, kh: u32, kw: u32,
+        sh: i32, sw: i32, ph: i32, pw: i32, pieces: u32, piece: u32, activate: u32, slope: f32,
+    }
+    /// stats, normalise, normalise_grad.
+    Norm { rows: u32, columns: u32, pieces: u32, piece: u32, eps: f32, }
+    /// moments and affine_field.
+    Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }
+    /// one_hot, gather, scatter_add.
+    Table { n: u32, width: u32, rows: u32, channels: u32, }
+    /// uniform, normal, random_index.
+    Random { n: u32, stream: u32, below: u32, }
+    /// The gradient penalty.
+    Penalty { n: u32, width: u32, eps: f32, weight: f32, }
+    /// adam.
+    Adam {
+        beta1: f64, beta2: f64, eps: f32, count: u32,
+        first_block: [u32; MAX_TENSORS], numel: [u32; MAX_TENSORS],
+    }
+    /// lerp.
+    Lerp { count: u32, first_block: [u32; MAX_TENSORS], numel: [u32; MAX_TENSORS], }
+    /// record.
+    Record { rows: u32, columns: u32, }
+    /// tick.
+    Tick { last: u32, }
+}
