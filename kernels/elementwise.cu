@@ -61,7 +61,8 @@ DEVICE void binary_strided(const float* a, const float* b, float* y, const Strid
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     u32 rest = (u32)i, from_a = 0, from_b = 0;
-    for (u32 axis = p.rank; axis-- > 0;) {
+    UNROLL for (u32 axis = MAX_RANK; axis-- > 0;) {
+        if (axis >= p.rank) continue;
         const u32 quotient = rest / p.dims[axis], at = rest - quotient * p.dims[axis];
         from_a += at * p.a[axis];
         from_b += at * p.b[axis];

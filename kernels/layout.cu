@@ -13,7 +13,8 @@ KERNEL(256) copy_strided(const float* x, float* y, Strided p) {
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     u32 rest = (u32)i, from = p.offset;
-    for (u32 axis = p.rank; axis-- > 0;) {
+    UNROLL for (u32 axis = MAX_RANK; axis-- > 0;) {
+        if (axis >= p.rank) continue;
         const u32 quotient = rest / p.dims[axis];
         from += (rest - quotient * p.dims[axis]) * p.a[axis];
         rest = quotient;
@@ -27,7 +28,8 @@ KERNEL(256) pad(const float* x, float* y, Pad p) {
     if (i >= p.n) return;
     u32 rest = (u32)i, from = 0, step = 1;
     bool inside = true;
-    for (u32 axis = p.rank; axis-- > 0;) {
+    UNROLL for (u32 axis = MAX_RANK; axis-- > 0;) {
+        if (axis >= p.rank) continue;
         const u32 quotient = rest / p.dims[axis];
         // Unsigned: before the start wraps to a huge number.
         const u32 at = rest - quotient * p.dims[axis] - p.start[axis];

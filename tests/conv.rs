@@ -109,6 +109,8 @@ fn cases() -> Vec<Case> {
         case(1, 17, 9, [10, 6], [2, 4], [2, 3], [0, 1]),
         case(5, 3, 16, [16, 16], [4, 4], [2, 2], [1, 1]),
         case(2, 16, 3, [16, 12], [4, 4], [2, 2], [1, 1]),
+        // Windows that lie in the padding altogether.
+        case(2, 3, 2, [5, 7], [1, 1], [2, 2], [1, 2]),
         // Stride 1 with more padding than the flipped filter can undo.
         case(1, 2, 2, [3, 3], [2, 2], [1, 1], [2, 2]),
         // A weight gradient too large to be cut into pieces.

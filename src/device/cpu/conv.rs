@@ -155,6 +155,9 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
                         let left = (ox * sw) as isize - pw as isize;
                         let from = (-left).clamp(0, kw as isize) as usize;
                         let to = (width as isize - left).clamp(from as isize, kw as isize) as usize;
+                        if from == to {
+                            continue; // all of it in the padding
+                        }
                         let start = (left + from as isize) as usize * e.ci;
                         for (o, &v) in line[start..].iter_mut().zip(&taps[from * e.ci..to * e.ci]) {
                             *o += v;
