@@ -34,7 +34,13 @@ impl Store {
     /// An empty store on a device.
     #[must_use]
     pub fn new(device: impl Device + 'static) -> Self {
-        Self { device: Box::new(device), leaves: Vec::new(), arena: None, arena_bytes: 0, leaf_bytes: 0 }
+        Self::on(Box::new(device))
+    }
+
+    /// An empty store on a device chosen at run time.
+    #[must_use]
+    pub fn on(device: Box<dyn Device>) -> Self {
+        Self { device, leaves: Vec::new(), arena: None, arena_bytes: 0, leaf_bytes: 0 }
     }
 
     /// The device.

@@ -103,9 +103,12 @@ fn pointwise() {
         cases.extend([
             case("neg", x(), Bound::Units(0.0), |_, x| -x[0]),
             case("exp", x(), Bound::Units(4.0), |_, x| x[0].exp()),
-            case("ln", positive(), Bound::Of(|_, y| y.iter().map(|y| U * (4.0 * y.abs() + 1e-6)).collect()), |_, x| {
-                x[0].ln()
-            }),
+            case(
+                "ln",
+                positive(),
+                Bound::Of(|_, y| y.iter().map(|y| U * (4.0 * y.abs() + 1e-6)).collect()),
+                |_, x| x[0].ln(),
+            ),
             case("sqrt", positive(), Bound::Units(1.0), |_, x| x[0].sqrt()),
             case("recip", x(), Bound::Units(1.0), |_, x| x[0].recip()),
             case("square", x(), Bound::Units(1.0), |_, x| x[0].square()),
@@ -176,7 +179,9 @@ fn sums() {
         ([70_000, 2, 3].into(), [70_000, 1, 3].into()),
     ] {
         let bound = Bound::Sum { roundings: from.numel() / to.numel() };
-        cases.push(case(format!("sum {from:?} to {to:?}"), vec![real(3, from)], bound, move |_, x| x[0].sum_to(to)));
+        cases.push(case(format!("sum {from:?} to {to:?}"), vec![real(3, from)], bound, move |_, x| {
+            x[0].sum_to(to)
+        }));
     }
     check(&cases);
 }
@@ -186,14 +191,18 @@ fn moving() {
     let exactly = || Bound::Units(0.0);
     let mut cases = vec![
         case("permute", vec![real(1, [3, 4, 5, 6])], exactly(), |_, x| x[0].permute(&[3, 1, 0, 2])),
-        case("permute/6", vec![real(1, [2, 3, 1, 4, 2, 3])], exactly(), |_, x| x[0].permute(&[5, 3, 0, 4, 2, 1])),
+        case("permute/6", vec![real(1, [2, 3, 1, 4, 2, 3])], exactly(), |_, x| {
+            x[0].permute(&[5, 3, 0, 4, 2, 1])
+        }),
         case("transpose", vec![real(1, [65, 33])], exactly(), |_, x| x[0].permute(&[1, 0])),
         case("slice", vec![real(2, [3, 9, 7])], exactly(), |_, x| x[0].slice(&[1, 2, 3], [2, 5, 4])),
         case("slice/rows", vec![real(2, [9, 130])], exactly(), |_, x| x[0].slice(&[4, 0], [5, 130])),
         case("pad", vec![real(3, [3, 4, 5])], exactly(), |_, x| x[0].pad_into(&[0, 2, 1], [4, 6, 7])),
         case("pad/rows", vec![real(3, [4, 130])], exactly(), |_, x| x[0].pad_into(&[3, 0], [9, 130])),
         case("pad/scalar", vec![real(3, [1])], exactly(), |_, x| x[0].pad_into(&[4], [9])),
-        case("concat", vec![real(4, [5, 3]), real(5, [5, 130])], exactly(), |t, x| t.concat(&[x[0], x[1]], 1)),
+        case("concat", vec![real(4, [5, 3]), real(5, [5, 130])], exactly(), |t, x| {
+            t.concat(&[x[0], x[1]], 1)
+        }),
         case("gather", vec![real(6, [5, 33]), words(&[4, 0, 4, 2])], exactly(), |_, x| x[0].gather(x[1])),
         case(
             "scatter_add",
@@ -348,20 +357,36 @@ fn normalisation() {
         let pair = || vec![real(1, shape), real(2, shape)];
         let name = |op: &str| format!("{op} {shape:?}");
         cases.extend([
-            case(name("stats/batch"), x(), Bound::Of(|i, _| stats_bound(Over::Batch, i)), |_, x| x[0].stats(Over::Batch)),
-            case(name("stats/layer"), x(), Bound::Of(|i, _| stats_bound(Over::Layer, i)), |_, x| x[0].stats(Over::Layer)),
-            case(name("normalise/batch"), x(), Bound::Of(|i, y| normalise_bound(Over::Batch, i, y)), |_, x| {
-                x[0].normalise(Over::Batch, EPS)
+            case(name("stats/batch"), x(), Bound::Of(|i, _| stats_bound(Over::Batch, i)), |_, x| {
+                x[0].stats(Over::Batch)
             }),
-            case(name("normalise/layer"), x(), Bound::Of(|i, y| normalise_bound(Over::Layer, i, y)), |_, x| {
-                x[0].normalise(Over::Layer, EPS)
+            case(name("stats/layer"), x(), Bound::Of(|i, _| stats_bound(Over::Layer, i)), |_, x| {
+                x[0].stats(Over::Layer)
             }),
-            case(name("normalise_grad/batch"), pair(), Bound::Of(|i, _| grad_bound(Over::Batch, i)), |_, x| {
-                x[0].normalise_grad(x[0].stats(Over::Batch), x[1], Over::Batch, EPS)
-            }),
-            case(name("normalise_grad/layer"), pair(), Bound::Of(|i, _| grad_bound(Over::Layer, i)), |_, x| {
-                x[0].normalise_grad(x[0].stats(Over::Layer), x[1], Over::Layer, EPS)
-            }),
+            case(
+                name("normalise/batch"),
+                x(),
+                Bound::Of(|i, y| normalise_bound(Over::Batch, i, y)),
+                |_, x| x[0].normalise(Over::Batch, EPS),
+            ),
+            case(
+                name("normalise/layer"),
+                x(),
+                Bound::Of(|i, y| normalise_bound(Over::Layer, i, y)),
+                |_, x| x[0].normalise(Over::Layer, EPS),
+            ),
+            case(
+                name("normalise_grad/batch"),
+                pair(),
+                Bound::Of(|i, _| grad_bound(Over::Batch, i)),
+                |_, x| x[0].normalise_grad(x[0].stats(Over::Batch), x[1], Over::Batch, EPS),
+            ),
+            case(
+                name("normalise_grad/layer"),
+                pair(),
+                Bound::Of(|i, _| grad_bound(Over::Layer, i)),
+                |_, x| x[0].normalise_grad(x[0].stats(Over::Layer), x[1], Over::Layer, EPS),
+            ),
         ]);
     }
     check(&cases);
@@ -383,18 +408,30 @@ fn products() {
     ] {
         let bound = || Bound::Sum { roundings: k };
         let sizes = format!("{m} x {n} x {k}");
-        cases.push(case(format!("matmul {sizes}"), vec![real(1, [m, k]), real(2, [k, n])], bound(), |_, x| {
-            x[0].matmul(x[1])
-        }));
-        cases.push(case(format!("matmul/ta {sizes}"), vec![real(1, [k, m]), real(2, [k, n])], bound(), |_, x| {
-            x[0].matmul_t(x[1], true, false)
-        }));
-        cases.push(case(format!("matmul/tb {sizes}"), vec![real(1, [m, k]), real(2, [n, k])], bound(), |_, x| {
-            x[0].matmul_t(x[1], false, true)
-        }));
-        cases.push(case(format!("matmul/tt {sizes}"), vec![real(1, [k, m]), real(2, [n, k])], bound(), |_, x| {
-            x[0].matmul_t(x[1], true, true)
-        }));
+        cases.push(case(
+            format!("matmul {sizes}"),
+            vec![real(1, [m, k]), real(2, [k, n])],
+            bound(),
+            |_, x| x[0].matmul(x[1]),
+        ));
+        cases.push(case(
+            format!("matmul/ta {sizes}"),
+            vec![real(1, [k, m]), real(2, [k, n])],
+            bound(),
+            |_, x| x[0].matmul_t(x[1], true, false),
+        ));
+        cases.push(case(
+            format!("matmul/tb {sizes}"),
+            vec![real(1, [m, k]), real(2, [n, k])],
+            bound(),
+            |_, x| x[0].matmul_t(x[1], false, true),
+        ));
+        cases.push(case(
+            format!("matmul/tt {sizes}"),
+            vec![real(1, [k, m]), real(2, [n, k])],
+            bound(),
+            |_, x| x[0].matmul_t(x[1], true, true),
+        ));
     }
     check(&cases);
 }
@@ -517,8 +554,7 @@ fn random_streams_have_the_same_bits_everywhere() {
 fn argmax_takes_the_first_of_equals() {
     for c in [1, 2, 3, 6, 17] {
         let steps = numbers(c as u64, 5 * 9 * c).iter().map(|v| (v * 3.0).round()).collect();
-        let input =
-            Input { shape: Shape::from([5, 9, c]), values: invnet::gradcheck::Values::Real(steps) };
+        let input = Input { shape: Shape::from([5, 9, c]), values: invnet::gradcheck::Values::Real(steps) };
         let build: Build = Box::new(|_, x| x[0].argmax());
         let want = run(Cpu::<f32>::new(), std::slice::from_ref(&input), &build).0;
         assert_eq!(run(device(Schedule::Forward), &[input], &build).0, want, "{c} channels");

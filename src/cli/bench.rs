@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::device::Kind;
+use crate::device::gpu::Precision;
 use crate::error::Result;
 use crate::nn::Family;
 use crate::train::phases::Phase;
@@ -12,6 +14,8 @@ use crate::train::{Config, Trainer};
 /// How often an iteration of the benchmark runs each phase: the paper's settings.
 const STEPS: [(Phase, u32); 3] = [(Phase::Generator, 1), (Phase::Projection, 5), (Phase::Critic, 5)];
 
+/// Rounds that do not count.
+const WARM: usize = 2;
 /// Iterations measured: at least the first, then until the second or the time is reached.
 const FEWEST: usize = 5;
 const MOST: usize = 30;
@@ -20,6 +24,8 @@ const TIME: Duration = Duration::from_secs(20);
 /// What `bench step` measures; times are medians, in milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepTimes {
+    /// What computed.
+    pub device: String,
     /// One generator, five projection and five critic steps.
     pub ms_iteration: f64,
     /// One generator step.
@@ -43,32 +49,41 @@ pub struct StepTimes {
 ///
 /// # Errors
 /// If a value is out of range or the device fails.
-pub fn measure(net: Family, size: usize, width: usize, batch: usize) -> Result<StepTimes> {
+pub fn measure(
+    net: Family,
+    [size, width, batch]: [usize; 3],
+    precision: Precision,
+    device: Kind,
+) -> Result<StepTimes> {
     let mut config = Config::preset("circles")?;
     (config.net, config.size, config.width, config.batch) = (net, size, width, batch);
+    config.precision = precision;
     config.images = 1024;
     config.validate("bench step")?;
-    let mut trainer = Trainer::new(&config)?;
+    let mut trainer = Trainer::on(&config, device)?;
+    let device = trainer.device_name();
     let started = Instant::now();
     let mut times: [Vec<f64>; 3] = Default::default();
     let mut whole = Vec::new();
     let mut operations = 0;
-    // The first round warms caches and working space and is thrown away.
-    for round in 0..=MOST {
+    // The first rounds warm caches and working space and capture the graph; they do not count.
+    for round in 0..MOST + WARM {
         let beginning = Instant::now();
+        trainer.advance(1, &|| false)?;
+        whole.push(milliseconds(beginning.elapsed()));
         operations = 0;
         for ((phase, repeats), times) in STEPS.into_iter().zip(&mut times) {
             for _ in 0..repeats {
                 let start = Instant::now();
                 operations += trainer.step(phase)?.unwrap_or(0);
+                trainer.sync()?;
                 times.push(milliseconds(start.elapsed()));
             }
         }
-        whole.push(milliseconds(beginning.elapsed()));
-        if round == 0 {
+        if round < WARM {
             times.iter_mut().for_each(Vec::clear);
             whole.clear();
-        } else if round >= FEWEST && started.elapsed() > TIME {
+        } else if round >= FEWEST + WARM && started.elapsed() > TIME {
             break;
         }
     }
@@ -77,6 +92,7 @@ pub fn measure(net: Family, size: usize, width: usize, batch: usize) -> Result<S
     let [ms_generator, ms_projection, ms_critic] = times.each_mut().map(|t| median(t));
     let device_mib = trainer.device_bytes() as f64 / f64::from(1 << 20);
     Ok(StepTimes {
+        device,
         ms_iteration,
         ms_generator,
         ms_projection,
@@ -92,16 +108,21 @@ pub fn measure(net: Family, size: usize, width: usize, batch: usize) -> Result<S
 ///
 /// # Errors
 /// If a value is out of range or the device fails.
-pub fn step(net: Family, size: usize, width: usize, batch: usize, json: bool) -> Result<()> {
-    let times = measure(net, size, width, batch)?;
+pub fn step(
+    net: Family,
+    [size, width, batch]: [usize; 3],
+    precision: Precision,
+    device: Kind,
+    json: bool,
+) -> Result<()> {
+    let times = measure(net, [size, width, batch], precision, device)?;
     if json {
         println!("{}", serde_json::json!(times));
         return Ok(());
     }
     println!(
-        "{net:?} {size} x {size}, width {width}, batch {batch}, {} threads: medians of {} iterations",
-        rayon::current_num_threads(),
-        times.iterations
+        "{net:?} {size} x {size}, width {width}, batch {batch}, {}: medians of {} iterations",
+        times.device, times.iterations
     );
     println!("  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms", times.ms_iteration);
     println!("  generator step  {:10.1} ms", times.ms_generator);

@@ -19,7 +19,7 @@ type Target = Vec<Option<f32>>;
 
 /// Writes samples, a grid of them, and what was asked and measured.
 pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
-    let (config, mut sampler) = Sampler::open(&args.run)?;
+    let (config, mut sampler) = Sampler::open(&args.run, args.device.kind(quiet))?;
     let (world, size, count) = (sampler.world(), config.size, args.count as usize);
     let targets = match &args.targets {
         Some(file) => read_table(file, &world)?,

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod data;
+mod devices;
 mod evaluate;
 mod generate;
 mod gradcheck;
@@ -10,8 +11,10 @@ mod train;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+use crate::device::Kind;
+use crate::device::gpu::Precision;
 use crate::error::{Error, Result};
 use crate::nn::Family;
 
@@ -72,6 +75,8 @@ Examples:
         /// Fixture files or folders [default: fixtures, if it is there].
         paths: Vec<PathBuf>,
     },
+    /// List the devices that can be used, and why others cannot.
+    Devices,
     /// Measure speed.
     Bench {
         /// What to measure.
@@ -80,13 +85,48 @@ Examples:
     },
 }
 
+/// The option that chooses a device.
+#[derive(Args)]
+struct DeviceArg {
+    /// Device: auto (a GPU if there is one), cpu, cuda, cuda:N, or simt (the GPU's kernels on the
+    /// CPU, for tests).
+    #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = device)]
+    device: DeviceChoice,
+}
+
 /// A device to compute on.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy)]
 enum DeviceChoice {
     /// The best there is.
     Auto,
-    /// The cores of this machine.
-    Cpu,
+    /// That one.
+    Named(Kind),
+}
+
+fn device(name: &str) -> std::result::Result<DeviceChoice, String> {
+    match name {
+        "auto" => Ok(DeviceChoice::Auto),
+        _ => name
+            .parse()
+            .map(DeviceChoice::Named)
+            .map_err(|_| "must be auto, cpu, cuda, cuda:N or simt".into()),
+    }
+}
+
+impl DeviceArg {
+    /// The device that was asked for, or the best there is, with a line if that is not a GPU.
+    fn kind(&self, quiet: bool) -> Kind {
+        match self.device {
+            DeviceChoice::Named(kind) => kind,
+            DeviceChoice::Auto => {
+                let (kind, why) = Kind::best();
+                if let (Some(_), false) = (&why, quiet) {
+                    eprintln!("computing on the CPU: no usable CUDA device (`invnet devices` says why)");
+                }
+                kind
+            }
+        }
+    }
 }
 
 /// Arguments of `train`.
@@ -98,9 +138,8 @@ struct TrainArgs {
     /// Run directory [default: runs/PRESET].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Device.
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Iterations, instead of the configuration's.
     #[arg(long, value_name = "N")]
     iterations: Option<u64>,
@@ -145,6 +184,8 @@ struct GenerateArgs {
     /// Also write the class probabilities.
     #[arg(long)]
     soft: bool,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// Arguments of `evaluate`.
@@ -159,6 +200,8 @@ struct EvaluateArgs {
     /// Where to write report.json and report.png [default: RUN].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 #[derive(Subcommand)]
@@ -197,10 +240,20 @@ enum BenchCommand {
         /// The pair of networks: dcgan or resnet.
         #[arg(long, default_value = "dcgan", value_parser = family)]
         net: Family,
+        /// What products multiply on a GPU: fp32, tf32 or bf16.
+        #[arg(long, default_value = "fp32", value_parser = precision)]
+        precision: Precision,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        device: DeviceArg,
     },
+}
+
+fn precision(name: &str) -> std::result::Result<Precision, String> {
+    let all = [Precision::Fp32, Precision::Tf32, Precision::Bf16];
+    all.into_iter().find(|p| p.name() == name).ok_or_else(|| "must be fp32, tf32 or bf16".into())
 }
 
 fn family(name: &str) -> std::result::Result<Family, String> {
@@ -236,8 +289,12 @@ impl Command {
             }
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths } => gradcheck::run(&paths),
-            Self::Bench { what: BenchCommand::Step { size, width, batch, net, json } } => {
-                bench::step(net, size, width, batch, json)
+            Self::Bench { what: BenchCommand::Step { size, width, batch, net, precision, json, device } } => {
+                bench::step(net, [size, width, batch], precision, device.kind(quiet || json), json)
+            }
+            Self::Devices => {
+                devices::run();
+                Ok(())
             }
         }
     }

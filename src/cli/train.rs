@@ -12,9 +12,10 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::TrainArgs;
 use super::generate::circles;
-use super::{DeviceChoice, TrainArgs};
 use crate::data::export::write_atomically;
+use crate::device::Kind;
 use crate::error::{Error, Result};
 use crate::eval::grid::grid_png;
 use crate::eval::plot::{Curve, losses_png};
@@ -51,12 +52,12 @@ enum Ending {
 
 /// Trains, or continues a run, then reports.
 pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
-    let (DeviceChoice::Auto | DeviceChoice::Cpu) = args.device;
     if args.seconds.is_some_and(|s| !(s > 0.0 && s.is_finite())) {
         return Err(Error::Usage("--seconds: must be a number above 0".into()));
     }
     let folder = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem(&args.preset)));
-    let mut run = if args.resume { Run::resume(folder, quiet)? } else { Run::create(args, folder, quiet)? };
+    let mut run =
+        if args.resume { Run::resume(args, folder, quiet)? } else { Run::create(args, folder, quiet)? };
     catch_interrupts()?;
     let ending = run.train(args.seconds)?;
     run.finish(&ending, &args.preset)
@@ -100,6 +101,11 @@ fn load_config(args: &TrainArgs) -> Result<Config> {
     Ok(config)
 }
 
+/// The kind of device, once it has been opened.
+fn usable(kind: Kind, config: &Config) -> Result<Kind> {
+    kind.open(config.precision).map(|_| kind)
+}
+
 /// Makes room for a new run, or says why there is none.
 fn clear(folder: &Path, overwrite: bool) -> Result<()> {
     let Ok(mut entries) = fs::read_dir(folder) else {
@@ -130,20 +136,22 @@ fn clear(folder: &Path, overwrite: bool) -> Result<()> {
 impl Run {
     fn create(args: &TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
         let config = load_config(args)?;
+        // Before anything is written: a device that is not there costs no run.
+        let kind = usable(args.device.kind(quiet), &config)?;
         clear(&folder, args.overwrite)?;
         write_atomically(folder.join("config.toml"), |file| file.write_all(config.to_toml().as_bytes()))?;
-        let trainer = Trainer::new(&config)?;
+        let trainer = Trainer::on(&config, kind)?;
         Ok(Self { folder, config, trainer, earlier: 0.0, quiet })
     }
 
     /// A run continues with its own configuration from its last checkpoint; rows of the log that
     /// the checkpoint does not know are written again.
-    fn resume(folder: PathBuf, quiet: bool) -> Result<Self> {
+    fn resume(args: &TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
         let file = folder.join("config.toml");
         let text = fs::read_to_string(&file)
             .map_err(|e| Error::file(&file, format!("{e}: there is no run to resume")))?;
         let config = Config::from_toml(&text, &file.display().to_string())?;
-        let mut trainer = Trainer::new(&config)?;
+        let mut trainer = Trainer::on(&config, args.device.kind(quiet))?;
         let checkpoint = folder.join("checkpoint.safetensors");
         if checkpoint.exists() {
             trainer.load(&checkpoint)?;

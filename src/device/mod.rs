@@ -7,8 +7,10 @@
 
 mod cpu;
 pub mod gpu;
+mod select;
 
 pub use cpu::{Cpu, Real};
+pub use select::Kind;
 
 use crate::error::Result;
 use crate::op::{DType, Op};

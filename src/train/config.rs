@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::device::gpu::Precision;
 use crate::error::{Error, Result};
 use crate::nn::Family;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub size: usize,
     /// Channels of the layers next to the image.
     pub width: usize,
+    /// What convolutions and matrix products multiply on a GPU.
+    pub precision: Precision,
     /// Length of the noise z.
     pub latent: usize,
     /// Standard deviation of z.
@@ -124,6 +127,7 @@ const KEYS: &[Key] = &[
     word("net", "\"dcgan\" or \"resnet\""),
     number("size", "a power of two from 16 to 256", 16.0, 256.0),
     number("width", "a whole number from 1 to 256", 1.0, 256.0),
+    word("precision", "\"fp32\", \"tf32\" or \"bf16\""),
     number("latent", "a whole number from 1 to 4096", 1.0, 4096.0),
     number("z_scale", "a number from 0 to 10", 0.0, 10.0),
     number("batch", "a whole number from 2 to 4096", 2.0, 4096.0),

@@ -7,7 +7,7 @@ use super::config::Config;
 use super::model::Network;
 use super::phases::sampling_plan;
 use super::world::World;
-use crate::device::Cpu;
+use crate::device::Kind;
 use crate::error::{Error, Result};
 use crate::nn::{self, Init, Net};
 use crate::op::LeafId;
@@ -47,15 +47,15 @@ impl Sampler {
     /// in errors.
     ///
     /// # Errors
-    /// If the checkpoint is of another configuration.
-    pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path) -> Result<Self> {
+    /// If the checkpoint is of another configuration or the device is not there.
+    pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path, kind: Kind) -> Result<Self> {
         let world = World::new(config.world, config.size);
         let net =
             Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
         let length = world.condition_length();
         let input = config.latent + length;
         let prefix = if config.ema > 0.0 { "ema" } else { "generator" };
-        let mut store = Store::new(Cpu::<f32>::new());
+        let mut store = Store::on(kind.open(config.precision)?);
         let statistics = nn::generator_statistics(&net, input);
         let mut parameters = nn::generator_parameters(&net, input);
         // About to be read from the checkpoint: no need to draw them first.
@@ -77,7 +77,7 @@ impl Sampler {
     ///
     /// # Errors
     /// If the directory does not hold a run.
-    pub fn open(run: &Path) -> Result<(Config, Self)> {
+    pub fn open(run: &Path, kind: Kind) -> Result<(Config, Self)> {
         let file = run.join("config.toml");
         let text = std::fs::read_to_string(&file)
             .map_err(|e| Error::file(&file, format!("{e}: not the directory of a run?")))?;
@@ -86,7 +86,7 @@ impl Sampler {
         if !path.exists() {
             return Err(Error::file(&path, "no checkpoint yet: train first"));
         }
-        let sampler = Self::new(&config, &Checkpoint::read(&path)?, &path)?;
+        let sampler = Self::new(&config, &Checkpoint::read(&path)?, &path, kind)?;
         Ok((config, sampler))
     }
 

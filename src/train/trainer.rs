@@ -6,7 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::phases::{Phase, Phases};
 use super::sampler::Sampler;
-use crate::device::Cpu;
+use crate::device::{Device, GraphId, Kind};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
@@ -27,9 +27,24 @@ impl LogRow {
     }
 }
 
+/// How an iteration is run.
+#[derive(Clone, Copy)]
+enum Replay {
+    /// Op by op: the first iteration, which also takes all the memory there will ever be.
+    First,
+    /// The next iteration may be captured as a graph.
+    Capture,
+    /// One launch.
+    Graph(GraphId),
+    /// Op by op, always: the device has no graphs.
+    Plans,
+}
+
 /// A training run in memory.
 pub struct Trainer {
     config: Config,
+    kind: Kind,
+    replay: Replay,
     store: Store,
     phases: Phases,
     iteration: u64,
@@ -37,15 +52,45 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Makes the data set, initialises the networks and records the phases.
+    /// Makes the data set, initialises the networks and records the phases, on the CPU.
     ///
     /// # Errors
     /// If the device fails.
     pub fn new(config: &Config) -> Result<Self> {
-        let mut store = Store::new(Cpu::<f32>::new());
+        Self::on(config, Kind::Cpu)
+    }
+
+    /// The same on a device of that kind.
+    ///
+    /// # Errors
+    /// If the device is not there or fails.
+    pub fn on(config: &Config, kind: Kind) -> Result<Self> {
+        Ok(Self { kind, ..Self::with_device(config, kind.open(config.precision)?)? })
+    }
+
+    /// The same on any device. Samples are then drawn on the CPU.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn with_device(config: &Config, device: Box<dyn Device>) -> Result<Self> {
+        let mut store = Store::on(device);
         let ring_rows = config.log_every;
         let phases = Phases::record(&mut store, config, ring_rows as usize)?;
-        Ok(Self { config: config.clone(), store, phases, iteration: 0, ring_rows })
+        let config = config.clone();
+        Ok(Self { config, kind: Kind::Cpu, replay: Replay::First, store, phases, iteration: 0, ring_rows })
+    }
+
+    /// What a person calls the device.
+    pub fn device_name(&mut self) -> String {
+        self.store.device().name()
+    }
+
+    /// Waits until the device has done everything asked of it.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    pub fn sync(&mut self) -> Result<()> {
+        self.store.device().sync()
     }
 
     /// Iterations done so far.
@@ -66,18 +111,39 @@ impl Trainer {
         assert!(count <= self.ring_rows, "{count} iterations in a ring of {}", self.ring_rows);
         let first = self.iteration;
         for _ in 0..count {
-            for phase in &self.phases.phases {
-                for _ in 0..phase.repeats {
-                    phase.plan.run(&mut self.store)?;
-                }
-            }
-            self.phases.closing.run(&mut self.store)?;
+            self.iterate()?;
             self.iteration += 1;
             if stop() {
                 break;
             }
         }
         self.losses(first)
+    }
+
+    /// One iteration: op by op at first, as one graph from the second on where there are graphs.
+    fn iterate(&mut self) -> Result<()> {
+        match self.replay {
+            Replay::Graph(graph) => return self.store.device().replay(graph),
+            Replay::Capture if self.store.device().begin_capture()? => {
+                self.run_plans()?;
+                let graph = self.store.device().end_capture()?;
+                self.replay = Replay::Graph(graph);
+                return self.store.device().replay(graph);
+            }
+            Replay::First => self.replay = Replay::Capture,
+            Replay::Capture => self.replay = Replay::Plans,
+            Replay::Plans => {}
+        }
+        self.run_plans()
+    }
+
+    fn run_plans(&mut self) -> Result<()> {
+        for phase in &self.phases.phases {
+            for _ in 0..phase.repeats {
+                phase.plan.run(&mut self.store)?;
+            }
+        }
+        self.phases.closing.run(&mut self.store)
     }
 
     /// Losses of the iterations from `first` to the present.
@@ -134,7 +200,7 @@ impl Trainer {
     /// If the device fails.
     pub fn sampler(&mut self) -> Result<Sampler> {
         let checkpoint = self.checkpoint()?;
-        Sampler::new(&self.config, &checkpoint, Path::new("the running checkpoint"))
+        Sampler::new(&self.config, &checkpoint, Path::new("the running checkpoint"), self.kind)
     }
 
     /// Bytes on the device: leaves, the arena of the planner, working space.

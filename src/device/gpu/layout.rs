@@ -10,7 +10,13 @@ use crate::shape::MAX_RANK;
 
 impl<L: Launcher> Gpu<L> {
     /// y in its own order, from x at `offset` with the given steps along the axes of y.
-    pub(super) fn copy(&mut self, x: &Place, offset: usize, steps: &[usize; MAX_RANK], y: &Place) -> Result<()> {
+    pub(super) fn copy(
+        &mut self,
+        x: &Place,
+        offset: usize,
+        steps: &[usize; MAX_RANK],
+        y: &Place,
+    ) -> Result<()> {
         let params = Strided { offset: word(offset), ..walk(&y.shape, steps, steps) };
         self.launch(
             "copy_strided",
@@ -38,7 +44,8 @@ impl<L: Launcher> Gpu<L> {
             start: [0; RANK],
         };
         for (axis, [extent, inner, at]) in merged.into_iter().enumerate() {
-            (params.dims[axis], params.inner[axis], params.start[axis]) = (word(extent), word(inner), word(at));
+            (params.dims[axis], params.inner[axis], params.start[axis]) =
+                (word(extent), word(inner), word(at));
         }
         self.launch("pad", blocks_for(y.shape.numel(), 256), &[Span::read(x), Span::write(y)], &params)
     }

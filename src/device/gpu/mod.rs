@@ -5,6 +5,7 @@
 //! so geometry, argument order and kernel source are tested on every machine.
 
 mod conv;
+pub mod cuda;
 mod elementwise;
 mod index;
 pub mod launch;
@@ -157,9 +158,7 @@ impl<L: Launcher> Gpu<L> {
                 self.copy(&x[0], offset, &strides, y)
             }
             Op::Pad(start) => self.pad(&x[0], &start, y),
-            Op::MatMul { transpose_a, transpose_b } => {
-                self.matmul(&x[0], transpose_a, &x[1], transpose_b, y)
-            }
+            Op::MatMul { transpose_a, transpose_b } => self.matmul(&x[0], transpose_a, &x[1], transpose_b, y),
             Op::Conv(leg, window) => self.conv(leg, &window, &x[0], &x[1], y),
             Op::MeanPool(k) => self.mean_pool(&x[0], k, y),
             Op::Upsample(k) => self.upsample(&x[0], k, y),

@@ -62,7 +62,14 @@ impl<L: Launcher> Gpu<L> {
         )
     }
 
-    pub(super) fn normalise(&mut self, over: Over, eps: f64, x: &Place, stats: &Place, y: &Place) -> Result<()> {
+    pub(super) fn normalise(
+        &mut self,
+        over: Over,
+        eps: f64,
+        x: &Place,
+        stats: &Place,
+        y: &Place,
+    ) -> Result<()> {
         let p = self.norm_params(over, x, eps);
         self.launch(
             kernel!(over, "normalise", ""),

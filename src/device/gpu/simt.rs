@@ -186,8 +186,7 @@ impl Simt {
             Schedule::Backward => (1, 0),
             Schedule::Shuffled(seed) => (2, seed),
         };
-        let host =
-            HostLaunch { kernel, grid: launch.grid, dynamic_bytes: launch.shared, schedule, seed };
+        let host = HostLaunch { kernel, grid: launch.grid, dynamic_bytes: launch.shared, schedule, seed };
         let mut arguments: Vec<*mut c_void> = if launch.table > 0 {
             vec![pointers.as_mut_ptr().cast()]
         } else {
@@ -237,9 +236,8 @@ impl Shared<'_> {
         let mut message = [0 as c_char; 1024];
         // SAFETY: kernel, grid and arguments live through the call, argument sizes were compared
         // with the kernel's, and the message has the capacity that is passed.
-        let failed = unsafe {
-            simt_run(self.host, self.arguments, first, count, message.as_mut_ptr(), message.len())
-        };
+        let failed =
+            unsafe { simt_run(self.host, self.arguments, first, count, message.as_mut_ptr(), message.len()) };
         // SAFETY: the runtime ends its message with a zero byte within the capacity.
         (failed != 0).then(|| unsafe { CStr::from_ptr(message.as_ptr()) }.to_string_lossy().into_owned())
     }

@@ -1,0 +1,80 @@
+//! Which device a command computes on: by name, or the best there is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::gpu::cuda::Cuda;
+#[cfg(feature = "simt")]
+use super::gpu::simt::Simt;
+use super::gpu::{Gpu, Precision};
+use super::{Cpu, Device};
+use crate::error::{Error, Result};
+
+/// A device by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Kind {
+    /// The cores of this machine.
+    #[default]
+    Cpu,
+    /// A CUDA device, by its number.
+    Cuda(usize),
+    /// The CUDA kernels on the cores of this machine: for tests.
+    Simt,
+}
+
+impl Kind {
+    /// The first CUDA device if it can be used, else the CPU and why.
+    #[must_use]
+    pub fn best() -> (Self, Option<String>) {
+        match Cuda::new(0) {
+            Ok(_) => (Self::Cuda(0), None),
+            Err(error) => (Self::Cpu, Some(error.to_string())),
+        }
+    }
+
+    /// The device, with that precision of products where it has a choice: the CPU always computes
+    /// in single precision.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] if it is not there.
+    pub fn open(self, precision: Precision) -> Result<Box<dyn Device>> {
+        match self {
+            Self::Cpu => Ok(Box::new(Cpu::<f32>::new())),
+            Self::Cuda(ordinal) => Ok(Box::new(Gpu::new(Cuda::new(ordinal)?, precision))),
+            #[cfg(feature = "simt")]
+            Self::Simt => Ok(Box::new(Gpu::new(Simt::default(), precision))),
+            #[cfg(not(feature = "simt"))]
+            Self::Simt => Err(Error::NoDevice {
+                device: "simt".into(),
+                problem: "this program was built without it: cargo build --release --features simt".into(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => write!(f, "cpu"),
+            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+            Self::Simt => write!(f, "simt"),
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            "simt" => Ok(Self::Simt),
+            _ => name
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| Error::Usage(format!("{name}: must be auto, cpu, cuda, cuda:N or simt"))),
+        }
+    }
+}
