@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod cases;
+
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers};
 use invnet::plan::Plan;
@@ -81,4 +83,69 @@ pub fn run(device: impl Device + 'static, inputs: &[Input], build: &Build) -> (V
 /// The result in double precision.
 pub fn exact(inputs: &[Input], build: &Build) -> Vec<f64> {
     run(Cpu::<f64>::new(), inputs, build).1
+}
+
+/// Every op that works in place, a few steps of each: the leaves afterwards, one after another.
+/// The tensors are more than one launch takes.
+pub fn updates(device: impl Device + 'static) -> Vec<f64> {
+    let mut store = Store::new(device);
+    let settings = invnet::op::AdamSettings { beta1: 0.5, beta2: 0.9, eps: 1e-8 };
+    let step = store.add_zeros("step", []).unwrap();
+    let count = store.add_u32("count", [3], &[4, 5, u32::MAX]).unwrap();
+    let ring = store.add_zeros("ring", [3, 2]).unwrap();
+    let mut quads = Vec::new();
+    for i in 0..70 {
+        // Sizes around the 1,024 elements of a block.
+        let size = [1, 7, 1023, 1024, 1025, 3000][i % 6];
+        let mut add = |name: &str, seed: usize| {
+            let values = numbers((4 * i + seed) as u64, size);
+            let magnitude = |v: &f64| if name == "v" { v.abs() } else { *v };
+            store
+                .add_real(&format!("{name}{i}"), [size], &values.iter().map(magnitude).collect::<Vec<_>>())
+                .unwrap()
+        };
+        quads.push([add("p", 0), add("g", 1), add("m", 2), add("v", 3)]);
+    }
+    let tape = Tape::new();
+    let vars: Vec<[Var<'_>; 4]> = quads.iter().map(|q| q.map(|id| store.var(&tape, id))).collect();
+    let step_var = store.var(&tape, step);
+    tape.adam(settings, step_var, tape.fill(0.01, []), &vars);
+    let pairs: Vec<[Var<'_>; 2]> = vars.iter().map(|[p, g, ..]| [*g, *p]).collect();
+    tape.lerp(tape.fill(0.25, []), &pairs);
+    tape.record(store.var(&tape, ring), step_var, &[vars[0][0].sum(), vars[1][0].sum()]);
+    tape.tick(step_var);
+    tape.tick(store.var(&tape, count));
+    let plan = Plan::new(&tape, &[], &store);
+    for _ in 0..4 {
+        plan.run(&mut store).unwrap();
+    }
+    let mut all: Vec<f64> = [step, ring].into_iter().flat_map(|id| store.read(id).unwrap()).collect();
+    all.extend(quads.as_flattened().iter().flat_map(|&id| store.read(id).unwrap()));
+    all.extend(
+        store
+            .read_bytes(count)
+            .unwrap()
+            .chunks(4)
+            .map(|b| f64::from(u32::from_ne_bytes(b.try_into().unwrap()))),
+    );
+    all
+}
+
+/// A few numbers of each stream, and the largest of some: results that are not real, or not
+/// rounded.
+pub fn exact_results() -> Vec<(Vec<Input>, Build)> {
+    let mut all: Vec<(Vec<Input>, Build)> = Vec::new();
+    for (seed, n) in [(7u64, 1usize), (u64::MAX, 1023), (123_456_789_012, 5000)] {
+        let state = || vec![words(&[seed as u32, (seed >> 32) as u32, 3])];
+        all.push((state(), Box::new(move |t, x| t.uniform(x[0], 4, [n]))));
+        all.push((state(), Box::new(move |t, x| t.normal(x[0], 5, [n]))));
+        all.push((state(), Box::new(move |t, x| t.random_index(x[0], 6, n, 1000))));
+    }
+    for c in [1, 2, 3, 6, 17] {
+        // Few values, so that equals meet.
+        let steps = numbers(c as u64, 5 * 9 * c).iter().map(|v| (v * 3.0).round()).collect();
+        let input = Input { shape: Shape::from([5, 9, c]), values: Values::Real(steps) };
+        all.push((vec![input], Box::new(|_, x| x[0].argmax())));
+    }
+    all
 }
