@@ -194,7 +194,9 @@ fn compile_for_host(root: &Path, files: &[PathBuf]) {
         .include(root)
         .files(files)
         .compile("invnet_simt");
-    // What the sanitizer tests compile again, with their own flags.
+    // What tests link changed kernels against, and what they compile again under a sanitizer.
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
+    println!("cargo:rustc-env=INVNET_HOST_LIBRARY={}", out.join("libinvnet_simt.a").display());
     let list: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     println!("cargo:rustc-env=INVNET_HOST_SOURCES={}", list.join(";"));
 }

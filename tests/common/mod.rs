@@ -3,6 +3,8 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod cases;
+#[cfg(feature = "simt")]
+pub mod host;
 
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers};

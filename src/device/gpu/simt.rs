@@ -5,6 +5,7 @@
 //! the threads of a block run in an order that the caller chooses.
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::path::Path;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
@@ -58,6 +59,17 @@ unsafe extern "C" {
     fn simt_layout(i: usize, name: *mut *const c_char, offset: *mut usize) -> usize;
 }
 
+/// The C++ side's entry points.
+#[derive(Clone, Copy)]
+struct Host {
+    kernel: unsafe extern "C" fn(*const c_char) -> *const HostKernel,
+    run: RunBlocks,
+}
+
+/// Runs some blocks of a launch; not 0 with a message if one failed.
+type RunBlocks =
+    unsafe extern "C" fn(*const HostLaunch, *mut *mut c_void, u64, u64, *mut c_char, usize) -> i32;
+
 /// Bytes of a block are kept in lines of this size, so that every tensor is aligned.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -103,6 +115,7 @@ pub type Observer = Box<dyn FnMut(&Launch<'_>, &[&[u8]]) + Send>;
 
 /// The launcher that needs no GPU.
 pub struct Simt {
+    host: Host,
     blocks: Vec<Vec<Line>>,
     schedule: Schedule,
     capturing: Option<Vec<Recorded>>,
@@ -120,7 +133,33 @@ impl Simt {
     /// A launcher whose blocks run in that order.
     #[must_use]
     pub fn new(schedule: Schedule) -> Self {
-        Self { blocks: Vec::new(), schedule, capturing: None, graphs: Vec::new(), observer: None }
+        Self::over(Host { kernel: simt_kernel, run: simt_run }, schedule)
+    }
+
+    fn over(host: Host, schedule: Schedule) -> Self {
+        let (blocks, graphs) = (Vec::new(), Vec::new());
+        Self { host, blocks, schedule, capturing: None, graphs, observer: None }
+    }
+
+    /// Kernels from a shared library instead of this program's own: how tests run kernels that
+    /// were broken on purpose. The library stays loaded.
+    ///
+    /// # Errors
+    /// If the file is not a library of kernels over this runtime.
+    #[allow(unsafe_code)]
+    pub fn from_library(path: &Path, schedule: Schedule) -> Result<Self> {
+        let wrong = |e: libloading::Error| Error::file(path, e.to_string());
+        // SAFETY: loading runs no code beyond the library's own constructors, and the symbols
+        // have these types in the runtime that `kernels/host` builds; the library is never
+        // unloaded, so they stay valid.
+        let host = unsafe {
+            let library = std::mem::ManuallyDrop::new(libloading::Library::new(path).map_err(wrong)?);
+            Host {
+                kernel: *library.get(b"simt_kernel").map_err(wrong)?,
+                run: *library.get(b"simt_run").map_err(wrong)?,
+            }
+        };
+        Ok(Self::over(host, schedule))
     }
 
     /// Shows every launch to `observer` before it runs.
@@ -158,7 +197,7 @@ impl Simt {
         let fail = |problem: String| Error::Device { device: "simt".into(), problem };
         let name = CString::new(launch.kernel).expect("a kernel's name has no zero byte");
         // SAFETY: `name` ends in a zero byte; the result is null or points to a static table.
-        let kernel = unsafe { simt_kernel(name.as_ptr()).as_ref() };
+        let kernel = unsafe { (self.host.kernel)(name.as_ptr()).as_ref() };
         let kernel = kernel.unwrap_or_else(|| panic!("no kernel {} on the host", launch.kernel));
 
         let mut pointers: Vec<*mut u8> = launch.spans.iter().map(|span| self.pointer(span)).collect();
@@ -195,7 +234,7 @@ impl Simt {
         if !launch.params.is_empty() {
             arguments.push(params.as_mut_ptr().cast());
         }
-        let shared = Shared { host: &host, arguments: arguments.as_mut_ptr() };
+        let shared = Shared { run: self.host.run, host: &host, arguments: arguments.as_mut_ptr() };
         let blocks: u64 = launch.grid.iter().map(|&b| u64::from(b)).product();
         let piece = blocks.div_ceil(4 * rayon::current_num_threads() as u64).max(1);
         let first_error = Mutex::new(None);
@@ -220,6 +259,7 @@ fn padded(bytes: &[u8]) -> Vec<u8> {
 
 /// What the threads that run blocks share.
 struct Shared<'a> {
+    run: RunBlocks,
     host: &'a HostLaunch,
     arguments: *mut *mut c_void,
 }
@@ -236,8 +276,9 @@ impl Shared<'_> {
         let mut message = [0 as c_char; 1024];
         // SAFETY: kernel, grid and arguments live through the call, argument sizes were compared
         // with the kernel's, and the message has the capacity that is passed.
-        let failed =
-            unsafe { simt_run(self.host, self.arguments, first, count, message.as_mut_ptr(), message.len()) };
+        let failed = unsafe {
+            (self.run)(self.host, self.arguments, first, count, message.as_mut_ptr(), message.len())
+        };
         // SAFETY: the runtime ends its message with a zero byte within the capacity.
         (failed != 0).then(|| unsafe { CStr::from_ptr(message.as_ptr()) }.to_string_lossy().into_owned())
     }

@@ -1,0 +1,180 @@
+//! The kernels' threads in three orders, and mistakes that must be caught.
+//!
+//! A result that depends on the order in which threads take turns misses a barrier. Copies of
+//! kernels that were broken on purpose prove that the tests of the kernels can fail, and a family
+//! of kernels that hang or misuse their warp proves that the runtime says so.
+
+#![cfg(feature = "simt")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+
+use common::cases::{self, Case, tolerance};
+use common::host::{changed_library, library_of};
+use common::{Build, exact, exact_results, run, updates};
+use invnet::device::gpu::launch::Span;
+use invnet::device::gpu::simt::{Schedule, Simt};
+use invnet::device::gpu::{Gpu, Launch, Launcher, Precision};
+use invnet::gradcheck::Input;
+
+const ORDERS: [Schedule; 4] =
+    [Schedule::Forward, Schedule::Backward, Schedule::Shuffled(1), Schedule::Shuffled(2)];
+
+fn device(schedule: Schedule, precision: Precision) -> Gpu<Simt> {
+    Gpu::new(Simt::new(schedule), precision)
+}
+
+fn same_bits(name: &str, inputs: &[Input], build: &Build) {
+    let all = [Precision::Fp32, Precision::Tf32, Precision::Bf16];
+    // Only products know more than one.
+    let precisions = if name.starts_with("matmul") || name.starts_with("conv") { &all } else { &all[..1] };
+    for &precision in precisions {
+        let want = run(device(Schedule::Forward, precision), inputs, build).0;
+        for order in &ORDERS[1..] {
+            let got = run(device(*order, precision), inputs, build).0;
+            assert!(got == want, "{name}, {}: {order:?} differs from forward", precision.name());
+        }
+    }
+}
+
+#[test]
+fn every_order_gives_the_same_bits() {
+    for case in cases::all() {
+        same_bits(&case.name, &case.inputs, &case.build);
+    }
+    for (inputs, build) in exact_results() {
+        same_bits("exact", &inputs, &build);
+    }
+    let want = updates(device(Schedule::Forward, Precision::Fp32));
+    for order in &ORDERS[1..] {
+        assert_eq!(updates(device(*order, Precision::Fp32)), want);
+    }
+}
+
+/// Whether a device made of the library fails one of the cases: wrong, or different by order.
+fn caught(library: &Path, cases: &[Case]) -> bool {
+    let on = |order| Gpu::new(Simt::from_library(library, order).unwrap(), Precision::Fp32);
+    cases.iter().any(|case| {
+        let want = exact(&case.inputs, &case.build);
+        let allowed = tolerance(case, &want);
+        let results = ORDERS.map(|order| run(on(order), &case.inputs, &case.build));
+        // Not "greater": a NaN is wrong too.
+        let right = |((g, w), a): ((&f64, &f64), &f64)| (g - w).abs() <= *a;
+        let wrong = results.iter().any(|(_, got)| !got.iter().zip(&want).zip(&allowed).all(right));
+        wrong || results.iter().any(|(bytes, _)| *bytes != results[0].0)
+    })
+}
+
+/// Cases of one family, those whose name begins so.
+fn family(cases: Vec<Case>, prefix: &str) -> Vec<Case> {
+    cases.into_iter().filter(|case| case.name.starts_with(prefix)).collect()
+}
+
+#[test]
+fn mutants_are_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| {
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    };
+    // What nothing is changed in passes: a change is what is caught.
+    let intact = changed_library(&place("intact"), "softmax", ["struct Elementwise", "struct Elementwise"]);
+    assert!(!caught(&intact, &family(cases::pixelwise(), "softmax")));
+    // A missing barrier: slices are overwritten while other threads still read them.
+    let barrier = [
+        "        __syncthreads();\n    }\n\n    UNROLL for (u32 i = 0; i < TM; ++i) {\n        float* const to",
+        "    }\n\n    UNROLL for (u32 i = 0; i < TM; ++i) {\n        float* const to",
+    ];
+    let library = changed_library(&place("barrier"), "matmul", barrier);
+    assert!(caught(&library, &family(cases::products(), "matmul 33")), "a missing barrier");
+    // Off by one: the last pixel of every piece is forgotten.
+    let last = ["pixel = begin + lane; pixel < end;", "pixel = begin + lane; pixel + 1 < end;"];
+    let library = changed_library(&place("last"), "moments", last);
+    assert!(
+        caught(&library, &family(cases::moments_and_their_field(), "moments")),
+        "an end that is off by one"
+    );
+    // The field is computed by the same library, and was not changed.
+    assert!(!caught(&library, &family(cases::moments_and_their_field(), "affine_field")));
+    // A wrong stride: the vertical one used across.
+    let stride = ["left = (i32)ox * conv.sw - conv.pw;", "left = (i32)ox * conv.sh - conv.pw;"];
+    let library = changed_library(&place("stride"), "conv", stride);
+    assert!(caught(&library, &family(cases::convolutions(), "conv 5")), "a wrong stride");
+}
+
+/// Kernels that do what a kernel must not.
+const FAULTS: &str = r#"
+#include "simt.cuh"
+KERNEL(64) divergent(float* y) {
+    if (threadIdx.x < 40) __syncthreads();
+    else
+        __syncthreads();
+    y[threadIdx.x] = 1.0f;
+}
+KERNEL(64) leaves(float* y) {
+    if (threadIdx.x == 7) return;
+    __syncthreads();
+    y[threadIdx.x] = 1.0f;
+}
+KERNEL(64) far(float* y) {
+    if (threadIdx.x % 32 < 16) y[threadIdx.x] = __shfl_sync(0xffffu, 1.0f, threadIdx.x == 5 ? 20 : 0);
+}
+KERNEL(64) outside(float* y) { y[threadIdx.x] = __shfl_sync(0x0000ffffu, 1.0f, 0); }
+KERNEL(64) lonely(float* y) {
+    if (threadIdx.x != 3) __syncwarp();
+    y[threadIdx.x] = 1.0f;
+}
+KERNEL(64) hungry(float* y) {
+    SHARED(float, scratch, 13000);
+    scratch[threadIdx.x] = 1.0f;
+    y[threadIdx.x] = scratch[threadIdx.x];
+}
+KERNEL(64) partial(float* y) {
+    const u32 low = threadIdx.x % 32 < 16;
+    const float v = __shfl_sync(low ? 0x0000ffffu : 0xffff0000u, (float)threadIdx.x, low ? 3 : 19);
+    y[threadIdx.x] = v + (float)__popc(__ballot_sync(FULL_WARP, low));
+}
+extern const simt::Kernel simt_family_faults[] = {
+    SIMT_KERNEL(divergent, 64), SIMT_KERNEL(leaves, 64), SIMT_KERNEL(far, 64), SIMT_KERNEL(outside, 64),
+    SIMT_KERNEL(lonely, 64), SIMT_KERNEL(hungry, 64), SIMT_KERNEL(partial, 64), {},
+};
+"#;
+
+#[test]
+fn faults_name_kernel_block_and_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/simt.cuh");
+    let text = FAULTS.replace("simt.cuh", kernels.to_str().unwrap());
+    let library = library_of(folder.path(), "faults", &text);
+    let launch = |kernel: &'static str, order: Schedule| {
+        let mut simt = Simt::from_library(&library, order).unwrap();
+        let buffer = simt.alloc(256).unwrap();
+        let span = Span { buffer, offset: 0, bytes: 256, access: invnet::device::gpu::launch::Access::Write };
+        let grid = [3, 1, 1];
+        simt.launch(&Launch { kernel, grid, shared: 0, spans: &[span], table: 0, params: &[] })?;
+        let mut bytes = [0; 256];
+        simt.download(buffer, 0, &mut bytes)?;
+        Ok::<Vec<f32>, invnet::error::Error>(bytemuck::allocation::pod_collect_to_vec(&bytes))
+    };
+    for order in ORDERS {
+        for (kernel, says) in [
+            ("divergent", "divergent barrier: thread 0 waits in __syncthreads"),
+            ("leaves", "but thread 7 has returned"),
+            ("far", "a shuffle reads a lane outside its mask (lane 20)"),
+            ("outside", "is called by a lane outside its mask"),
+            ("lonely", "some of its lanes never come"),
+            ("hungry", "more than 48 KiB of static shared memory"),
+        ] {
+            let message = launch(kernel, order).unwrap_err().to_string();
+            assert!(message.contains(&format!("kernel {kernel}, block (")), "{message}");
+            assert!(message.contains("thread ") && message.contains(says), "{kernel}: {message}");
+        }
+        // The runtime still works afterwards, and masks may be parts of a warp.
+        let values = launch("partial", order).unwrap();
+        let want = |i: usize| ((i / 32 * 32) + if i % 32 < 16 { 3 } else { 19 }) as f32 + 16.0;
+        assert!(values.iter().enumerate().all(|(i, &v)| v == want(i)), "{values:?}");
+    }
+}
