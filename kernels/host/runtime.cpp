@@ -18,6 +18,10 @@
 #include <sanitizer/tsan_interface.h>
 #define RELEASE(tag) __tsan_release(tag)
 #define ACQUIRE(tag) __tsan_acquire(tag)
+extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
+extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
+extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
+extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 #else
 #define RELEASE(tag) (void)(tag)
 #define ACQUIRE(tag) (void)(tag)
@@ -58,6 +62,24 @@ struct Meeting {
     int line = 0;
     void* payloads[32] = {};
     char before = 0, after = 0;  // addresses that ThreadSanitizer orders by
+};
+
+// While one lives, what the runtime itself reads and writes on a CUDA thread's behalf is not taken
+// for the kernel's.
+struct Own {
+#ifdef SIMT_TSAN
+    Own() {
+        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+    }
+    ~Own() {
+        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    }
+#else
+    Own() {}
+    ~Own() {}
+#endif
 };
 
 constexpr unsigned MEETINGS = 8;  // at once in a warp
@@ -182,7 +204,10 @@ void fiber_main() {
             break;  // threads that shared a fiber would look ordered
 #endif
         }
-        w.free.push_back(fiber);
+        {
+            const Own own;
+            w.free.push_back(fiber);
+        }
         enter(*fiber, w.scheduler);
     }
 }
@@ -309,6 +334,7 @@ void* shared(Site& site, std::size_t bytes) {
     if (site.epoch != w.epoch) {
         w.static_bytes += bytes;
         if (w.static_bytes > STATIC_LIMIT) fail("more than 48 KiB of static shared memory");
+        const Own own;
         site.memory = w.take_array(bytes);
         site.epoch = w.epoch;
     }
@@ -366,6 +392,7 @@ void collect(const char* what, unsigned mask, void* payload, Collective collecti
         return;
     }
     if (collective) {
+        const Own own;
         collective(meeting->payloads, mask);
     } else {
         ACQUIRE(&meeting->before);
@@ -388,6 +415,7 @@ void fail_lane(const char* what, unsigned lane) {
 
 void async_copy(void* to, const void* from, unsigned bytes, unsigned valid) {
     State& t = state();
+    const Own own;
     t.copies.push_back({to, from, bytes, valid, t.committed});
 }
 

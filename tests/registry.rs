@@ -1,0 +1,51 @@
+//! What Rust, the kernels and their documentation must agree on.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use invnet::device::gpu::launch::FAMILIES;
+
+#[cfg(feature = "simt")]
+#[test]
+fn parameter_structs_have_the_same_layout_on_both_sides() {
+    let rust = invnet::device::gpu::params::layout();
+    let c = invnet::device::gpu::simt::layout();
+    assert!(rust.len() > 50);
+    assert_eq!(rust, c);
+}
+
+#[test]
+fn kernels_have_names_of_their_own_and_whole_warps() {
+    let mut names = BTreeSet::new();
+    for family in FAMILIES {
+        assert!(!family.kernels.is_empty(), "{}.cu has no kernel", family.name);
+        for kernel in family.kernels {
+            assert!(names.insert(kernel.name), "two kernels named {}", kernel.name);
+            assert!(kernel.threads % 32 == 0 && kernel.threads <= 1024, "{}", kernel.name);
+        }
+    }
+}
+
+#[test]
+fn every_kernel_has_a_row_in_the_table() {
+    let table = include_str!("../kernels/README.md");
+    for family in FAMILIES {
+        for kernel in family.kernels {
+            assert!(table.contains(&format!("`{}`", kernel.name)), "kernels/README.md lacks {}", kernel.name);
+        }
+        assert!(table.contains(&format!("{}.cu", family.name)), "kernels/README.md lacks {}.cu", family.name);
+    }
+}
+
+#[test]
+fn every_family_says_what_it_computes_and_what_bounds_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    for family in FAMILIES {
+        let text = std::fs::read_to_string(folder.join(format!("{}.cu", family.name))).unwrap();
+        let top: String = text.lines().take_while(|l| l.starts_with("//")).collect();
+        for part in ["Launch:", "Traffic:", "bound", "Order:"] {
+            assert!(top.contains(part), "{}.cu does not say {part}", family.name);
+        }
+    }
+}
