@@ -108,7 +108,7 @@ struct Worker {
     Block present;
     Fiber scheduler;
     std::vector<std::unique_ptr<Fiber>> fibers;
-    std::vector<Fiber*> free;
+    std::vector<Fiber*> free, resting;
     Fiber* entering = nullptr;
     std::vector<State> states;
     std::vector<unsigned> order;
@@ -206,7 +206,11 @@ void fiber_main() {
         }
         {
             const Own own;
+#ifdef SIMT_TSAN
+            w.resting.push_back(fiber);  // until the block ends: the next thread is another one
+#else
             w.free.push_back(fiber);
+#endif
         }
         enter(*fiber, w.scheduler);
     }
@@ -298,6 +302,8 @@ void run_block(Worker& w) {
     w.release_arrays();
     w.dynamic = w.launch->dynamic_bytes ? w.take_array(w.launch->dynamic_bytes) : nullptr;
     w.cursor = w.done = w.rounds = 0;
+    w.free.insert(w.free.end(), w.resting.begin(), w.resting.end());
+    w.resting.clear();
     for (unsigned i = 0; i < w.threads; ++i) {
         State& t = w.states[i];
         t.index = {i, 0, 0};
@@ -320,6 +326,7 @@ void run_block(Worker& w) {
     if (!w.failed) return;
     // Fibers that were left in the middle begin anew.
     w.free.clear();
+    w.resting.clear();
     for (auto& fiber : w.fibers) {
         prepare(*fiber, fiber_main);
         w.free.push_back(fiber.get());
