@@ -269,3 +269,35 @@ fn bad_input_is_one_line_and_changes_nothing() {
         ],
     );
 }
+
+#[cfg(feature = "simt")]
+#[test]
+fn the_kernels_train_generate_and_evaluate_without_a_gpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let args = ["train", "circles-quick", "--device=simt", "--out=run", "--iterations=8"];
+    good(path, &[args.as_slice(), &TINY].concat());
+    good(path, &["generate", "--run=run", "--count=5", "--device=simt", "--out=kernels"]);
+    good(path, &["generate", "--run=run", "--count=5", "--device=cpu", "--out=cpu"]);
+    // One network on two devices: the same pictures but where two classes are nearly equal.
+    let read = |out: &str| fs::read(path.join(out).join("samples.npy")).unwrap();
+    let (kernels, cpu) = (read("kernels"), read("cpu"));
+    let differ = kernels.iter().zip(&cpu).filter(|(a, b)| a != b).count();
+    assert!(kernels.len() == cpu.len() && differ <= kernels.len() / 100, "{differ} pixels differ");
+    let table = good(path, &["evaluate", "--run=run", "--samples=20", "--device=simt"]);
+    assert!(table.contains("centroid error"), "{table}");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // A number that no machine has; without a driver the message is about the driver.
+    let args = ["train", "circles-quick", "--out", "run", "--device", "cuda:4096"];
+    bad(path, &args, &["--device cuda"]);
+    assert!(!path.join("run").exists());
+    bad(path, &["train", "circles-quick", "--device=tpu"], &["tpu", "auto, cpu, cuda"]);
+    bad(path, &["train", "circles-quick", "--set=precision=fp8"], &["precision", "tf32"]);
+    let devices = good(path, &["devices"]);
+    assert!(devices.contains("cpu ") && devices.contains("cuda") && devices.contains("simt "), "{devices}");
+}

@@ -107,3 +107,79 @@ fn a_checkpoint_of_another_network_is_refused() {
     let message = Trainer::new(&wider).unwrap().load(&path).unwrap_err().to_string();
     assert!(message.contains("damaged checkpoint"), "{message}");
 }
+
+#[cfg(feature = "simt")]
+mod kernels {
+    use super::*;
+    use invnet::device::gpu::simt::{Schedule, Simt};
+    use invnet::device::gpu::{Gpu, Precision};
+    use invnet::device::{Cpu, Device, Kind};
+
+    fn simt(precision: Precision) -> Box<dyn Device> {
+        Box::new(Gpu::new(Simt::new(Schedule::Shuffled(7)), precision))
+    }
+
+    /// Losses of the first iterations, one row each.
+    fn losses(config: &Config, device: Box<dyn Device>, count: usize) -> Vec<LogRow> {
+        let mut trainer = Trainer::with_device(config, device).unwrap();
+        (0..count).flat_map(|_| trainer.advance(1, &|| false).unwrap()).collect()
+    }
+
+    #[test]
+    fn five_iterations_follow_double_precision() {
+        for (net, extra) in [("dcgan", "n_d=2"), ("resnet", "targets=mix")] {
+            let mut config = tiny(net);
+            // At small rates, because Adam's first steps are the sign of a gradient: where that is
+            // nothing but rounding, devices go different ways by the rate.
+            let rates = ["lr_g=1e-5", "lr_d=1e-5", "lr_i=1e-5"];
+            for setting in ["batch=3", "width=3", "n_i=1", "ema=0.9", extra].iter().chain(&rates) {
+                config.set(setting, "test").unwrap();
+            }
+            let exact = losses(&config, Box::new(Cpu::<f64>::new()), 5);
+            // A hundred roundings in a row, and twice as far off with every iteration.
+            for (precision, count, first) in
+                [(Precision::Fp32, 5, 2e-5), (Precision::Tf32, 2, 2e-2), (Precision::Bf16, 2, 1e-1)]
+            {
+                let rows = losses(&config, simt(precision), count);
+                for (row, want) in rows.iter().zip(&exact) {
+                    let bound = first * 2f64.powi(row.iteration as i32);
+                    for (name, value) in &row.values {
+                        let w = want.get(name).unwrap();
+                        let error = (value - w).abs() / (1.0 + w.abs());
+                        let at = (net, precision.name(), row.iteration);
+                        assert!(error < bound, "{at:?}: {name} {value}, not {w}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_moves_between_devices() {
+        let config = tiny("dcgan");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut whole = Trainer::on(&config, Kind::Simt).unwrap();
+        let rows = run(&mut whole, 6);
+
+        // Kernels to kernels: bit for bit, also though the graph is captured anew.
+        let mut first = Trainer::on(&config, Kind::Simt).unwrap();
+        let mut pieces = run(&mut first, 3);
+        first.save(&path).unwrap();
+        let mut second = Trainer::on(&config, Kind::Simt).unwrap();
+        second.load(&path).unwrap();
+        pieces.extend(run(&mut second, 6));
+        assert_eq!(rows, pieces);
+        assert_eq!(whole.checkpoint().unwrap(), second.checkpoint().unwrap());
+
+        // Kernels to CPU: the same run up to rounding.
+        let mut third = Trainer::new(&config).unwrap();
+        third.load(&path).unwrap();
+        for (row, want) in run(&mut third, 6).iter().zip(&rows[3..]) {
+            for (name, value) in &row.values {
+                let w = want.get(name).unwrap();
+                assert!((value - w).abs() < 1e-3 * (1.0 + w.abs()), "{name}: {value}, not {w}");
+            }
+        }
+    }
+}

@@ -127,3 +127,35 @@ fn a_second_run_allocates_nothing_and_moves_on() {
     let second: Vec<Vec<u8>> = leaves.iter().map(|&id| store.read_bytes(id).unwrap()).collect();
     assert_ne!(first, second);
 }
+
+#[cfg(feature = "simt")]
+#[test]
+fn eager_plan_and_graph_agree_bit_for_bit_on_the_kernels() {
+    use invnet::device::gpu::simt::{Schedule, Simt};
+    use invnet::device::gpu::{Gpu, Precision};
+
+    let run = |planned: bool, graph: bool| {
+        let mut store = Store::new(Gpu::new(Simt::new(Schedule::Forward), Precision::Fp32));
+        let (plan, leaves) = step(&mut store, planned);
+        plan.run(&mut store).unwrap();
+        if graph {
+            assert!(store.device().begin_capture().unwrap());
+            plan.run(&mut store).unwrap();
+            let graph = store.device().end_capture().unwrap();
+            // A capture only records.
+            assert_eq!(store.read(store.find("count").unwrap()).unwrap(), [1.0]);
+            store.device().replay(graph).unwrap();
+            store.device().replay(graph).unwrap();
+        } else {
+            plan.run(&mut store).unwrap();
+            plan.run(&mut store).unwrap();
+        }
+        let mut bytes: Vec<Vec<u8>> = leaves.iter().map(|&id| store.read_bytes(id).unwrap()).collect();
+        bytes.push(plan.read_bytes(&mut store, 0).unwrap());
+        bytes
+    };
+    let eager = run(false, false);
+    assert!(eager.iter().flatten().any(|&b| b != 0));
+    assert!(eager == run(true, false), "a plan differs from running op by op");
+    assert!(eager == run(true, true), "a graph differs from running op by op");
+}
