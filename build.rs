@@ -26,9 +26,7 @@ fn main() {
     let families: Vec<Family> = files.iter().map(|file| family(&root, file)).collect();
     write_list(&out, &families);
     let generated = write_host_sources(&root, &out, &families);
-    if env::var_os("CARGO_FEATURE_SIMT").is_some() {
-        compile_for_host(&root, &generated);
-    }
+    compile_for_host(&root, &out, &generated);
 }
 
 fn read(path: &Path) -> String {
@@ -181,7 +179,11 @@ fn layout(params: &str) -> String {
     rows
 }
 
-fn compile_for_host(root: &Path, files: &[PathBuf]) {
+#[cfg(not(feature = "simt"))]
+fn compile_for_host(_root: &Path, _out: &Path, _files: &[PathBuf]) {}
+
+#[cfg(feature = "simt")]
+fn compile_for_host(root: &Path, out: &Path, files: &[PathBuf]) {
     // Products and sums stay apart: contraction is the device compiler's choice, not the source's.
     cc::Build::new()
         .cpp(true)
@@ -194,9 +196,9 @@ fn compile_for_host(root: &Path, files: &[PathBuf]) {
         .include(root)
         .files(files)
         .compile("invnet_simt");
-    // What tests link changed kernels against, and what they compile again under a sanitizer.
-    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
-    println!("cargo:rustc-env=INVNET_HOST_LIBRARY={}", out.join("libinvnet_simt.a").display());
+    // What the sanitizer tests compile again, with their own flags, and what changed kernels and
+    // the stand-in driver are linked with.
     let list: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     println!("cargo:rustc-env=INVNET_HOST_SOURCES={}", list.join(";"));
+    println!("cargo:rustc-env=INVNET_HOST_LIBRARY={}", out.join("libinvnet_simt.a").display());
 }

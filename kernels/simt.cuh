@@ -4,6 +4,12 @@
 // same source is compiled by NVRTC and by the host's C++ compiler.
 #pragma once
 
+typedef unsigned char u8;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef int i32;
+typedef long long i64;
+
 #ifdef __CUDACC__
 
 // A kernel and the number of threads of its blocks, the same for every launch.
@@ -22,6 +28,7 @@
 #define UNROLL _Pragma("unroll")
 #define UNROLL4 _Pragma("unroll 4")
 #define INFINITY_F __int_as_float(0x7f800000)
+#include "ptx.cuh"
 
 #else
 
@@ -37,13 +44,8 @@
 #define UNROLL
 #define UNROLL4
 #define INFINITY_F __builtin_inff()
+#include "host/ptx.hpp"
 
 #endif
-
-typedef unsigned char u8;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef int i32;
-typedef long long i64;
 
 #define FULL_WARP 0xffffffffu

@@ -363,6 +363,7 @@ pub fn products() -> Vec<Case> {
         [33, 70, 1000],
         [130, 129, 33],
         [200, 132, 20],
+        [132, 132, 20],
         [5, 5, 3],
     ] {
         let bound = || Bound::Sum { roundings: k };
@@ -415,6 +416,11 @@ fn windows(count: usize) -> Vec<(usize, usize, usize, Window)> {
     // Single pixels, and a filter as large as its image.
     let tiny = Window { image: [1, 1], kernel: [1, 1], stride: [1, 1], pad: [0, 0], out: [1, 1] };
     all.push((1, 1, 1, tiny));
+    // Channels that fill four-number loads: small tiles and large.
+    let half = Window { image: [8, 6], kernel: [4, 4], stride: [2, 2], pad: [1, 1], out: [4, 3] };
+    all.push((5, 20, 64, half));
+    let same = Window { image: [12, 11], kernel: [3, 3], stride: [1, 1], pad: [1, 1], out: [12, 11] };
+    all.push((5, 132, 132, same));
     all.push((5, 130, 1, Window { image: [4, 4], kernel: [4, 4], stride: [1, 1], pad: [0, 0], out: [1, 1] }));
     all
 }

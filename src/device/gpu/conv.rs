@@ -1,4 +1,5 @@
-//! Launches of `kernels/conv.cu`: which kernel computes a leg, and its grid.
+//! Launches of `kernels/conv.cu` and `kernels/conv_mma.cu`: which kernel computes a leg, and its
+//! grid.
 
 use super::launch::{Launcher, Span};
 use super::matmul::Cut;
@@ -10,6 +11,25 @@ use crate::op::{Leg, Window};
 
 /// Result channels up to which a warp per pixel beats a tile of 64 columns.
 const FEW: usize = 8;
+
+/// The kernels, by leg, precision and size of the tile (64, 128).
+const KERNELS: [[[&str; 2]; 3]; 3] = [
+    [
+        ["conv_y_64", "conv_y_128"],
+        ["conv_y_tf32_64", "conv_y_tf32_128"],
+        ["conv_y_bf16_64", "conv_y_bf16_128"],
+    ],
+    [
+        ["conv_x_64", "conv_x_128"],
+        ["conv_x_tf32_64", "conv_x_tf32_128"],
+        ["conv_x_bf16_64", "conv_x_bf16_128"],
+    ],
+    [
+        ["conv_w_64", "conv_w_128"],
+        ["conv_w_tf32_64", "conv_w_tf32_128"],
+        ["conv_w_bf16_64", "conv_w_bf16_128"],
+    ],
+];
 
 /// One leg of a convolution with its tensors.
 #[derive(Clone, Copy)]
@@ -88,21 +108,19 @@ impl<L: Launcher> Gpu<L> {
             let spans = [call.a, call.b, call.bias, Span::write(y)];
             return self.launch(kernel, blocks_for(32 * pixels, 256), &spans, &params);
         }
+        // The channels along which each leg reads four numbers at a time.
+        let rows_of: &[usize] = if leg == Leg::X { &[call.co] } else { &[call.ci, call.co] };
+        let precision = self.product_precision(rows_of, &[a, b, y]);
+        let kernel = KERNELS[leg as usize][precision as usize][usize::from(cut.tile == 128)];
         let [rows, columns] = [0, 1].map(|i| word(extents[i].div_ceil(cut.tile)));
-        let large = cut.tile == 128;
         if leg == Leg::W {
-            let kernel = if large { "conv_w_128" } else { "conv_w_64" };
             let grid = [rows, columns, cut.pieces];
             return self.in_pieces(cut.pieces, y, |gpu, to| {
                 gpu.launch(kernel, grid, &[call.a, call.b, to], &params)
             });
         }
-        let (kernel, depth) = match (leg, large) {
-            (Leg::Y, false) => ("conv_y_64", 1),
-            (Leg::Y, true) => ("conv_y_128", 1),
-            (_, false) => ("conv_x_64", word(window.stride[0] * window.stride[1])),
-            (_, true) => ("conv_x_128", word(window.stride[0] * window.stride[1])),
-        };
+        // Leg x: one product per parity of the stride.
+        let depth = if leg == Leg::X { word(window.stride[0] * window.stride[1]) } else { 1 };
         let spans = [call.a, call.b, call.bias, Span::write(y)];
         self.launch(kernel, [rows, columns, depth], &spans, &params)
     }

@@ -1,10 +1,27 @@
-//! Launches of `kernels/matmul.cu`, and the choice of tiles that convolutions share.
+//! Launches of `kernels/matmul.cu` and `kernels/matmul_mma.cu`, and the choice of tiles and precision
+//! that convolutions share.
 
 use super::launch::{Launcher, Span};
 use super::params::MatMul;
-use super::{Gpu, word};
+use super::{Gpu, Precision, word};
 use crate::device::Place;
 use crate::error::Result;
+
+/// The kernels, by precision, size of the tile (64, 128), and whether a and b are transposed.
+const KERNELS: [[[[&str; 2]; 2]; 2]; 3] = [
+    [
+        [["matmul_nn_64", "matmul_nt_64"], ["matmul_tn_64", "matmul_tt_64"]],
+        [["matmul_nn_128", "matmul_nt_128"], ["matmul_tn_128", "matmul_tt_128"]],
+    ],
+    [
+        [["matmul_nn_tf32_64", "matmul_nt_tf32_64"], ["matmul_tn_tf32_64", "matmul_tt_tf32_64"]],
+        [["matmul_nn_tf32_128", "matmul_nt_tf32_128"], ["matmul_tn_tf32_128", "matmul_tt_tf32_128"]],
+    ],
+    [
+        [["matmul_nn_bf16_64", "matmul_nt_bf16_64"], ["matmul_tn_bf16_64", "matmul_tt_bf16_64"]],
+        [["matmul_nn_bf16_128", "matmul_nt_bf16_128"], ["matmul_tn_bf16_128", "matmul_tt_bf16_128"]],
+    ],
+];
 
 /// How a product [M, N] over K is cut: square tiles, and pieces of K.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +45,15 @@ impl<L: Launcher> Gpu<L> {
         Cut { tile, pieces: word(k.div_ceil(piece).max(1)), piece: word(piece) }
     }
 
+    /// The precision of a product's kernel: the one that was asked for if tensor cores can read its
+    /// operands, whose rows in memory are as long as `rows`; else single precision.
+    pub(super) fn product_precision(&self, rows: &[usize], tensors: &[&Place]) -> Precision {
+        // Groups of four numbers are whole and aligned, and offsets fit a word.
+        let readable = rows.iter().all(|row| row % 4 == 0)
+            && tensors.iter().all(|tensor| u32::try_from(tensor.shape.numel()).is_ok());
+        if readable && self.launcher.tensor_cores() { self.precision } else { Precision::Fp32 }
+    }
+
     /// Where the pieces of a product of `numel` elements go, and a launch that adds them up.
     pub(super) fn in_pieces(
         &mut self,
@@ -48,16 +74,10 @@ impl<L: Launcher> Gpu<L> {
         let [m, n] = [y.shape[0], y.shape[1]];
         let k = a.shape[usize::from(!ta)];
         let cut = self.cut([m, n, k], true);
-        let kernel = match (ta, tb, cut.tile) {
-            (false, false, 64) => "matmul_nn_64",
-            (false, true, 64) => "matmul_nt_64",
-            (true, false, 64) => "matmul_tn_64",
-            (true, true, 64) => "matmul_tt_64",
-            (false, false, _) => "matmul_nn_128",
-            (false, true, _) => "matmul_nt_128",
-            (true, false, _) => "matmul_tn_128",
-            (true, true, _) => "matmul_tt_128",
-        };
+        let rows = [if ta { m } else { k }, if tb { k } else { n }];
+        let precision = self.product_precision(&rows, &[a, b, y]);
+        let large = usize::from(cut.tile == 128);
+        let kernel = KERNELS[precision as usize][large][usize::from(ta)][usize::from(tb)];
         let params = MatMul {
             m: word(m),
             n: word(n),

@@ -1,0 +1,216 @@
+// The three legs of a convolution on tensor cores, in tf32 and bf16.
+//
+// Formula: as conv.cu, with both factors of every product rounded to 11 (tf32) or 8 (bf16) bits;
+// sums and memory are single precision.
+// Needs: compute capability 8.0; CI and CO multiples of four for leg y and w, CO for leg x; tensors
+// of fewer than 2^32 numbers. Others take conv.cu.
+// Launch: as conv.cu: tiles of 64 x 64 or 128 x 128, with 128 (tf32) or 256 (bf16) threads
+// (gemm_mma.cuh); leg x by parity classes, leg w by pieces (both grid z). Shared memory: tf32 24 or
+// 48 KiB, bf16 16 or 32 KiB.
+// Traffic: each operand once per tile row or column, as single precision; bound by arithmetic where
+// the tiles are full, else by memory.
+// Order: taps row by row, channels inside; leg w pixel by pixel within a piece, then the pieces.
+// Source: PTX ISA, "Matrix multiply-accumulate operation using mma instruction", "ldmatrix",
+// "cp.async".
+#include "conv_stores.cuh"
+#include "gemm_mma.cuh"
+
+// An offset no image reaches: rows beyond the matrix see only padding.
+#define BEYOND 0x80000000u
+
+// ---- leg y: rows are output pixels, k is (ky, kx, ci) --------------------------------------
+
+// Windows of x.
+struct Windows {
+    enum { ALONG_K = 1 };
+    struct Line {
+        u32 from, top, left;  // offset of the window's first number; it may lie before the image
+    };
+    const Conv* p;
+    Tap tap;
+    u32 k, end;
+
+    MEMBER Windows(const Conv& conv, u32 first, u32 last) : p(&conv), k(first), end(last) {
+        tap.set(first, conv.kw, conv.ci);
+    }
+    MEMBER Line line(u32 row) const {
+        Pixel pixel;
+        pixel.set(row, *p);
+        const u32 top = pixel.y * p->sh - p->ph, left = pixel.x * p->sw - p->pw;
+        return {((pixel.n * p->h + top) * p->w + left) * p->ci, pixel.n < p->n ? top : BEYOND, left};
+    }
+    MEMBER bool at(const Line& line, u32& offset) const {
+        offset = line.from + (tap.ky * p->w + tap.kx) * p->ci + tap.c;
+        return line.top + tap.ky < p->h && line.left + tap.kx < p->w && k < end;
+    }
+    MEMBER void advance(u32 by) {
+        k += by;
+        tap.advance(by, p->kw, p->ci);
+    }
+};
+
+// A matrix [K, CO]: the filter of leg y, the cotangents of leg w.
+struct Channels {
+    enum { ALONG_K = 0 };
+    typedef u32 Line;
+    u32 columns, k, end;
+
+    MEMBER Channels(const Conv& p, u32 first, u32 last) : columns(p.co), k(first), end(last) {}
+    MEMBER Line line(u32 column) const { return column; }
+    MEMBER bool at(Line column, u32& offset) const {
+        offset = k * columns + column;
+        return column < columns && k < end;
+    }
+    MEMBER void advance(u32 by) { k += by; }
+};
+
+// ---- leg x, by parity: rows are the pixels of one class, k is (jy, jx, co) -----------------
+
+// The cotangents that meet a pixel of x.
+struct Cones {
+    enum { ALONG_K = 1 };
+    struct Line {
+        u32 from, bottom, right;
+    };
+    const Conv* p;
+    const Parity* parity;
+    Tap tap;
+    u32 k, end;
+
+    MEMBER Cones(const Conv& conv, const Parity& of) : p(&conv), parity(&of), k(0), end(of.depth(conv)) {
+        tap.set(0, 1, conv.co);
+    }
+    MEMBER Line line(u32 row) const {
+        const u32 x = parity->px + p->sw * (row % parity->width), rest = row / parity->width;
+        const u32 y = parity->py + p->sh * (rest % parity->height), n = rest / parity->height;
+        const u32 bottom = (y + p->ph - parity->ky0) / p->sh, right = (x + p->pw - parity->kx0) / p->sw;
+        return {((n * p->oh + bottom) * p->ow + right) * p->co, n < p->n ? bottom : BEYOND, right};
+    }
+    MEMBER bool at(const Line& line, u32& offset) const {
+        offset = line.from - (tap.ky * p->ow + tap.kx) * p->co + tap.c;
+        return line.bottom - tap.ky < p->oh && line.right - tap.kx < p->ow && k < end;
+    }
+    MEMBER void advance(u32 by) {
+        k += by;
+        tap.advance(by, parity->taps_x, p->co);
+    }
+};
+
+// The class's taps of w as [(jy, jx, co), CI].
+struct Taps {
+    enum { ALONG_K = 1 };
+    typedef u32 Line;
+    const Conv* p;
+    const Parity* parity;
+    Tap tap;
+    u32 k, end;
+
+    MEMBER Taps(const Conv& conv, const Parity& of) : p(&conv), parity(&of), k(0), end(of.depth(conv)) {
+        tap.set(0, 1, conv.co);
+    }
+    MEMBER Line line(u32 column) const { return column; }
+    MEMBER bool at(Line column, u32& offset) const {
+        const u32 ky = parity->ky0 + p->sh * tap.ky, kx = parity->kx0 + p->sw * tap.kx;
+        offset = ((ky * p->kw + kx) * p->ci + column) * p->co + tap.c;
+        return column < p->ci && k < end;
+    }
+    MEMBER void advance(u32 by) {
+        k += by;
+        tap.advance(by, parity->taps_x, p->co);
+    }
+};
+
+// ---- leg w: rows are (ky, kx, ci), k is the output pixel -----------------------------------
+
+// What a tap and four channels see of x, pixel by pixel.
+struct Sights {
+    enum { ALONG_K = 0 };
+    struct Line {
+        u32 down, right, channel;  // from a pixel's place in x
+    };
+    const Conv* p;
+    Pixel pixel;
+    u32 k, end;
+
+    MEMBER Sights(const Conv& conv, u32 first, u32 last) : p(&conv), k(first), end(last) {
+        pixel.set(first, conv);
+    }
+    MEMBER Line line(u32 row) const {
+        Tap tap;
+        tap.set(row, p->kw, p->ci);
+        return {tap.ky < p->kh ? tap.ky - p->ph : BEYOND, tap.kx - p->pw, tap.c};
+    }
+    MEMBER bool at(const Line& line, u32& offset) const {
+        const u32 y = pixel.y * p->sh + line.down, left = pixel.x * p->sw + line.right;
+        offset = ((pixel.n * p->h + y) * p->w + left) * p->ci + line.channel;
+        return y < p->h && left < p->w && k < end;
+    }
+    MEMBER void advance(u32 by) {
+        k += by;
+        pixel.advance(by, *p);
+    }
+};
+
+// ---- legs ----------------------------------------------------------------------------------
+
+template <typename Number, u32 TILE>
+DEVICE void leg_y(const float* x, const float* w, const float* bias, float* y, const Conv& p) {
+    const u32 depth = p.kh * p.kw * p.ci;
+    const ToY store = {y, bias, &p};
+    gemm_mma<Number, TILE>(Windows(p, 0, depth), x, Channels(p, 0, depth), w, store, blockIdx.x * TILE,
+                           blockIdx.y * TILE, p.co, depth);
+}
+
+template <typename Number, u32 TILE>
+DEVICE void leg_x(const float* g, const float* w, const float* bias, float* x, const Conv& p) {
+    const Parity parity(p, blockIdx.z);
+    if (blockIdx.x * TILE >= parity.rows(p)) return;  // a whole block at once
+    const ToX store = {x, bias, &p, parity};
+    gemm_mma<Number, TILE>(Cones(p, parity), g, Taps(p, parity), w, store, blockIdx.x * TILE, blockIdx.y * TILE, p.ci,
+                           parity.depth(p));
+}
+
+template <typename Number, u32 TILE>
+DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p) {
+    const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.n * p.oh * p.ow);
+    const ToW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
+    gemm_mma<Number, TILE>(Sights(p, begin, end), x, Channels(p, begin, end), g, store, blockIdx.x * TILE,
+                           blockIdx.y * TILE, p.co, end - begin);
+}
+
+KERNEL(128) conv_y_tf32_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
+    leg_y<Tf32, 64>(x, w, bias, y, p);
+}
+KERNEL(128) conv_y_tf32_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
+    leg_y<Tf32, 128>(x, w, bias, y, p);
+}
+KERNEL(256) conv_y_bf16_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
+    leg_y<Bf16, 64>(x, w, bias, y, p);
+}
+KERNEL(256) conv_y_bf16_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
+    leg_y<Bf16, 128>(x, w, bias, y, p);
+}
+KERNEL(128) conv_x_tf32_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
+    leg_x<Tf32, 64>(g, w, bias, x, p);
+}
+KERNEL(128) conv_x_tf32_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
+    leg_x<Tf32, 128>(g, w, bias, x, p);
+}
+KERNEL(256) conv_x_bf16_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
+    leg_x<Bf16, 64>(g, w, bias, x, p);
+}
+KERNEL(256) conv_x_bf16_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
+    leg_x<Bf16, 128>(g, w, bias, x, p);
+}
+KERNEL(128) conv_w_tf32_64(const float* x, const float* g, float* w, Conv p) {
+    leg_w<Tf32, 64>(x, g, w, p);
+}
+KERNEL(128) conv_w_tf32_128(const float* x, const float* g, float* w, Conv p) {
+    leg_w<Tf32, 128>(x, g, w, p);
+}
+KERNEL(256) conv_w_bf16_64(const float* x, const float* g, float* w, Conv p) {
+    leg_w<Bf16, 64>(x, g, w, p);
+}
+KERNEL(256) conv_w_bf16_128(const float* x, const float* g, float* w, Conv p) {
+    leg_w<Bf16, 128>(x, g, w, p);
+}

@@ -1,0 +1,269 @@
+// A matrix product on tensor cores, whose operands say for themselves where their numbers lie: the
+// core of matmul and of all legs of a convolution in tf32 and bf16. Compute capability 8.0.
+//
+// C [M, N] = A [M, K] B [K, N]. A block computes a tile of 128 x 128 or 64 x 64 by mma.sync, each
+// warp a part of it. K goes by slices of 64 bytes through shared memory:
+//   tf32: 4 warps, 2 x 2; 16 numbers of 32 bits, copied by cp.async two slices ahead (three in
+//         memory) and rounded to nearest on the way into the multiplier, which large parts make
+//         rarer;
+//   bf16: 8 warps, 2 x 4; 32 numbers, loaded as 32 bits one slice ahead into registers, rounded to
+//         nearest, stored as 16 bits (two slices in memory). More warps, since those registers are
+//         shared out among them.
+// Global memory holds single precision throughout.
+// An operand's slice keeps the order of its memory: rows of 64 bytes of k (along_k), or for each k
+// a row of the tile's outer index. Chunks of 16 bytes change places within their row (`place`), so
+// that copies, ldmatrix and plain loads of a fragment each touch all 32 banks once.
+// Sums run over k from first to last in the order of the instructions, in registers.
+//
+// An operand is a type with
+//   ALONG_K                   whether four consecutive k (rather than four rows or columns) are read;
+//   Line line(outer) const    what a row or column remembers;
+//   bool at(line, offset) const  the offset of the four numbers there; false if they are zero;
+//   void advance(by)          moves on in k.
+// Every group of four is aligned to 16 bytes and within or beyond the matrix as a whole.
+#pragma once
+#include "common.cuh"
+
+struct Tf32 {
+    // Numbers of k in a slice, bytes of one, slices in shared memory, threads of a block.
+    enum { SLICE = 16, BYTES = 4, STAGES = 3, THREADS = 128 };
+    DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_tf32(sum, a, b0, b1); }
+};
+
+struct Bf16 {
+    enum { SLICE = 32, BYTES = 2, STAGES = 2, THREADS = 256 };
+    DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_bf16(sum, a, b0, b1); }
+};
+
+#define SLICE_BYTES 64
+
+// The byte of a slice where number (outer, k) lies.
+template <typename Number, u32 TILE, bool along_k>
+DEVICE u32 place(u32 outer, u32 k) {
+    const u32 size = Number::BYTES, across = (along_k ? k : outer) * size;
+    // Rows that one instruction reads or writes together begin at different chunks.
+    const u32 turn = along_k ? outer / 2 % 4 : size == 4 ? k % 4 * 2 : k % 8;
+    const u32 row = along_k ? outer * SLICE_BYTES : k * TILE * size;
+    return row + (across / 16 ^ turn) * 16 + across % 16;
+}
+
+// ---- from global to shared memory ----------------------------------------------------------
+
+// The part of an operand's slices that this thread brings: PASSES groups of four numbers, whose
+// threads next to each other read memory next to each other.
+template <typename Number, typename Operand, u32 TILE>
+struct Feed {
+    enum {
+        LANES = (Operand::ALONG_K ? (u32)Number::SLICE : TILE) / 4,  // threads along a row of memory
+        STEP = Number::THREADS / LANES,                              // rows a pass
+        PASSES = TILE * Number::SLICE / 4 / Number::THREADS,
+        LINES = Operand::ALONG_K ? PASSES : 1
+    };
+    Operand from;
+    const float* data;
+    typename Operand::Line lines[LINES];
+
+    MEMBER Feed(const Operand& operand, const float* memory, u32 outer) : from(operand), data(memory) {
+        UNROLL for (u32 i = 0; i < LINES; ++i) lines[i] = from.line(outer + outer_of(i));
+        from.advance(k_of(0));
+    }
+    MEMBER static u32 outer_of(u32 i) {
+        return Operand::ALONG_K ? threadIdx.x / LANES + STEP * i : threadIdx.x % LANES * 4;
+    }
+    MEMBER static u32 k_of(u32 i) {
+        return Operand::ALONG_K ? threadIdx.x % LANES * 4 : threadIdx.x / LANES + STEP * i;
+    }
+    MEMBER static u32 place_of(u32 i) { return place<Number, TILE, Operand::ALONG_K>(outer_of(i), k_of(i)); }
+
+    // The offset that pass i reads, if any; passes come in order, the cursor moves on with them.
+    MEMBER bool next(u32 i, u32& offset) {
+        const bool there = from.at(lines[Operand::ALONG_K ? i : 0], offset);
+        if (!Operand::ALONG_K) from.advance(STEP);
+        else if (i + 1 == PASSES) from.advance(Number::SLICE);
+        return there;
+    }
+
+    // A slice by cp.async.
+    MEMBER void send(u8* slice) {
+        UNROLL for (u32 i = 0; i < PASSES; ++i) {
+            u32 offset;
+            const bool there = next(i, offset);
+            copy_async(slice + place_of(i), data + (there ? offset : 0), there ? 16 : 0);
+        }
+    }
+
+    // A slice through registers.
+    MEMBER void fetch(float4 (&held)[PASSES]) {
+        UNROLL for (u32 i = 0; i < PASSES; ++i) {
+            u32 offset;
+            const bool there = next(i, offset);
+            held[i] = there ? *reinterpret_cast<const float4*>(data + offset) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        }
+    }
+    MEMBER static void deposit(const float4 (&held)[PASSES], u8* slice) {
+        UNROLL for (u32 i = 0; i < PASSES; ++i)
+            *reinterpret_cast<uint2*>(slice + place_of(i)) =
+                make_uint2(bf16_pair(held[i].x, held[i].y), bf16_pair(held[i].z, held[i].w));
+    }
+};
+
+// ---- from shared memory to the multiplier --------------------------------------------------
+
+// Which operand of mma a fragment is. It says which half of 16 outer indices and of 32 bytes of k
+// each word holds: of a, outer first, as one mma takes them; of b, k first, for two mma side by side.
+struct AsA {
+    DEVICE u32 outer_half(u32 word) { return word % 2; }
+    DEVICE u32 k_half(u32 word) { return word / 2; }
+};
+struct AsB {
+    DEVICE u32 outer_half(u32 word) { return word / 2; }
+    DEVICE u32 k_half(u32 word) { return word % 2; }
+};
+
+// 16 outer indices from `outer` and 32 bytes of k: the first (0) or second (1) of a slice.
+template <typename As, typename Number, u32 TILE, bool along_k>
+DEVICE void fragment(const u8* slice, u32 outer, u32 part, u32 (&f)[4]) {
+    const u32 lane = threadIdx.x % WARP, half = Number::SLICE / 4, first = 2 * half * part;
+    // The 8 x 16 bytes of a word begin at (outer + 8 outer_half, first + half k_half).
+    const u32 m = outer + 8 * As::outer_half(lane / 8), k = first + half * As::k_half(lane / 8);
+    if (along_k) {
+        ldmatrix(f, slice + place<Number, TILE, along_k>(m + lane % 8, k));
+    } else if (Number::BYTES == 2) {
+        ldmatrix_transposed(f, slice + place<Number, TILE, along_k>(m, k + lane % 8));
+    } else {
+        UNROLL for (u32 word = 0; word < 4; ++word) {
+            const u32 row = outer + 8 * As::outer_half(word) + lane / 4;
+            const u32 depth = first + half * As::k_half(word) + lane % 4;
+            f[word] = *reinterpret_cast<const u32*>(slice + place<Number, TILE, along_k>(row, depth));
+        }
+    }
+    if (Number::BYTES == 4) {
+        UNROLL for (u32 word = 0; word < 4; ++word) f[word] = tf32_of(__uint_as_float(f[word]));
+    }
+}
+
+// The part of a tile that one warp computes: UM x UN units of 16 x 16.
+template <typename Number, u32 TILE>
+struct Part {
+    enum { COLUMNS = Number::THREADS / WARP / 2, UM = TILE / 32, UN = TILE / 16 / COLUMNS };
+    float sum[UM][2 * UN][4];
+
+    MEMBER Part() {
+        UNROLL for (u32 i = 0; i < UM; ++i)
+            UNROLL for (u32 j = 0; j < 2 * UN; ++j) UNROLL for (u32 k = 0; k < 4; ++k) sum[i][j][k] = 0.0f;
+    }
+    MEMBER static u32 row() { return threadIdx.x / WARP / COLUMNS * (16 * UM); }
+    MEMBER static u32 column() { return threadIdx.x / WARP % COLUMNS * (16 * UN); }
+
+    template <bool a_along_k, bool b_along_k>
+    MEMBER void multiply(const u8* slice_a, const u8* slice_b) {
+        UNROLL for (u32 k = 0; k < 2; ++k) {
+            u32 a[UM][4], b[UN][4];
+            UNROLL for (u32 i = 0; i < UM; ++i)
+                fragment<AsA, Number, TILE, a_along_k>(slice_a, row() + 16 * i, k, a[i]);
+            UNROLL for (u32 j = 0; j < UN; ++j)
+                fragment<AsB, Number, TILE, b_along_k>(slice_b, column() + 16 * j, k, b[j]);
+            UNROLL for (u32 i = 0; i < UM; ++i) UNROLL for (u32 j = 0; j < 2 * UN; ++j)
+                Number::multiply(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+        }
+    }
+
+    // Stores the part of the tile at (m, n): Store as for `gemm.cuh`. Numbers are finished column by
+    // column before the first is stored, so that what a column needs is read once.
+    template <typename Store>
+    MEMBER void store(const Store& to, u32 m, u32 n, u32 columns) {
+        const u32 lane = threadIdx.x % WARP;
+        m += row() + lane / 4, n += column() + lane % 4 * 2;
+        UNROLL for (u32 j = 0; j < 2 * UN; ++j) UNROLL for (u32 side = 0; side < 2; ++side) {
+            if (n + 8 * j + side >= columns) continue;
+            UNROLL for (u32 i = 0; i < UM; ++i) {
+                sum[i][j][side] = to.finish(sum[i][j][side], n + 8 * j + side);
+                sum[i][j][side + 2] = to.finish(sum[i][j][side + 2], n + 8 * j + side);
+            }
+        }
+        UNROLL for (u32 i = 0; i < 2 * UM; ++i) {
+            float* const line = to.row(m + 8 * i);
+            if (!line) continue;
+            UNROLL for (u32 j = 0; j < 2 * UN; ++j) {
+                const u32 at = n + 8 * j;
+                const float left = sum[i / 2][j][i % 2 * 2], right = sum[i / 2][j][i % 2 * 2 + 1];
+                if (columns % 2 == 0 && at < columns) {
+                    *reinterpret_cast<float2*>(line + at) = make_float2(left, right);
+                } else {
+                    if (at < columns) line[at] = left;
+                    if (at + 1 < columns) line[at + 1] = right;
+                }
+            }
+        }
+    }
+};
+
+// ---- the loop over k -----------------------------------------------------------------------
+
+// Slices by cp.async, STAGES - 1 ahead. A barrier says both that all threads' copies of this slice
+// have landed and that all warps have read the slice whose memory comes next.
+template <typename A, typename B, u32 TILE>
+DEVICE void walk(Feed<Tf32, A, TILE>& a, Feed<Tf32, B, TILE>& b, Part<Tf32, TILE>& part, u32 steps, u8* memory) {
+    const u32 stages = Tf32::STAGES, bytes = TILE * SLICE_BYTES;
+    UNROLL for (u32 step = 0; step < stages - 1; ++step) {
+        if (step < steps) {
+            a.send(memory + 2 * step * bytes);
+            b.send(memory + (2 * step + 1) * bytes);
+        }
+        copy_commit();
+    }
+    u32 now = 0, next = stages - 1;
+    for (u32 step = 0; step < steps; ++step) {
+        copy_wait<stages - 2>();
+        __syncthreads();
+        if (step + stages - 1 < steps) {
+            a.send(memory + 2 * next * bytes);
+            b.send(memory + (2 * next + 1) * bytes);
+        }
+        copy_commit();
+        part.template multiply<A::ALONG_K, B::ALONG_K>(memory + 2 * now * bytes, memory + (2 * now + 1) * bytes);
+        now = now + 1 == stages ? 0 : now + 1;
+        next = next + 1 == stages ? 0 : next + 1;
+    }
+}
+
+// Slices through registers, one ahead.
+template <typename A, typename B, u32 TILE>
+DEVICE void walk(Feed<Bf16, A, TILE>& a, Feed<Bf16, B, TILE>& b, Part<Bf16, TILE>& part, u32 steps, u8* memory) {
+    const u32 bytes = TILE * SLICE_BYTES;
+    float4 held_a[Feed<Bf16, A, TILE>::PASSES], held_b[Feed<Bf16, B, TILE>::PASSES];
+    if (steps > 0) {
+        a.fetch(held_a);
+        b.fetch(held_b);
+        a.deposit(held_a, memory);
+        b.deposit(held_b, memory + bytes);
+    }
+    __syncthreads();
+    for (u32 step = 0; step < steps; ++step) {
+        u8* const now = memory + step % 2 * 2 * bytes;
+        u8* const next = memory + (step + 1) % 2 * 2 * bytes;
+        if (step + 1 < steps) {
+            a.fetch(held_a);
+            b.fetch(held_b);
+        }
+        part.template multiply<A::ALONG_K, B::ALONG_K>(now, now + bytes);
+        if (step + 1 < steps) {
+            a.deposit(held_a, next);
+            b.deposit(held_b, next + bytes);
+        }
+        __syncthreads();
+    }
+}
+
+// The tile at (row, column) of A B over `depth` numbers k; `a` and `b` are cursors at the first, over
+// the memory at `data_a` and `data_b`.
+template <typename Number, u32 TILE, typename A, typename B, typename Store>
+DEVICE void gemm_mma(const A& a, const float* data_a, const B& b, const float* data_b, const Store& store, u32 row,
+                     u32 column, u32 columns, u32 depth) {
+    ALIGNED_SHARED(uint4, memory, 2 * Number::STAGES * TILE * SLICE_BYTES / 16);
+    Feed<Number, A, TILE> feed_a(a, data_a, row);
+    Feed<Number, B, TILE> feed_b(b, data_b, column);
+    Part<Number, TILE> part;
+    walk(feed_a, feed_b, part, (depth + Number::SLICE - 1) / Number::SLICE, reinterpret_cast<u8*>(memory));
+    part.store(store, row, column, columns);
+}

@@ -1,0 +1,395 @@
+// A stand-in for NVIDIA's driver: the calls that the launcher makes, over the host runtime. Built
+// by the tests as libcuda.so.1, so that the launcher for real GPUs runs where there is none.
+//
+// Stricter than the original where that costs a mistake nothing: memory comes filled with 0xff,
+// work waits until the host does, whatever needs a current context refuses to go without one, and
+// what a capture forbids spoils it. The environment chooses the machine:
+//   INVNET_STANDIN_CC=8.0        compute capability
+//   INVNET_STANDIN_DRIVER=12090  the newest release of CUDA it knows
+//   INVNET_STANDIN_MEMORY=bytes  how much memory there is
+//   INVNET_STANDIN_FAULT=        oom: no memory; launch: launches are refused; sync: the kernel
+//                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address;
+//                                nodevice: no device; old: compute capability 6.1;
+//                                image: no code can be loaded
+//   INVNET_STANDIN_LOG=file      a line for each call that loads code or takes or gives memory
+#include "runtime.hpp"
+
+#undef threadIdx
+#undef blockIdx
+#undef blockDim
+#undef gridDim
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace simt {
+// As runtime.cpp declares it.
+struct Launch {
+    const Kernel* kernel;
+    unsigned grid[3];
+    unsigned dynamic_bytes;
+    int schedule;
+    unsigned long long seed;
+};
+}  // namespace simt
+
+extern "C" const simt::Kernel* simt_kernel(const char* name);
+extern "C" int simt_run(const simt::Launch*, void** arguments, unsigned long long first, unsigned long long count,
+                        char* error, std::size_t capacity);
+
+namespace {
+
+enum Status {
+    OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101,
+    INVALID_IMAGE = 200, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700,
+    OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901,
+    UNKNOWN = 999,
+};
+
+using Work = std::function<int()>;
+
+struct Event { std::chrono::steady_clock::time_point at; };
+struct Function { const simt::Kernel* kernel; unsigned shared = 48 << 10; };
+struct Stream {
+    std::vector<Work> queue;
+    bool capturing = false, spoiled = false;
+    std::vector<Work> recorded;
+};
+
+const char* setting(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+bool fault(const char* name) { return !std::strcmp(setting("INVNET_STANDIN_FAULT"), name); }
+
+void note(const char* what, std::size_t number) {
+    static const char* path = std::getenv("INVNET_STANDIN_LOG");
+    if (!path) return;
+    if (std::FILE* file = std::fopen(path, "a")) {
+        std::fprintf(file, "%s %zu\n", what, number);
+        std::fclose(file);
+    }
+}
+
+bool started = false;
+int sticky = OK;  // a context whose kernel failed answers everything with that failure
+int retained = 0;
+char the_context;
+thread_local void* current = nullptr;
+std::vector<Stream*> streams;
+std::map<unsigned long long, std::size_t> blocks;  // address and bytes of all memory given out
+std::size_t used = 0;
+
+std::size_t memory() {
+    const char* bytes = setting("INVNET_STANDIN_MEMORY");
+    return *bytes ? std::strtoull(bytes, nullptr, 10) : std::size_t(4) << 30;
+}
+
+// Whether a call that needs a context may go on.
+int ready() {
+    if (!started) return NOT_INITIALIZED;
+    if (current != &the_context || !retained) return INVALID_CONTEXT;
+    return sticky;
+}
+
+bool inside(unsigned long long address, std::size_t bytes) {
+    auto after = blocks.upper_bound(address);
+    if (after == blocks.begin()) return false;
+    const auto& [start, length] = *--after;
+    return address + bytes <= start + length;
+}
+
+// Does what waits in the streams.
+int drain() {
+    for (Stream* stream : streams) {
+        std::vector<Work> queue;
+        queue.swap(stream->queue);
+        for (Work& work : queue) {
+            if (sticky) break;
+            sticky = work();
+        }
+    }
+    return sticky;
+}
+
+// What a capture forbids to the thread that captures.
+int spoil() {
+    bool any = false;
+    for (Stream* stream : streams)
+        if (stream->capturing) stream->spoiled = any = true;
+    return any ? CAPTURE_UNSUPPORTED : OK;
+}
+
+int enqueue(Stream* stream, Work work) {
+    if (!stream) return INVALID_HANDLE;
+    (stream->capturing ? stream->recorded : stream->queue).push_back(std::move(work));
+    return OK;
+}
+
+int run(const simt::Kernel* kernel, const unsigned (&grid)[3], unsigned shared, std::vector<std::vector<char>> values) {
+    const char* named = setting("INVNET_STANDIN_KERNEL");
+    if (fault("sync") && (!*named || !std::strcmp(named, kernel->name))) return ILLEGAL_ADDRESS;
+    std::vector<std::unique_ptr<char[]>> aligned;  // new[] aligns for every scalar
+    std::vector<void*> arguments;
+    for (const auto& value : values) {
+        aligned.emplace_back(new char[value.size()]);
+        std::memcpy(aligned.back().get(), value.data(), value.size());
+        arguments.push_back(aligned.back().get());
+    }
+    const simt::Launch launch{kernel, {grid[0], grid[1], grid[2]}, shared, 0, 0};
+    char error[1024] = "";
+    const unsigned long long count = 1ull * grid[0] * grid[1] * grid[2];
+    if (!simt_run(&launch, arguments.data(), 0, count, error, sizeof error)) return OK;
+    std::fprintf(stderr, "stand-in driver: %s\n", error);
+    return LAUNCH_FAILED;
+}
+
+}  // namespace
+
+#define CALL extern "C" __attribute__((visibility("default"))) int
+#define NEED_CONTEXT if (int status = ready()) return status
+#define NOT_IN_CAPTURE if (int status = spoil()) return status
+
+CALL cuInit(unsigned) {
+    if (fault("nodevice")) return NO_DEVICE;
+    started = true;
+    return OK;
+}
+CALL cuDriverGetVersion(int* version) {
+    const char* given = setting("INVNET_STANDIN_DRIVER");
+    *version = *given ? std::atoi(given) : 12090;
+    return OK;
+}
+// NVRTC asks for private tables of the driver and does without.
+CALL cuGetExportTable(const void**, const void*) { return NOT_FOUND; }
+CALL cuGetErrorName(int status, const char** text) {
+    static thread_local char name[32];
+    std::snprintf(name, sizeof name, "status %d", status);
+    *text = name;
+    return OK;
+}
+CALL cuGetErrorString(int status, const char** text) {
+    switch (status) {
+        case OUT_OF_MEMORY: *text = "out of memory"; break;
+        case INVALID_VALUE: *text = "invalid argument"; break;
+        case INVALID_IMAGE: *text = "device kernel image is invalid"; break;
+        case ILLEGAL_ADDRESS: *text = "an illegal memory access was encountered"; break;
+        case OUT_OF_RESOURCES: *text = "too many resources requested for launch"; break;
+        case LAUNCH_FAILED: *text = "unspecified launch failure"; break;
+        case CAPTURE_UNSUPPORTED: *text = "operation not permitted when stream is capturing"; break;
+        default: cuGetErrorName(status, text);
+    }
+    return OK;
+}
+
+// ---- devices and contexts ------------------------------------------------------------------
+
+CALL cuDeviceGetCount(int* count) { return *count = 1, started ? OK : NOT_INITIALIZED; }
+CALL cuDeviceGet(int* device, int ordinal) {
+    if (!started) return NOT_INITIALIZED;
+    *device = ordinal;
+    return ordinal == 0 ? OK : INVALID_DEVICE;
+}
+CALL cuDeviceGetName(char* name, int capacity, int) { return std::snprintf(name, capacity, "Stand-in"), OK; }
+CALL cuDeviceTotalMem_v2(std::size_t* bytes, int) { return *bytes = memory(), OK; }
+CALL cuDeviceGetAttribute(int* value, int attribute, int) {
+    const char* given = fault("old") ? "6.1" : setting("INVNET_STANDIN_CC");
+    int major = 8, minor = 0;
+    if (*given) std::sscanf(given, "%d.%d", &major, &minor);
+    switch (attribute) {
+        case 75: return *value = major, OK;
+        case 76: return *value = minor, OK;
+        case 16: return *value = 4, OK;  // multiprocessors
+        default: return INVALID_VALUE;
+    }
+}
+CALL cuDevicePrimaryCtxRetain(void** context, int) {
+    if (!started) return NOT_INITIALIZED;
+    ++retained;
+    *context = &the_context;
+    return OK;
+}
+CALL cuDevicePrimaryCtxRelease_v2(int) { return retained-- > 0 ? OK : INVALID_CONTEXT; }
+CALL cuCtxSetCurrent(void* context) { return current = context, OK; }
+CALL cuCtxGetCurrent(void** context) { return *context = current, OK; }
+CALL cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+    NEED_CONTEXT;
+    *total = memory();
+    *free = *total - used;
+    return OK;
+}
+
+// ---- memory --------------------------------------------------------------------------------
+
+CALL cuMemAlloc_v2(unsigned long long* address, std::size_t bytes) {
+    NEED_CONTEXT;
+    NOT_IN_CAPTURE;
+    if (!bytes) return INVALID_VALUE;
+    if (fault("oom") || used + bytes > memory()) return OUT_OF_MEMORY;
+    void* block = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    std::memset(block, 0xff, bytes);
+    *address = reinterpret_cast<unsigned long long>(block);
+    blocks[*address] = bytes;
+    used += bytes;
+    note("alloc", bytes);
+    return OK;
+}
+CALL cuMemFree_v2(unsigned long long address) {
+    const int status = ready();
+    if (status && status != sticky) return status;
+    NOT_IN_CAPTURE;
+    drain();
+    auto block = blocks.find(address);
+    if (block == blocks.end()) return INVALID_VALUE;
+    used -= block->second;
+    note("free", block->second);
+    blocks.erase(block);
+    std::free(reinterpret_cast<void*>(address));
+    return sticky;
+}
+CALL cuMemsetD8Async(unsigned long long address, unsigned char value, std::size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    if (!inside(address, bytes)) return INVALID_VALUE;
+    return enqueue(stream, [=] { return std::memset(reinterpret_cast<void*>(address), value, bytes), OK; });
+}
+CALL cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, std::size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    NOT_IN_CAPTURE;  // of pageable memory
+    if (!inside(to, bytes)) return INVALID_VALUE;
+    std::vector<char> staged(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+    return enqueue(stream, [=, staged = std::move(staged)] {
+        return std::memcpy(reinterpret_cast<void*>(to), staged.data(), bytes), OK;
+    });
+}
+CALL cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, std::size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    NOT_IN_CAPTURE;
+    if (!inside(from, bytes)) return INVALID_VALUE;
+    return enqueue(stream, [=] { return std::memcpy(to, reinterpret_cast<const void*>(from), bytes), OK; });
+}
+
+// ---- streams and events --------------------------------------------------------------------
+
+CALL cuStreamCreate(Stream** stream, unsigned) {
+    NEED_CONTEXT;
+    streams.push_back(*stream = new Stream);
+    return OK;
+}
+CALL cuStreamDestroy_v2(Stream* stream) {
+    streams.erase(std::remove(streams.begin(), streams.end(), stream), streams.end());
+    delete stream;
+    return sticky;
+}
+CALL cuStreamSynchronize(Stream* stream) {
+    NEED_CONTEXT;
+    if (stream && stream->capturing) return spoil();
+    return drain();
+}
+CALL cuEventCreate(Event** event, unsigned) {
+    NEED_CONTEXT;
+    *event = new Event;
+    return OK;
+}
+CALL cuEventRecord(Event* event, Stream* stream) {
+    NEED_CONTEXT;
+    return enqueue(stream, [=] { return event->at = std::chrono::steady_clock::now(), OK; });
+}
+CALL cuEventSynchronize(Event*) {
+    NEED_CONTEXT;
+    NOT_IN_CAPTURE;
+    return drain();
+}
+CALL cuEventElapsedTime(float* milliseconds, Event* start, Event* end) {
+    NEED_CONTEXT;
+    *milliseconds = std::chrono::duration<float, std::milli>(end->at - start->at).count();
+    return OK;
+}
+CALL cuEventDestroy_v2(Event* event) {
+    drain();
+    delete event;
+    return OK;
+}
+
+// ---- code and launches ---------------------------------------------------------------------
+
+CALL cuModuleLoadData(void** module, const void* image) {
+    NEED_CONTEXT;
+    NOT_IN_CAPTURE;
+    // An ELF file, or the text of PTX. The kernels are those of the host, whatever the image says.
+    const char* bytes = static_cast<const char*>(image);
+    const bool code = !std::memcmp(bytes, "\177ELF", 4) || std::strstr(bytes, ".version");
+    if (fault("image") || !code) return INVALID_IMAGE;
+    note("load", 0);
+    *module = new char;
+    return OK;
+}
+CALL cuModuleGetFunction(Function** function, void*, const char* name) {
+    NEED_CONTEXT;
+    const simt::Kernel* kernel = simt_kernel(name);
+    if (!kernel) return NOT_FOUND;
+    *function = new Function{kernel};
+    return OK;
+}
+CALL cuModuleUnload(void* module) { return delete static_cast<char*>(module), sticky; }
+CALL cuFuncSetAttribute(Function* function, int attribute, int value) {
+    NEED_CONTEXT;
+    if (attribute != 8 || value < 0 || value > 227 << 10) return INVALID_VALUE;
+    function->shared = value;
+    return OK;
+}
+CALL cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                    unsigned shared, Stream* stream, void** arguments, void** extra) {
+    NEED_CONTEXT;
+    if (fault("launch")) return OUT_OF_RESOURCES;
+    const simt::Kernel* kernel = function->kernel;
+    const bool grid = gx && gy && gz && gx <= 0x7fffffffu && gy <= 65535 && gz <= 65535;
+    if (!grid || bx != kernel->threads || by != 1 || bz != 1 || shared > function->shared || extra) return INVALID_VALUE;
+    std::vector<std::vector<char>> values;
+    for (unsigned i = 0; i < kernel->arguments; ++i) {
+        if (!arguments[i]) return INVALID_VALUE;
+        const char* bytes = static_cast<const char*>(arguments[i]);
+        values.emplace_back(bytes, bytes + kernel->argument_bytes[i]);
+    }
+    return enqueue(stream, [=, values = std::move(values)] { return run(kernel, {gx, gy, gz}, shared, values); });
+}
+
+// ---- graphs --------------------------------------------------------------------------------
+
+CALL cuStreamBeginCapture_v2(Stream* stream, int) {
+    NEED_CONTEXT;
+    if (stream->capturing) return INVALID_VALUE;
+    stream->capturing = true;
+    stream->spoiled = false;
+    stream->recorded.clear();
+    return OK;
+}
+CALL cuStreamEndCapture(Stream* stream, std::vector<Work>** graph) {
+    NEED_CONTEXT;
+    *graph = nullptr;
+    if (!stream->capturing) return INVALID_VALUE;
+    stream->capturing = false;
+    if (stream->spoiled) return CAPTURE_INVALIDATED;
+    *graph = new std::vector<Work>(std::move(stream->recorded));
+    return OK;
+}
+CALL cuGraphInstantiateWithFlags(std::vector<Work>** ready_graph, std::vector<Work>* graph, unsigned long long) {
+    NEED_CONTEXT;
+    *ready_graph = new std::vector<Work>(*graph);
+    return OK;
+}
+CALL cuGraphDestroy(std::vector<Work>* graph) { return delete graph, OK; }
+CALL cuGraphExecDestroy(std::vector<Work>* graph) { return delete graph, OK; }
+CALL cuGraphLaunch(std::vector<Work>* graph, Stream* stream) {
+    NEED_CONTEXT;
+    for (const Work& work : *graph)
+        if (int status = enqueue(stream, work)) return status;
+    note("graph", graph->size());
+    return OK;
+}

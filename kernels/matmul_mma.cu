@@ -1,0 +1,98 @@
+// Matrix products with either operand stored transposed, on tensor cores, in tf32 and bf16.
+//
+// Formula: c [M, N] = a [M, K] b [K, N], both factors of every product rounded to 11 (tf32) or 8
+// (bf16) bits; sums and memory are single precision.
+// Needs: compute capability 8.0; rows of a and b in memory of a multiple of four numbers; tensors
+// of fewer than 2^32 numbers. Others take matmul.cu.
+// Launch: as matmul.cu: tiles of 64 x 64 or 128 x 128, with 128 (tf32) or 256 (bf16) threads
+// (gemm_mma.cuh); K in `pieces` (grid z), added in order by a second launch. Shared memory: tf32 24
+// or 48 KiB, bf16 16 or 32 KiB.
+// Traffic: each operand once per tile row or column; bound by arithmetic, by memory if M or N is
+// small.
+// Order: k from first to last within a piece, then the pieces.
+// Source: PTX ISA, "Matrix multiply-accumulate operation using mma instruction", "ldmatrix",
+// "cp.async".
+#include "gemm_mma.cuh"
+#include "params.cuh"
+
+// A matrix whose rows in memory, of `step` numbers, run along k or along the outer index.
+template <bool along_k>
+struct Lines {
+    enum { ALONG_K = along_k };
+    typedef u32 Line;
+    u32 extent, step, k, end;
+
+    MEMBER Lines(u32 outer, u32 depth, u32 first, u32 last)
+        : extent(outer), step(along_k ? depth : outer), k(first), end(last) {}
+    MEMBER Line line(u32 outer) const { return outer; }
+    MEMBER bool at(Line outer, u32& offset) const {
+        offset = along_k ? outer * step + k : k * step + outer;
+        return outer < extent && k < end;
+    }
+    MEMBER void advance(u32 by) { k += by; }
+};
+
+struct ToC {
+    float* c;
+    const MatMul* p;
+    MEMBER float* row(u32 m) const { return m < p->m ? c + (u64)m * p->n : nullptr; }
+    MEMBER float finish(float value, u32) const { return value; }
+};
+
+template <typename Number, u32 TILE, bool transpose_a, bool transpose_b>
+DEVICE void product(const float* a, const float* b, float* c, const MatMul& p) {
+    const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.k);
+    const ToC store = {c + (u64)blockIdx.z * p.m * p.n, &p};
+    gemm_mma<Number, TILE>(Lines<!transpose_a>(p.m, p.k, begin, end), a, Lines<transpose_b>(p.n, p.k, begin, end), b,
+                           store, blockIdx.x * TILE, blockIdx.y * TILE, p.n, end - begin);
+}
+
+// a as stored (n) or transposed (t), then b.
+KERNEL(128) matmul_nn_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 64, false, false>(a, b, c, p);
+}
+KERNEL(128) matmul_nt_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 64, false, true>(a, b, c, p);
+}
+KERNEL(128) matmul_tn_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 64, true, false>(a, b, c, p);
+}
+KERNEL(128) matmul_tt_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 64, true, true>(a, b, c, p);
+}
+KERNEL(128) matmul_nn_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 128, false, false>(a, b, c, p);
+}
+KERNEL(128) matmul_nt_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 128, false, true>(a, b, c, p);
+}
+KERNEL(128) matmul_tn_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 128, true, false>(a, b, c, p);
+}
+KERNEL(128) matmul_tt_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Tf32, 128, true, true>(a, b, c, p);
+}
+KERNEL(256) matmul_nn_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 64, false, false>(a, b, c, p);
+}
+KERNEL(256) matmul_nt_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 64, false, true>(a, b, c, p);
+}
+KERNEL(256) matmul_tn_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 64, true, false>(a, b, c, p);
+}
+KERNEL(256) matmul_tt_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 64, true, true>(a, b, c, p);
+}
+KERNEL(256) matmul_nn_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 128, false, false>(a, b, c, p);
+}
+KERNEL(256) matmul_nt_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 128, false, true>(a, b, c, p);
+}
+KERNEL(256) matmul_tn_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 128, true, false>(a, b, c, p);
+}
+KERNEL(256) matmul_tt_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    product<Bf16, 128, true, true>(a, b, c, p);
+}

@@ -1,0 +1,142 @@
+//! From a family of kernels to code that a driver loads.
+//!
+//! Machine code (a cubin) for the device's own architecture where the compiler knows it: a driver
+//! may be too old for a compiler's PTX, and loading a cubin compiles nothing. Else PTX of the
+//! newest architecture below, which the driver finishes.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use super::cache;
+use super::nvrtc::{Nvrtc, Output, nvrtc};
+use crate::device::gpu::launch::Family;
+use crate::error::{Error, Result};
+
+/// What a driver loads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// Machine code of one architecture.
+    Cubin(Vec<u8>),
+    /// Assembly, with the zero byte that ends it.
+    Ptx(Vec<u8>),
+}
+
+impl Code {
+    /// The bytes, as a driver takes them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Cubin(bytes) | Self::Ptx(bytes) => bytes,
+        }
+    }
+}
+
+/// A compiled family.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The code.
+    pub code: Code,
+    /// What the compiler said; empty if it was content.
+    pub log: String,
+}
+
+/// The options of a family, but for the architecture.
+#[must_use]
+pub fn options(family: &str) -> Vec<&'static str> {
+    let mut options = vec!["--std=c++17", "-default-device"];
+    if family == "random" {
+        // Every device draws the same numbers, bit for bit: each operation rounds by itself.
+        options.push("--fmad=false");
+    }
+    options
+}
+
+/// Compiles a family for compute capability `arch` (90 for 9.0). Needs no device.
+///
+/// # Errors
+/// [`Error::NoDevice`] without a compiler, or with one that is too new for the architecture;
+/// [`Error::Device`] with the compiler's log if the source has a mistake.
+pub fn compile(family: &Family, arch: u32, extra: &[&str]) -> Result<Compiled> {
+    let nvrtc = nvrtc()?;
+    let options = all_options(nvrtc, family, arch, extra)?;
+    let Output { problem, cubin, ptx, log } =
+        nvrtc.run(&format!("{}.cu", family.name), family.source, &options);
+    if let Some(folder) = dump_folder() {
+        dump(&folder, family, arch, &[("cubin", &cubin), ("ptx", &ptx), ("log", log.as_bytes())])?;
+    }
+    if let Some(problem) = problem {
+        let problem = format!(
+            "kernels/{}.cu: NVRTC {}.{} with {}: {problem}\n{log}",
+            family.name,
+            nvrtc.version.0,
+            nvrtc.version.1,
+            options.join(" ")
+        );
+        return Err(Error::Device { device: "cuda".into(), problem });
+    }
+    let code = if cubin.is_empty() { Code::Ptx(ptx) } else { Code::Cubin(cubin) };
+    Ok(Compiled { code, log })
+}
+
+/// The code of a family from the cache, or compiled and put there.
+pub(super) fn load(family: &Family, arch: u32) -> Result<Code> {
+    let nvrtc = nvrtc()?;
+    let options = all_options(nvrtc, family, arch, &[])?;
+    let (major, minor) = nvrtc.version;
+    let version = format!("{major}.{minor}");
+    let mut key = vec![family.source, &version];
+    key.extend(options.iter().map(String::as_str));
+    let entry = cache::Entry::new(&format!("{}-sm_{arch}", family.name), &key);
+    // Who asks for a dump wants to see a compilation.
+    if dump_folder().is_none()
+        && let Some(code) = entry.read()
+    {
+        return Ok(code);
+    }
+    let compiled = compile(family, arch, &[])?;
+    entry.write(&compiled.code);
+    Ok(compiled.code)
+}
+
+fn all_options(nvrtc: &Nvrtc, family: &Family, arch: u32, extra: &[&str]) -> Result<Vec<String>> {
+    let known = nvrtc.architectures.iter().copied().filter(|&known| known <= arch).max();
+    let target = match known {
+        Some(known) if known == arch => format!("sm_{arch}"),
+        Some(known) => format!("compute_{known}"),
+        None => {
+            let problem = format!(
+                "{} (NVRTC {}.{}) makes no code for compute capability {}.{}: install an older NVRTC (12) \
+                 and let INVNET_NVRTC name it",
+                nvrtc.path.display(),
+                nvrtc.version.0,
+                nvrtc.version.1,
+                arch / 10,
+                arch % 10
+            );
+            return Err(Error::NoDevice { device: "cuda".into(), problem });
+        }
+    };
+    let mut all = vec![format!("--gpu-architecture={target}")];
+    all.extend(options(family.name).iter().chain(extra).map(|o| (*o).to_owned()));
+    Ok(all)
+}
+
+fn dump_folder() -> Option<PathBuf> {
+    env::var_os("INVNET_DUMP_KERNELS").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// Writes what went into the compiler and what came out.
+fn dump(folder: &Path, family: &Family, arch: u32, made: &[(&str, &[u8])]) -> Result<()> {
+    let write = |name: String, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).map_err(|e| Error::io(&path, e))
+    };
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    write(format!("{}.cu", family.name), family.source.as_bytes())?;
+    for (kind, bytes) in made {
+        if !bytes.is_empty() || *kind == "log" {
+            write(format!("{}-sm_{arch}.{kind}", family.name), bytes)?;
+        }
+    }
+    Ok(())
+}

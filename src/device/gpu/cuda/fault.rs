@@ -1,0 +1,125 @@
+//! What went wrong, in words: which kernels may have done it, and what a user can change.
+
+use std::collections::VecDeque;
+
+use super::driver::{DriverError, Status};
+use super::nvrtc::nvrtc;
+use super::probe::{self, describe};
+use super::{Cuda, FAMILIES};
+use crate::error::Error;
+
+/// How many launches a message names.
+const NAMED: usize = 8;
+
+/// The last launches since the host waited: one of them is to blame for a fault.
+#[derive(Default)]
+pub(super) struct Suspects(VecDeque<Suspect>);
+
+enum Suspect {
+    Kernel(&'static str),
+    Graph(usize),
+}
+
+impl Suspects {
+    pub fn kernel(&mut self, name: &'static str) {
+        self.add(Suspect::Kernel(name));
+    }
+
+    pub fn graph(&mut self, id: usize) {
+        self.add(Suspect::Graph(id));
+    }
+
+    fn add(&mut self, suspect: Suspect) {
+        if self.0.len() == NAMED {
+            self.0.pop_front();
+        }
+        self.0.push_back(suspect);
+    }
+
+    /// Everything so far has ended well.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn names(&self) -> String {
+        let name = |suspect: &Suspect| match suspect {
+            Suspect::Kernel(name) => (*name).to_owned(),
+            Suspect::Graph(id) => format!("those of graph {id}"),
+        };
+        self.0.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Whether a kernel that ran earlier caused this, rather than the call that returned it.
+fn is_of_a_kernel(status: Status) -> bool {
+    matches!(
+        status,
+        Status::CUDA_ERROR_ILLEGAL_ADDRESS
+            | Status::CUDA_ERROR_MISALIGNED_ADDRESS
+            | Status::CUDA_ERROR_INVALID_ADDRESS_SPACE
+            | Status::CUDA_ERROR_INVALID_PC
+            | Status::CUDA_ERROR_ILLEGAL_INSTRUCTION
+            | Status::CUDA_ERROR_HARDWARE_STACK_ERROR
+            | Status::CUDA_ERROR_ECC_UNCORRECTABLE
+            | Status::CUDA_ERROR_LAUNCH_TIMEOUT
+            | Status::CUDA_ERROR_LAUNCH_FAILED
+            | Status::CUDA_ERROR_ASSERT
+            | Status::CUDA_ERROR_UNKNOWN
+    )
+}
+
+impl Cuda {
+    pub(super) fn failure(&self, problem: String) -> Error {
+        Error::Device { device: self.device(), problem }
+    }
+
+    /// A failure that the driver reports while `what` is done, which may be of earlier work.
+    pub(super) fn fault(&self, what: &str, error: DriverError) -> Error {
+        let mut problem = format!("{what}: {}", describe(error));
+        let names = self.suspects.names();
+        if is_of_a_kernel(error.0) && !names.is_empty() {
+            problem += &format!(
+                ", after kernels {names}; with CUDA_LAUNCH_BLOCKING=1 the one that fails is the last of them"
+            );
+        }
+        self.failure(problem)
+    }
+
+    /// The driver does not load a family's code.
+    pub(super) fn refused(&self, family: usize, error: DriverError) -> Error {
+        let what = format!("loading the kernels of {}", FAMILIES[family].name);
+        let newer = nvrtc().map_or((0, 0), |compiler| compiler.version);
+        let ours = probe::release(self.release);
+        let of_the_code = matches!(
+            error.0,
+            Status::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+                | Status::CUDA_ERROR_INVALID_IMAGE
+                | Status::CUDA_ERROR_NO_BINARY_FOR_GPU
+        );
+        if !of_the_code || newer <= ours {
+            return self.fault(&what, error);
+        }
+        self.failure(format!(
+            "{what}: {}: NVRTC {}.{} is newer than the driver, which is for CUDA {}.{}: update the driver, or \
+             let INVNET_NVRTC name an NVRTC of its release",
+            describe(error),
+            newer.0,
+            newer.1,
+            ours.0,
+            ours.1
+        ))
+    }
+
+    pub(super) fn out_of_memory(&self, bytes: usize) -> Error {
+        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+        let free = self.stream.memory().map_or(String::new(), |(free, total)| {
+            format!("; {} of its {} MiB are free", mib(free), mib(total))
+        });
+        self.failure(format!(
+            "out of memory: {bytes} bytes ({} MiB) asked for with {} MiB in use{free}: lower batch, width or \
+             size",
+            mib(bytes),
+            mib(self.pool.usage().in_use)
+        ))
+    }
+}

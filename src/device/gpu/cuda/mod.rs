@@ -1,0 +1,302 @@
+//! Kernels on an NVIDIA GPU, with nothing of CUDA at build time: the driver and the compiler are
+//! looked for when a device is asked for.
+//!
+//! A family of kernels is compiled at its first launch and kept on disk. All work of a device goes
+//! through one stream, so it runs in the order it was given, and faults come to light when the
+//! host waits: the message then names the last kernels.
+
+pub mod cache;
+pub mod compile;
+mod driver;
+mod fault;
+mod nvrtc;
+mod pool;
+mod probe;
+
+pub use nvrtc::{Nvrtc, nvrtc};
+pub use pool::MemoryUse;
+pub use probe::{DeviceDetails, DeviceReport, devices};
+
+use std::collections::{HashMap, HashSet};
+
+use super::launch::{self, FAMILIES, Launch, Launcher, Span};
+use crate::device::{BufferId, GraphId};
+use crate::error::{Error, Result};
+use driver::{DriverError, Function, Graph, Interval, Module, Properties, Status, Stream};
+use fault::Suspects;
+use pool::Pool;
+use probe::describe;
+
+/// The launcher of an NVIDIA GPU.
+pub struct Cuda {
+    ordinal: usize,
+    properties: Properties,
+    /// The newest release of CUDA that the driver knows.
+    release: i32,
+    modules: HashMap<usize, Module>,
+    functions: HashMap<&'static str, Loaded>,
+    graphs: Vec<Graph>,
+    /// The blocks that graphs use.
+    captured: HashSet<BufferId>,
+    pool: Pool,
+    capturing: bool,
+    suspects: Suspects,
+    /// Dropped last: everything above lives in its context.
+    stream: Stream,
+}
+
+/// A kernel that is ready to launch.
+#[derive(Clone, Copy)]
+struct Loaded {
+    function: Function,
+    threads: u32,
+    /// The most dynamic shared memory it was allowed so far. Without asking it has what its static
+    /// arrays leave of 48 KiB, so it asks for any.
+    shared: u32,
+}
+
+/// A time span that has begun.
+pub struct Timer(Interval);
+
+impl Cuda {
+    /// The device of that number, if driver, compiler and device are there and new enough.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] that says what is missing, [`Error::Device`] if the device fails.
+    pub fn new(ordinal: usize) -> Result<Self> {
+        let (properties, release) = probe::usable(ordinal)?;
+        nvrtc()?;
+        let stream = Stream::open(ordinal).map_err(|error| Error::Device {
+            device: format!("cuda:{ordinal}"),
+            problem: format!("opening {}: {}", properties.name, describe(error)),
+        })?;
+        Ok(Self {
+            ordinal,
+            properties,
+            release,
+            modules: HashMap::new(),
+            functions: HashMap::new(),
+            graphs: Vec::new(),
+            pool: Pool::default(),
+            capturing: false,
+            suspects: Suspects::default(),
+            captured: HashSet::new(),
+            stream,
+        })
+    }
+
+    /// Memory of the device that this launcher holds.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.pool.usage()
+    }
+
+    /// Compute capability as one number: 90 for 9.0.
+    #[must_use]
+    pub fn architecture(&self) -> u32 {
+        self.properties.capability.0 * 10 + self.properties.capability.1
+    }
+
+    /// Begins to measure time on the device.
+    ///
+    /// # Errors
+    /// If the device has failed.
+    pub fn start_timer(&mut self) -> Result<Timer> {
+        self.not_capturing("timing")?;
+        self.stream.begin_interval().map(Timer).map_err(|error| self.fault("timing", error))
+    }
+
+    /// Waits for everything launched so far; milliseconds since the timer was started.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    pub fn stop_timer(&mut self, timer: Timer) -> Result<f32> {
+        self.stream.end_interval(timer.0).map_err(|error| self.fault("timing", error))
+    }
+
+    /// How long the device takes for what `work` launches, in milliseconds.
+    ///
+    /// # Errors
+    /// If the device or `work` fails.
+    pub fn time(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<f32> {
+        let timer = self.start_timer()?;
+        let outcome = work(self);
+        let elapsed = self.stop_timer(timer);
+        outcome.and(elapsed)
+    }
+
+    fn device(&self) -> String {
+        format!("cuda:{}", self.ordinal)
+    }
+
+    /// A graph holds launches only: anything else would happen once, not at every replay.
+    fn not_capturing(&self, what: &str) -> Result<()> {
+        if self.capturing {
+            return Err(self.failure(format!("{what} while a graph is captured")));
+        }
+        Ok(())
+    }
+
+    /// The kernel, compiled and loaded at its first launch.
+    fn loaded(&mut self, kernel: &'static str) -> Result<Loaded> {
+        if let Some(loaded) = self.functions.get(kernel) {
+            return Ok(*loaded);
+        }
+        self.not_capturing(&format!("kernel {kernel} is launched for the first time"))?;
+        let (family, found) = launch::find(kernel);
+        if !self.modules.contains_key(&family) {
+            let code = compile::load(&FAMILIES[family], self.architecture())?;
+            let module = self.stream.load(code.bytes()).map_err(|error| self.refused(family, error))?;
+            self.modules.insert(family, module);
+        }
+        let function = self
+            .stream
+            .function(&self.modules[&family], kernel)
+            .map_err(|error| self.fault(&format!("finding kernel {kernel}"), error))?;
+        let loaded = Loaded { function, threads: found.threads, shared: 0 };
+        self.functions.insert(kernel, loaded);
+        Ok(loaded)
+    }
+
+    fn address(&self, span: &Span) -> u64 {
+        if span.bytes == 0 {
+            return 0;
+        }
+        let memory = self.pool.memory(span.buffer);
+        assert!(span.offset + span.bytes <= memory.bytes(), "{span:?} in a block of {}", memory.bytes());
+        memory.address() + span.offset as u64
+    }
+}
+
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        // A driver that is gone, or a device that has failed, refuses all of this: so be it.
+        if self.capturing {
+            self.graphs.extend(self.stream.end_capture());
+        }
+        let _ = self.stream.synchronise();
+        for graph in &self.graphs {
+            let _ = self.stream.discard(graph);
+        }
+        for module in self.modules.values() {
+            let _ = self.stream.unload(module);
+        }
+        self.pool.clear(&self.stream);
+    }
+}
+
+impl Launcher for Cuda {
+    fn name(&self) -> String {
+        format!("{} {} (sm_{})", self.device(), self.properties.name, self.architecture())
+    }
+
+    fn alloc(&mut self, bytes: usize) -> Result<BufferId> {
+        self.not_capturing("memory is asked for")?;
+        self.pool.take(&self.stream, bytes).map_err(|error| match error {
+            DriverError(Status::CUDA_ERROR_OUT_OF_MEMORY) => self.out_of_memory(bytes),
+            other => self.fault(&format!("allocating {bytes} bytes"), other),
+        })
+    }
+
+    fn free(&mut self, block: BufferId) {
+        // A graph runs in the memory it was captured with: no one else may have that.
+        if !self.captured.contains(&block) {
+            self.pool.give(block);
+        }
+    }
+
+    fn upload(&mut self, to: BufferId, bytes: &[u8]) -> Result<()> {
+        self.not_capturing("an upload")?;
+        let copied = self.stream.copy_in(self.pool.memory(to), bytes);
+        copied.map_err(|error| self.fault("upload", error))
+    }
+
+    fn download(&mut self, from: BufferId, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        self.not_capturing("a download")?;
+        let copied = self.stream.copy_out(self.pool.memory(from), offset, bytes);
+        copied.map_err(|error| self.fault("download", error))?;
+        self.suspects.clear();
+        Ok(())
+    }
+
+    fn launch(&mut self, launch: &Launch<'_>) -> Result<()> {
+        if launch.grid.contains(&0) {
+            return Ok(());
+        }
+        let kernel = launch.kernel;
+        let mut loaded = self.loaded(kernel)?;
+        if launch.shared > loaded.shared {
+            let allowed = self.stream.allow_shared(loaded.function, launch.shared);
+            allowed.map_err(|error| {
+                self.fault(&format!("{} bytes of shared memory for {kernel}", launch.shared), error)
+            })?;
+            loaded.shared = launch.shared;
+            self.functions.insert(kernel, loaded);
+        }
+        let mut addresses: Vec<u64> = launch.spans.iter().map(|span| self.address(span)).collect();
+        if launch.table > 0 {
+            assert!(addresses.len() <= launch.table, "{kernel}: {} pointers", addresses.len());
+            addresses.resize(launch.table, 0);
+        }
+        let block = [loaded.threads, 1, 1];
+        let launched = self.stream.launch(
+            loaded.function,
+            [launch.grid, block],
+            launch.shared,
+            &addresses,
+            launch.table > 0,
+            launch.params,
+        );
+        launched.map_err(|error| {
+            let [x, y, z] = launch.grid;
+            let what = format!("launching {kernel} with {x} x {y} x {z} blocks of {}", loaded.threads);
+            self.fault(&what, error)
+        })?;
+        if self.capturing {
+            self.captured.extend(launch.spans.iter().filter(|span| span.bytes > 0).map(|span| span.buffer));
+        } else {
+            self.suspects.kernel(kernel);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.not_capturing("the host waits")?;
+        self.stream.synchronise().map_err(|error| self.fault("waiting", error))?;
+        self.suspects.clear();
+        Ok(())
+    }
+
+    fn begin_capture(&mut self) -> Result<()> {
+        self.not_capturing("another graph is begun")?;
+        self.stream.begin_capture().map_err(|error| self.fault("beginning a graph", error))?;
+        self.capturing = true;
+        Ok(())
+    }
+
+    fn end_capture(&mut self) -> Result<GraphId> {
+        if !self.capturing {
+            return Err(self.failure("no graph is being captured".into()));
+        }
+        self.capturing = false;
+        let graph = self.stream.end_capture().map_err(|error| self.fault("ending a graph", error))?;
+        self.graphs.push(graph);
+        Ok(GraphId(self.graphs.len() - 1))
+    }
+
+    fn replay(&mut self, graph: GraphId) -> Result<()> {
+        self.not_capturing("another graph is run")?;
+        let launched = self.stream.replay(&self.graphs[graph.0]);
+        launched.map_err(|error| self.fault(&format!("running graph {}", graph.0), error))?;
+        self.suspects.graph(graph.0);
+        Ok(())
+    }
+
+    fn multiprocessors(&self) -> u32 {
+        self.properties.multiprocessors
+    }
+
+    fn tensor_cores(&self) -> bool {
+        self.properties.capability >= (8, 0)
+    }
+}

@@ -1,0 +1,244 @@
+//! NVIDIA's run-time compiler, found and called without anything of CUDA at build time.
+//!
+//! Its functions are looked up by name rather than through `cudarc`: that panics where the library
+//! is missing, looks in no folder of ours, and knows no release newer than its own feature.
+//! The only file beside `driver.rs` with `unsafe`: calls into a library.
+#![allow(unsafe_code)]
+
+use std::env;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use libloading::Library;
+
+use crate::error::{Error, Result};
+
+/// Names the dynamic linker is asked for, the newest release last of those without a number.
+const NAMES: [&str; 4] = ["libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11"];
+/// Folders below the one that `INVNET_NVRTC` names: Python wheels nest theirs this deep.
+const DEPTH: usize = 6;
+const SUCCESS: c_int = 0;
+
+type Program = *mut c_void;
+
+/// Declares a table of the library's functions and how to fill it.
+macro_rules! functions {
+    ($($field:ident = $symbol:literal: fn($($argument:ty),*) -> $result:ty;)*) => {
+        struct Functions { $($field: unsafe extern "C" fn($($argument),*) -> $result,)* }
+
+        impl Functions {
+            fn of(library: &Library) -> Result<Self, String> {
+                // SAFETY: the signatures are those of nvrtc.h, the same since CUDA 11.1.
+                Ok(Self { $($field: *unsafe { library.get($symbol) }.map_err(|e| e.to_string())?,)* })
+            }
+        }
+    };
+}
+
+functions! {
+    version = "nvrtcVersion": fn(*mut c_int, *mut c_int) -> c_int;
+    error_string = "nvrtcGetErrorString": fn(c_int) -> *const c_char;
+    architecture_count = "nvrtcGetNumSupportedArchs": fn(*mut c_int) -> c_int;
+    architectures = "nvrtcGetSupportedArchs": fn(*mut c_int) -> c_int;
+    create = "nvrtcCreateProgram": fn(
+        *mut Program, *const c_char, *const c_char, c_int, *const *const c_char, *const *const c_char
+    ) -> c_int;
+    compile = "nvrtcCompileProgram": fn(Program, c_int, *const *const c_char) -> c_int;
+    destroy = "nvrtcDestroyProgram": fn(*mut Program) -> c_int;
+    log_size = "nvrtcGetProgramLogSize": fn(Program, *mut usize) -> c_int;
+    log = "nvrtcGetProgramLog": fn(Program, *mut c_char) -> c_int;
+    cubin_size = "nvrtcGetCUBINSize": fn(Program, *mut usize) -> c_int;
+    cubin = "nvrtcGetCUBIN": fn(Program, *mut c_char) -> c_int;
+    ptx_size = "nvrtcGetPTXSize": fn(Program, *mut usize) -> c_int;
+    ptx = "nvrtcGetPTX": fn(Program, *mut c_char) -> c_int;
+}
+
+type Size = unsafe extern "C" fn(Program, *mut usize) -> c_int;
+type Fill = unsafe extern "C" fn(Program, *mut c_char) -> c_int;
+
+/// The compiler.
+pub struct Nvrtc {
+    functions: Functions,
+    /// The file it was loaded from, or the name the dynamic linker found.
+    pub path: PathBuf,
+    /// Major and minor number.
+    pub version: (i32, i32),
+    /// Architectures it makes machine code for, as 90 for `sm_90`, ascending.
+    pub architectures: Vec<u32>,
+}
+
+/// What the compiler made of a source.
+pub(super) struct Output {
+    /// Why there is no code, if there is none.
+    pub problem: Option<String>,
+    /// Machine code; empty if the options named a virtual architecture.
+    pub cubin: Vec<u8>,
+    /// Assembly, with the zero byte that ends it.
+    pub ptx: Vec<u8>,
+    /// Warnings and errors.
+    pub log: String,
+}
+
+/// The compiler, loaded at first use and kept.
+///
+/// # Errors
+/// [`Error::NoDevice`] if there is none, with the places that were searched.
+pub fn nvrtc() -> Result<&'static Nvrtc> {
+    static LOADED: OnceLock<Result<Nvrtc, String>> = OnceLock::new();
+    let loaded = LOADED.get_or_init(load);
+    loaded.as_ref().map_err(|problem| Error::NoDevice { device: "cuda".into(), problem: problem.clone() })
+}
+
+fn load() -> Result<Nvrtc, String> {
+    let (files, places) = candidates();
+    let mut refused = String::new();
+    for file in files {
+        match open(&file) {
+            Ok(nvrtc) => return Ok(nvrtc),
+            // A name that the linker does not know is the usual case, a file that exists is not.
+            Err(problem) if file.is_absolute() => refused += &format!("; {}: {problem}", file.display()),
+            Err(_) => {}
+        }
+    }
+    Err(format!(
+        "no NVRTC, the compiler of kernels: libnvrtc.so was looked for in {}{refused}; install it (a CUDA \
+         toolkit, or the Python wheel nvidia-cuda-nvrtc-cu12, which scripts/setup-nvrtc fetches) and let \
+         INVNET_NVRTC name its file or folder",
+        places.join(", ")
+    ))
+}
+
+/// Files and names to try, in order, and the places they are from. `INVNET_NVRTC` excludes others:
+/// who sets it wants to know when it is wrong.
+fn candidates() -> (Vec<PathBuf>, Vec<String>) {
+    let (mut files, mut places) = (Vec::new(), Vec::new());
+    if let Some(given) = env::var_os("INVNET_NVRTC").filter(|v| !v.is_empty()) {
+        let given = fs::canonicalize(&given).unwrap_or_else(|_| PathBuf::from(given));
+        places.push(format!("{} (INVNET_NVRTC)", given.display()));
+        if given.is_dir() {
+            collect(&given, DEPTH, &mut files);
+        } else {
+            files.push(given);
+        }
+        return (files, places);
+    }
+    let mut folders = Vec::new();
+    if let Some(beside) = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_path_buf())) {
+        // Beside `target/release` lies what `scripts/setup-nvrtc` fetched.
+        let fetched = beside.with_file_name("nvrtc");
+        collect(&fetched, DEPTH, &mut files);
+        places.push(fetched.display().to_string());
+        folders.extend([beside.join("lib"), beside]);
+    }
+    for variable in ["CUDA_PATH", "CUDA_HOME"] {
+        if let Some(root) = env::var_os(variable).filter(|v| !v.is_empty()) {
+            folders.extend(["lib64", "lib"].map(|lib| Path::new(&root).join(lib)));
+        }
+    }
+    for folder in &folders {
+        collect(folder, 0, &mut files);
+        places.push(folder.display().to_string());
+    }
+    files.extend(NAMES.map(PathBuf::from));
+    places.push("the dynamic linker's folders (LD_LIBRARY_PATH)".into());
+    for toolkit in entries(Path::new("/usr/local")) {
+        if toolkit.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cuda")) {
+            collect(&toolkit.join("lib64"), 0, &mut files);
+        }
+    }
+    places.push("/usr/local/cuda*/lib64".into());
+    (files, places)
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).collect();
+    all.sort();
+    all
+}
+
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    for entry in entries(folder) {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with("libnvrtc.so") {
+            files.push(entry);
+        } else if depth > 0 && entry.is_dir() {
+            collect(&entry, depth - 1, files);
+        }
+    }
+}
+
+fn open(file: &Path) -> Result<Nvrtc, String> {
+    // SAFETY: loading runs the initialisers of a library that its file name says is NVRTC.
+    let library = unsafe { Library::new(file) }.map_err(|e| e.to_string())?;
+    let functions = Functions::of(&library)?;
+    // Never closed: the functions point into it.
+    std::mem::forget(library);
+    let (mut major, mut minor, mut count) = (0, 0, 0);
+    // SAFETY: both calls write integers behind pointers to locals.
+    let status = unsafe {
+        (functions.version)(&raw mut major, &raw mut minor)
+            .max((functions.architecture_count)(&raw mut count))
+    };
+    let mut architectures = vec![0; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: the library writes as many architectures as it said there are.
+    if status != SUCCESS || unsafe { (functions.architectures)(architectures.as_mut_ptr()) } != SUCCESS {
+        return Err("it does not say its version and architectures".into());
+    }
+    let mut architectures: Vec<u32> = architectures.into_iter().map(|a: c_int| a.unsigned_abs()).collect();
+    architectures.sort_unstable();
+    Ok(Nvrtc { functions, path: file.to_path_buf(), version: (major, minor), architectures })
+}
+
+impl Nvrtc {
+    /// Compiles a source. `name` is what messages call it where no `#line` does.
+    pub(super) fn run(&self, name: &str, source: &str, options: &[String]) -> Output {
+        let text = |s: &str| CString::new(s).expect("sources and options hold no zero byte");
+        let (name, source) = (text(name), text(source));
+        let options: Vec<CString> = options.iter().map(|o| text(o)).collect();
+        let pointers: Vec<*const c_char> = options.iter().map(|o| o.as_ptr()).collect();
+        let f = &self.functions;
+        let mut program: Program = std::ptr::null_mut();
+        let none = std::ptr::null();
+        // SAFETY: the strings end in zero bytes and live through the calls; no headers are passed.
+        let mut status =
+            unsafe { (f.create)(&raw mut program, source.as_ptr(), name.as_ptr(), 0, none, none) };
+        let mut output = Output { problem: None, cubin: Vec::new(), ptx: Vec::new(), log: String::new() };
+        if status == SUCCESS {
+            // SAFETY: the program exists, and there are as many options as are said.
+            status = unsafe { (f.compile)(program, pointers.len() as c_int, pointers.as_ptr()) };
+            let log = bytes(program, f.log_size, f.log);
+            output.log = String::from_utf8_lossy(&log).trim_end_matches('\0').trim().to_owned();
+        }
+        if status == SUCCESS {
+            output.cubin = bytes(program, f.cubin_size, f.cubin);
+            output.ptx = bytes(program, f.ptx_size, f.ptx);
+        } else {
+            // SAFETY: the library returns a constant string for every status.
+            let message = unsafe { CStr::from_ptr((f.error_string)(status)) };
+            output.problem = Some(message.to_string_lossy().into_owned());
+        }
+        if !program.is_null() {
+            // SAFETY: the program exists and is used no more. A failure would leak it, no worse.
+            let _ = unsafe { (f.destroy)(&raw mut program) };
+        }
+        output
+    }
+}
+
+/// Some result of a program; empty if it has none of this kind.
+fn bytes(program: Program, size: Size, fill: Fill) -> Vec<u8> {
+    let mut length = 0;
+    // SAFETY: the program exists; a size is written behind a pointer to a local.
+    if unsafe { size(program, &raw mut length) } != SUCCESS {
+        return Vec::new();
+    }
+    let mut all = vec![0u8; length];
+    // SAFETY: the library writes as many bytes as it said.
+    if length > 0 && unsafe { fill(program, all.as_mut_ptr().cast()) } != SUCCESS {
+        return Vec::new();
+    }
+    all
+}

@@ -1,0 +1,118 @@
+//! Kernels through the real compiler, and the code that is kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use invnet::device::gpu::cuda::compile::{Code, compile};
+use invnet::device::gpu::launch::{FAMILIES, Family};
+
+use crate::faults::fill_neg_exp;
+use crate::{driver, scenario};
+
+#[test]
+fn a_compilation_is_kept_and_damage_repaired() {
+    let test = "compiling::a_compilation_is_kept_and_damage_repaired";
+    let folder = driver().join("kept");
+    let settings = [("INVNET_CACHE", folder.to_str().unwrap())];
+    let run = || scenario(test, &settings, || fill_neg_exp().unwrap());
+    let files = || -> Vec<(PathBuf, u64)> {
+        let files = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
+        files.map(|f| (f.clone(), fs::metadata(&f).unwrap().ino())).collect()
+    };
+    if run().is_none() {
+        return;
+    }
+    let first = files();
+    assert_eq!(first.len(), 1, "one family was used: {first:?}");
+    assert!(first[0].0.to_string_lossy().contains("elementwise-sm_80-"), "{first:?}");
+    let whole = fs::read(&first[0].0).unwrap();
+    run();
+    // Who compiles writes a new file.
+    assert_eq!(first, files(), "compiled again");
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    for damaged in [&damaged[..], &whole[..100], &[]] {
+        fs::write(&first[0].0, damaged).unwrap();
+        run();
+        assert_eq!(fs::read(&first[0].0).unwrap(), whole, "the damage stayed");
+    }
+    // A cache that cannot be written is done without.
+    let file = first[0].0.to_str().unwrap();
+    scenario(test, &[("INVNET_CACHE", file)], || fill_neg_exp().unwrap());
+}
+
+/// What a kernel takes of a multiprocessor, as the assembler's log says.
+#[derive(Debug, Default)]
+struct Resources {
+    registers: u32,
+    shared: u32,
+    stack: u32,
+    spilled: u32,
+}
+
+fn resources(log: &str) -> BTreeMap<String, Resources> {
+    let mut all: BTreeMap<String, Resources> = BTreeMap::new();
+    let mut kernel = String::new();
+    for line in log.lines() {
+        if let Some((_, rest)) = line.split_once("entry function '") {
+            kernel = rest.split('\'').next().unwrap().to_owned();
+        }
+        let words: Vec<&str> = line.split(|c: char| c == ' ' || c == ',').filter(|w| !w.is_empty()).collect();
+        let before = |what: &[&str]| {
+            let at = words.windows(what.len()).position(|w| w == what)?;
+            words[at.checked_sub(1)?].parse::<u32>().ok()
+        };
+        let used = all.entry(kernel.clone()).or_default();
+        used.registers = before(&["registers"]).unwrap_or(used.registers);
+        used.shared = before(&["bytes", "smem"]).unwrap_or(used.shared);
+        used.stack = before(&["bytes", "stack", "frame"]).unwrap_or(used.stack);
+        used.spilled += before(&["bytes", "spill", "stores"]).unwrap_or(0);
+    }
+    all
+}
+
+#[test]
+fn every_kernel_compiles_without_a_warning() {
+    let folder = driver().join("dump");
+    let settings = [("INVNET_DUMP_KERNELS", folder.to_str().unwrap())];
+    let printed = scenario("compiling::every_kernel_compiles_without_a_warning", &settings, || {
+        for arch in [80, 90, 120] {
+            for family in FAMILIES {
+                let compiled = compile(family, arch, &["--ptxas-options=-v"]).unwrap();
+                assert!(!compiled.log.contains("warning"), "{} for sm_{arch}: {}", family.name, compiled.log);
+                let resources = resources(&compiled.log);
+                for kernel in family.kernels {
+                    let used = &resources[kernel.name];
+                    assert!(used.spilled == 0 && used.stack == 0, "{} for sm_{arch}: {used:?}", kernel.name);
+                    println!(
+                        "{} sm_{arch} {} registers {} bytes shared",
+                        kernel.name, used.registers, used.shared
+                    );
+                }
+                let Code::Cubin(code) = compiled.code else { panic!("no machine code for sm_{arch}") };
+                assert!(code.starts_with(b"\x7fELF"));
+                for kernel in family.kernels {
+                    let name = kernel.name.as_bytes();
+                    assert!(code.windows(name.len()).any(|w| w == name), "{} is not there", kernel.name);
+                }
+            }
+        }
+        // An architecture of the future gets assembly of the newest known.
+        let Code::Ptx(ptx) = compile(&FAMILIES[0], 999, &[]).unwrap().code else { panic!("not PTX") };
+        assert!(ptx.ends_with(b"\0") && String::from_utf8_lossy(&ptx).contains(".target sm_1"));
+        assert!(compile(&FAMILIES[0], 20, &[]).unwrap_err().to_string().contains("compute capability 2.0"));
+        let bad = "#line 41 \"kernels/bad.cu\"\nextern \"C\" __global__ void f(float* x) { x[0] = y; }\n";
+        let bad = Family { name: "bad", source: bad, kernels: &[] };
+        let message = compile(&bad, 80, &[]).unwrap_err().to_string();
+        assert!(message.contains("kernels/bad.cu(41)") && message.contains("\"y\""), "{message}");
+    });
+    if let Some(printed) = printed {
+        // Shown with --nocapture: what kernels/README.md lists.
+        println!("{printed}");
+        for file in ["conv.cu", "conv-sm_90.cubin", "conv-sm_90.ptx", "conv-sm_90.log", "bad-sm_80.log"] {
+            assert!(folder.join(file).is_file(), "{file} was not written");
+        }
+    }
+}

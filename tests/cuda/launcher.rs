@@ -1,0 +1,216 @@
+//! What the launcher does: operations, graphs, memory, and what it says of itself.
+
+use std::fs;
+
+use invnet::device::gpu::cuda::{Cuda, devices};
+use invnet::device::gpu::simt::Simt;
+use invnet::device::gpu::{Gpu, Launcher, Precision};
+use invnet::device::{Cpu, Device};
+use invnet::gradcheck::{Input, Values, numbers, relative_error};
+use invnet::op::{AdamSettings, LeafId};
+use invnet::plan::Plan;
+use invnet::rng;
+use invnet::samples::{Sample, samples};
+use invnet::store::Store;
+use invnet::tape::Tape;
+
+use crate::{driver, fill, read, scenario};
+
+fn store(device: impl Device + 'static, sample: &Sample) -> (Store, Vec<LeafId>) {
+    let mut store = Store::new(device);
+    let add = |(i, input): (usize, &Input)| {
+        let name = format!("in{i}");
+        match &input.values {
+            Values::Real(v) | Values::Constant(v) => store.add_real(&name, input.shape, v),
+            Values::Labels(v) => store.add_u8(&name, input.shape, v),
+            Values::Words(v) => store.add_u32(&name, input.shape, v),
+        }
+        .unwrap()
+    };
+    let leaves = sample.inputs.iter().enumerate().map(add).collect();
+    (store, leaves)
+}
+
+/// A sample's value and its gradients.
+fn evaluate(device: impl Device + 'static, sample: &Sample) -> Vec<Vec<f64>> {
+    let (mut store, leaves) = store(device, sample);
+    let tape = Tape::new();
+    let vars: Vec<_> = leaves.iter().map(|&id| store.var(&tape, id)).collect();
+    let y = (sample.build)(&tape, &vars);
+    let pairs = vars.iter().zip(&sample.inputs);
+    let wrt: Vec<_> =
+        pairs.filter(|(_, i)| matches!(i.values, Values::Real(_))).map(|(var, _)| *var).collect();
+    let cotangent = store.add_real("cotangent", y.shape(), &numbers(1, y.shape().numel())).unwrap();
+    let mut outputs = vec![y];
+    outputs.extend(tape.pullback(y, store.var(&tape, cotangent), &wrt));
+    let plan = Plan::new(&tape, &outputs, &store);
+    plan.run(&mut store).unwrap();
+    (0..outputs.len()).map(|i| plan.read(&mut store, i).unwrap()).collect()
+}
+
+#[test]
+fn operations_agree_with_the_host() {
+    scenario("launcher::operations_agree_with_the_host", &[], || {
+        for sample in samples() {
+            let got = evaluate(Gpu::new(Cuda::new(0).unwrap(), Precision::Fp32), &sample);
+            let same = evaluate(Gpu::new(Simt::default(), Precision::Fp32), &sample);
+            assert_eq!(got, same, "{}: the same kernels, other bits", sample.name);
+            for (got, want) in got.iter().zip(evaluate(Cpu::<f32>::new(), &sample)) {
+                let error = relative_error(got, &want);
+                assert!(error < 1e-4, "{}: {error:e} from the native device", sample.name);
+            }
+        }
+    });
+}
+
+/// A step with noise, a network's worth of updates and counters: its leaves after `steps` runs,
+/// the later ones replayed if `graph`.
+fn train(device: impl Device + 'static, steps: usize, graph: bool) -> Vec<Vec<u8>> {
+    let mut store = Store::new(device);
+    let w = store.add_real("w", [8, 6], &numbers(1, 48)).unwrap();
+    let [m, v] = ["m", "v"].map(|name| store.add_zeros(name, [8, 6]).unwrap());
+    let mean = store.add_zeros("mean", [8, 6]).unwrap();
+    let state = store.add_u32("state", [3], &rng::state(5)).unwrap();
+    let count = store.add_zeros("count", []).unwrap();
+    let ring = store.add_zeros("ring", [4, 1]).unwrap();
+    let tape = Tape::new();
+    let var = |id| store.var(&tape, id);
+    let z = tape.normal(var(state), 0, [16, 8]);
+    let loss = z.matmul(var(w)).tanh().square().sum();
+    let gradient = tape.grad(loss, &[var(w)])[0];
+    let settings = AdamSettings { beta1: 0.5, beta2: 0.9, eps: 1e-8 };
+    tape.adam(settings, var(count), tape.fill(1e-2, []), &[[var(w), gradient, var(m), var(v)]]);
+    tape.lerp(tape.fill(0.1, []), &[[var(mean), var(w)]]);
+    tape.record(var(ring), var(count), &[loss]);
+    tape.tick(var(count));
+    tape.tick(var(state));
+    let plan = Plan::new(&tape, &[], &store);
+    plan.run(&mut store).unwrap();
+    if graph {
+        assert!(store.device().begin_capture().unwrap());
+        plan.run(&mut store).unwrap();
+        let graph = store.device().end_capture().unwrap();
+        (1..steps).for_each(|_| store.device().replay(graph).unwrap());
+        store.device().sync().unwrap();
+    } else {
+        (1..steps).for_each(|_| plan.run(&mut store).unwrap());
+    }
+    (0..store.leaves().len()).map(|i| store.read_bytes(LeafId(i)).unwrap()).collect()
+}
+
+#[test]
+fn a_graph_replays_what_was_captured() {
+    scenario("launcher::a_graph_replays_what_was_captured", &[], || {
+        let cuda = || Gpu::new(Cuda::new(0).unwrap(), Precision::Fp32);
+        let eager = train(cuda(), 4, false);
+        assert_eq!(eager, train(cuda(), 4, true), "eager and replayed");
+        assert_eq!(eager, train(Gpu::new(Simt::default(), Precision::Fp32), 4, false), "cuda and simt");
+        assert_ne!(eager, train(cuda(), 3, true), "a step changes nothing");
+    });
+}
+
+#[test]
+fn a_capture_holds_launches_only() {
+    scenario("launcher::a_capture_holds_launches_only", &[], || {
+        let mut cuda = Cuda::new(0).unwrap();
+        let block = cuda.alloc(16).unwrap();
+        cuda.begin_capture().unwrap();
+        for (what, failed) in [
+            ("memory", cuda.alloc(16).err()),
+            ("upload", cuda.upload(block, &[1]).err()),
+            ("download", cuda.download(block, 0, &mut [0]).err()),
+            ("waits", cuda.sync().err()),
+            ("another graph", cuda.begin_capture().err()),
+            ("kernel fill is launched for the first time", fill(&mut cuda, block, 1.0, 0).err()),
+        ] {
+            let message = failed.unwrap().to_string();
+            assert!(message.contains(what) && message.contains("graph is"), "{what}: {message}");
+        }
+        let empty = cuda.end_capture().unwrap();
+        cuda.replay(empty).unwrap();
+        assert!(cuda.end_capture().is_err());
+        fill(&mut cuda, block, 1.0, 0).unwrap();
+        cuda.begin_capture().unwrap();
+        fill(&mut cuda, block, 2.0, 0).unwrap();
+        let graph = cuda.end_capture().unwrap();
+        assert_eq!(read(&mut cuda, block), [1.0; 4], "a captured launch ran");
+        cuda.replay(graph).unwrap();
+        assert_eq!(read(&mut cuda, block), [2.0; 4]);
+        // The graph keeps its block, so the next of that size is another.
+        cuda.free(block);
+        let next = cuda.alloc(16).unwrap();
+        cuda.replay(graph).unwrap();
+        assert_eq!(read(&mut cuda, next), [0.0; 4], "a graph wrote into memory of someone else");
+        // Left in the middle of a capture, it still goes quietly.
+        cuda.begin_capture().unwrap();
+    });
+}
+
+#[test]
+fn memory_is_zero_reused_and_counted() {
+    let log = driver().join("pool.log");
+    let settings = [("INVNET_STANDIN_MEMORY", "8388608"), ("INVNET_STANDIN_LOG", log.to_str().unwrap())];
+    let printed = scenario("launcher::memory_is_zero_reused_and_counted", &settings, || {
+        let mut cuda = Cuda::new(0).unwrap();
+        let used = |cuda: &Cuda| (cuda.memory().in_use, cuda.memory().peak, cuda.memory().spare);
+        let block = cuda.alloc(1000).unwrap();
+        fill(&mut cuda, block, 3.0, 0).unwrap();
+        cuda.free(block);
+        assert_eq!(used(&cuda), (0, 1024, 1024));
+        let again = cuda.alloc(1001).unwrap();
+        assert_ne!(block, again, "a number is given once");
+        assert_eq!(read(&mut cuda, again), [0.0; 4], "a reused block is not zero");
+        assert_eq!(used(&cuda), (1024, 1024, 0));
+        let big = cuda.alloc(5 << 20).unwrap();
+        cuda.free(big);
+        // Fits only once the spare block has gone back.
+        let bigger = cuda.alloc(6 << 20).unwrap();
+        assert_eq!(used(&cuda), (1024 + (6 << 20), 1024 + (6 << 20), 0));
+        let message = cuda.alloc(4 << 20).unwrap_err().to_string();
+        for word in ["cuda:0", "4194304 bytes", "7 MiB in use", "lower batch, width or size"] {
+            assert!(message.contains(word), "{word:?} is not in {message}");
+        }
+        cuda.free(bigger);
+        cuda.alloc(4 << 20).unwrap();
+        assert!(cuda.alloc(0).is_ok());
+    });
+    if printed.is_some() {
+        let calls = fs::read_to_string(&log).unwrap();
+        let count = |word| calls.lines().filter(|line| line.starts_with(word)).count();
+        assert_eq!(calls.lines().filter(|l| *l == "alloc 1024").count(), 1, "{calls}");
+        assert_eq!(count("alloc"), count("free"), "memory is left behind: {calls}");
+    }
+}
+
+#[test]
+fn the_device_describes_itself() {
+    scenario("launcher::the_device_describes_itself", &[("INVNET_STANDIN_CC", "9.0")], || {
+        let reports = devices();
+        assert_eq!(reports.len(), 1);
+        let text = reports[0].to_string();
+        let details = reports[0].details.as_ref().unwrap();
+        assert_eq!((details.capability, details.driver), ((9, 0), (12, 9)));
+        assert_eq!((details.total_bytes, details.free_bytes), (4 << 30, Some(4 << 30)));
+        assert!(reports[0].problem.is_none() && text.contains("usable") && text.contains("NVRTC"), "{text}");
+
+        let mut cuda = Cuda::new(0).unwrap();
+        assert_eq!(cuda.name(), "cuda:0 Stand-in (sm_90)");
+        assert!(cuda.tensor_cores() && cuda.multiprocessors() == 4);
+        let block = cuda.alloc(16).unwrap();
+        // More shared memory than comes unasked, and more than there is.
+        fill(&mut cuda, block, 1.0, 64 << 10).unwrap();
+        assert!(fill(&mut cuda, block, 1.0, 300 << 10).is_err());
+        let ms = cuda.time(|cuda| fill(cuda, block, 7.0, 0)).unwrap();
+        assert!((0.0..1e4).contains(&ms), "{ms}");
+        // Another thread has no context of its own; two launchers share one.
+        let mut other = Cuda::new(0).unwrap();
+        std::thread::spawn(move || {
+            let theirs = other.alloc(16).unwrap();
+            fill(&mut other, theirs, 9.0, 0).unwrap();
+            assert_eq!(read(&mut other, theirs), [9.0; 4]);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(read(&mut cuda, block), [7.0; 4]);
+    });
+}
