@@ -121,12 +121,13 @@ struct Random {
     u32 below;
 };
 
-// interpolation and penalty of the gradient penalty.
+// interpolate and row_norms: N rows of `width`, each in `pieces` of `piece`.
 struct Penalty {
     u32 n;
     u32 width;
+    u32 pieces;
+    u32 piece;
     float eps;
-    float weight;
 };
 
 #define MAX_TENSORS 56

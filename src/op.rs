@@ -171,6 +171,10 @@ pub enum Op {
     },
     /// One leg of a convolution; see [`Leg`] for the inputs.
     Conv(Leg, Window),
+    /// Leg y or x of a convolution with a bias `[C]` (third input) added to the result, then
+    /// through a LeakyReLU of the given slope if there is one. Never recorded: a plan makes it of
+    /// the operations it stands for.
+    ConvBias(Leg, Window, Option<f64>),
     /// Mean over k x k blocks: `[N, H, W, C]` to `[N, H/k, W/k, C]`; k^-2 times the adjoint of
     /// [`Op::Upsample`].
     MeanPool(usize),
@@ -194,6 +198,10 @@ pub enum Op {
     /// m `[N, C, 3]` to the field m0 + column m1 + row m2 `[N, H, W, C]`; adjoint of
     /// [`Op::Moments`].
     AffineField,
+    /// b + u (a - b) of a and b `[N, ...]` and one number u `[N]` per sample.
+    Interpolate,
+    /// sqrt(sum g^2 + eps) of each sample: g `[N, ...]` to `[N]`.
+    RowNorm(f64),
     /// Class maps u8 `[M, H, W]` and rows u32 `[N]` to one-hot images `[N, H, W, C]`.
     OneHot,
     /// table `[M, P]` and rows u32 `[N]` to `[N, P]`; adjoint of [`Op::ScatterAdd`].
@@ -280,6 +288,8 @@ impl Op {
             Self::Conv(Leg::Y, _) => "conv",
             Self::Conv(Leg::X, _) => "conv_transpose",
             Self::Conv(Leg::W, _) => "conv_weight",
+            Self::ConvBias(Leg::X, ..) => "conv_transpose_bias",
+            Self::ConvBias(..) => "conv_bias",
             Self::MeanPool(_) => "mean_pool",
             Self::Upsample(_) => "upsample",
             Self::Softmax => "softmax",
@@ -289,6 +299,8 @@ impl Op {
             Self::NormaliseGrad(..) => "normalise_grad",
             Self::Moments => "moments",
             Self::AffineField => "affine_field",
+            Self::Interpolate => "interpolate",
+            Self::RowNorm(_) => "row_norm",
             Self::OneHot => "one_hot",
             Self::Gather => "gather",
             Self::ScatterAdd => "scatter_add",
@@ -309,7 +321,7 @@ impl Op {
     pub fn flops(&self, inputs: &[Shape], out: &Shape) -> u64 {
         let count = match self {
             Self::MatMul { transpose_a, .. } => 2 * out.numel() * inputs[0][usize::from(!transpose_a)],
-            Self::Conv(leg, window) => {
+            Self::Conv(leg, window) | Self::ConvBias(leg, window, _) => {
                 let (channels_in, channels_out, batch) = match leg {
                     Leg::Y => (inputs[0][3], out[3], out[0]),
                     Leg::X => (out[3], inputs[0][3], out[0]),

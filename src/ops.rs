@@ -318,6 +318,30 @@ impl<'t> Var<'t> {
         self.tape().push(Op::Upsample(k), &[self], Shape::from([s[0], s[1] * k, s[2] * k, s[3]]), DType::Real)
     }
 
+    /// b + u (a - b), with this as a, and one number u `[N]` for each sample of a and b `[N, ...]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn interpolate(self, b: Self, u: Self) -> Self {
+        let s = self.shape();
+        assert!(
+            s == b.shape() && s.rank() > 0 && u.shape() == Shape::from([s[0]]),
+            "interpolate: {s:?} and {:?} by {:?}",
+            b.shape(),
+            u.shape()
+        );
+        self.tape().push(Op::Interpolate, &[self, b, u], s, DType::Real)
+    }
+
+    /// sqrt(sum g^2 + eps) of each sample of `[N, ...]`, as `[N]`.
+    #[track_caller]
+    pub fn row_norm(self, eps: f64) -> Self {
+        let s = self.shape();
+        assert!(s.rank() > 0, "row_norm of a scalar");
+        self.tape().push(Op::RowNorm(eps), &[self], Shape::from([s[0]]), DType::Real)
+    }
+
     /// Softmax over the last axis.
     pub fn softmax(self) -> Self {
         self.tape().push(Op::Softmax, &[self], self.shape(), DType::Real)

@@ -7,7 +7,7 @@
 
 use crate::device::{ALIGN, BufferId, Place, element_bytes};
 use crate::error::Result;
-use crate::op::{DType, LeafId, Op};
+use crate::op::{Binary, DType, LeafId, Leg, Op, Unary};
 use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Node, Tape, Var};
@@ -78,8 +78,13 @@ impl Plan {
     }
 
     fn with_sharing(tape: &Tape, outputs: &[Var<'_>], store: &Store, share: bool) -> Self {
-        let nodes = tape.nodes();
-        let live = if share { live_nodes(&nodes, outputs) } else { vec![true; nodes.len()] };
+        let mut nodes = tape.nodes();
+        let mut live = vec![true; nodes.len()];
+        if share {
+            live = live_nodes(&nodes, outputs);
+            fuse_bias(&mut nodes, &live, outputs);
+            live = live_nodes(&nodes, outputs);
+        }
         // A reshape moves nothing: it lives where its input lives.
         let mut root: Vec<usize> = (0..nodes.len()).collect();
         for (id, node) in nodes.iter().enumerate() {
@@ -188,6 +193,41 @@ fn live_nodes(nodes: &[Node], outputs: &[Var<'_>]) -> Vec<bool> {
         }
     }
     live
+}
+
+/// Folds a bias, and a LeakyReLU after it, into the convolution before it, where nobody else
+/// reads what is in between. The arithmetic is the same, two passes over memory are not.
+fn fuse_bias(nodes: &mut [Node], live: &[bool], outputs: &[Var<'_>]) {
+    let mut readers = vec![0; nodes.len()];
+    for (_, node) in nodes.iter().enumerate().filter(|&(id, _)| live[id]) {
+        for &input in &node.inputs {
+            readers[input] += 1;
+        }
+    }
+    for output in outputs {
+        readers[output.id()] += 1;
+    }
+    for id in (0..nodes.len()).filter(|&id| live[id]) {
+        let Some(&from) = nodes[id].inputs.first() else { continue };
+        // The convolution moves to this place, so nothing it reads may change before.
+        let moves = readers[from] == 1 && !nodes[from..id].iter().any(|n| n.op.in_place());
+        let fused = match (nodes[id].op, nodes[from].op) {
+            (Op::Binary(Binary::Add), Op::Conv(leg @ (Leg::Y | Leg::X), window)) => {
+                let bias = nodes[id].inputs[1];
+                let channels = nodes[id].shape.channels();
+                let fits = nodes[bias].shape == Shape::from([channels]);
+                fits.then(|| (Op::ConvBias(leg, window, None), Some(bias)))
+            }
+            (Op::Unary(Unary::LeakyRelu(slope)), Op::ConvBias(leg, window, None)) => {
+                Some((Op::ConvBias(leg, window, Some(slope)), None))
+            }
+            _ => None,
+        };
+        if let (Some((op, bias)), true) = (fused, moves) {
+            let inputs = nodes[from].inputs.iter().copied().chain(bias).collect();
+            (nodes[id].op, nodes[id].inputs) = (op, inputs);
+        }
+    }
 }
 
 fn lifetimes(

@@ -52,6 +52,7 @@ pub fn samples() -> Vec<Sample> {
     all.extend(structural());
     all.extend(spatial());
     all.extend(statistical());
+    all.extend(penalties());
     all
 }
 
@@ -149,6 +150,15 @@ fn spatial() -> Vec<Sample> {
         sample("upsample", vec![real(40, [2, 2, 3, 3])], |_, x| x[0].square().upsample(3)),
         sample("moments", vec![real(41, [2, 3, 5, 2])], |_, x| x[0].square().moments()),
         sample("affine_field", vec![real(42, [2, 3, 3])], |_, x| x[0].square().affine_field([2, 4, 5, 3])),
+    ]
+}
+
+fn penalties() -> Vec<Sample> {
+    vec![
+        sample("interpolate", vec![real(49, [3, 2, 5]), real(50, [3, 2, 5]), real(51, [3])], |_, x| {
+            x[0].interpolate(x[1], x[2])
+        }),
+        sample("row_norm", vec![real(52, [3, 2, 5])], |_, x| x[0].row_norm(1e-3)),
     ]
 }
 

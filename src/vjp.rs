@@ -5,6 +5,7 @@
 //! the other two legs, of a sum a broadcast, of moments an affine field.
 
 use crate::op::{Binary, Leg, Op, Over, Unary};
+use crate::shape::{MAX_RANK, Shape};
 use crate::tape::Var;
 
 /// Cotangents of the inputs of `op`, given its result `y` and the cotangent `g` of `y`. Inputs
@@ -102,14 +103,31 @@ pub(crate) fn vjp<'t>(
         ],
         Op::Moments => one(g.affine_field(x[0].shape())),
         Op::AffineField => one(g.moments()),
+        Op::Interpolate => {
+            let u = x[2].reshape(per_sample(&y.shape()));
+            vec![
+                when(0, &|| g * u),
+                when(1, &|| g - g * u),
+                when(2, &|| (g * (x[0] - x[1])).sum_to(per_sample(&y.shape())).reshape(x[2].shape())),
+            ]
+        }
+        Op::RowNorm(_) => one(x[0] * (g / y).reshape(per_sample(&x[0].shape()))),
         Op::Gather => vec![when(0, &|| g.scatter_add(x[1], x[0].shape())), None],
         Op::ScatterAdd => vec![when(0, &|| g.gather(x[1])), None],
+        Op::ConvBias(..) => unreachable!("a plan makes it, after differentiation"),
         // No real input, no derivative (argmax is piecewise constant), or a change in place.
         Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => {
             vec![None; x.len()]
         }
         Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => vec![None; x.len()],
     }
+}
+
+/// The shape `[N, 1, ...]` that broadcasts one number per sample.
+fn per_sample(shape: &Shape) -> Shape {
+    let mut dims = [1; MAX_RANK];
+    dims[0] = shape[0];
+    Shape::new(&dims[..shape.rank()])
 }
 
 /// Derivative by x of phi = <h, r (g - mean g - y mean(g y))>, with y the normalised x.

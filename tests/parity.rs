@@ -87,6 +87,16 @@ fn convolutions() {
     check(&cases::convolutions());
 }
 
+#[test]
+fn fused() {
+    check(&cases::fused());
+}
+
+#[test]
+fn penalties() {
+    check(&cases::penalties());
+}
+
 /// The declarations that also drive gradient checks and benches: value, first gradient and the
 /// gradient's gradient of each, so that whatever a derivative records has run on this device.
 #[test]

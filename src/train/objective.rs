@@ -23,11 +23,9 @@ pub fn gradient_penalty<'t>(
     u: Var<'t>,
     lambda: f64,
 ) -> Var<'t> {
-    let n = real.shape()[0];
-    let between = fake + u.reshape([n, 1, 1, 1]) * (real - fake);
-    let tape = real.tape();
-    let gradient = tape.grad(critic(between).sum(), &[between])[0];
-    let norm = gradient.square().sum_to([n, 1, 1, 1]).shift(NORM_EPS).sqrt();
+    let between = real.interpolate(fake, u);
+    let gradient = real.tape().grad(critic(between).sum(), &[between])[0];
+    let norm = gradient.row_norm(NORM_EPS);
     norm.shift(-1.0).square().mean().scale(lambda)
 }
 

@@ -456,6 +456,54 @@ pub fn convolutions() -> Vec<Case> {
     cases
 }
 
+/// Convolutions whose bias and LeakyReLU the plan folds into the kernel.
+pub fn fused() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (n, ci, co, window) in windows(24) {
+        let Window { image, kernel, out, .. } = window;
+        let x = real(1, [n, image[0], image[1], ci]);
+        let w = real(2, [kernel[0], kernel[1], ci, co]);
+        let g = real(3, [n, out[0], out[1], co]);
+        let taps = kernel[0] * kernel[1];
+        cases.push(case(
+            format!("conv_bias {n} x {ci} -> {co}, {window:?}"),
+            vec![x, w.clone(), real(4, [co])],
+            Bound::Sum { roundings: taps * ci + 3 },
+            move |_, x| (x[0].conv_leg_y(x[1], window) + x[2]).leaky_relu(0.2),
+        ));
+        cases.push(case(
+            format!("conv_transpose_bias {n} x {ci} -> {co}, {window:?}"),
+            vec![g, w, real(5, [ci])],
+            Bound::Sum { roundings: taps * co + 2 },
+            move |_, x| x[0].conv_leg_x(x[1], window) + x[2],
+        ));
+    }
+    cases
+}
+
+/// The passes of the gradient penalty.
+pub fn penalties() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for shape in images() {
+        let [n, width] = [shape[0], shape.numel() / shape[0]];
+        // Of b and of u (a - b), whose parts are at most 1.25.
+        let between = |_: &[Input], y: &[f64]| vec![U * 8.0; y.len()];
+        cases.push(case(
+            format!("interpolate {shape:?}"),
+            vec![real(1, shape), real(2, shape), real(3, [n])],
+            Bound::Of(between),
+            |_, x| x[0].interpolate(x[1], x[2]),
+        ));
+        cases.push(case(
+            format!("row_norm {shape:?}"),
+            vec![real(4, shape)],
+            Bound::Units((width + 8) as f64),
+            |_, x| x[0].row_norm(1e-3),
+        ));
+    }
+    cases
+}
+
 /// All of them.
 pub fn all() -> Vec<Case> {
     [
@@ -468,6 +516,8 @@ pub fn all() -> Vec<Case> {
         normalisation,
         products,
         convolutions,
+        fused,
+        penalties,
     ]
     .into_iter()
     .flat_map(|group| group())

@@ -159,3 +159,24 @@ fn zip<T: Real>(
         );
     });
 }
+
+/// Adds a bias to every pixel, then applies a LeakyReLU if a slope is given, in place.
+pub(super) fn bias<T: Real>(bias: &[T], slope: Option<T>, out: &mut [T]) {
+    // A short bias repeated, so that the inner loop is worth vectorising.
+    let tiled = bias.repeat(LONG_RUN.div_ceil(bias.len()));
+    // A slope of one changes nothing: one loop for both.
+    let slope = slope.unwrap_or(T::one());
+    out.par_chunks_mut((CHUNK / tiled.len()).max(1) * tiled.len()).for_each(|out| {
+        simd(
+            #[inline(always)]
+            || {
+                for out in out.chunks_mut(tiled.len()) {
+                    for (o, &b) in out.iter_mut().zip(&tiled) {
+                        let v = *o + b;
+                        *o = v * if v > T::zero() { T::one() } else { slope };
+                    }
+                }
+            },
+        );
+    });
+}

@@ -12,6 +12,7 @@ mod matmul;
 mod moments;
 mod norm;
 mod optim;
+mod penalty;
 mod pool;
 mod random;
 mod real;
@@ -176,6 +177,16 @@ impl<T: Real> Cpu<T> {
                     Leg::W => conv::leg_w(&extents, x(0), x(1), out),
                 }
             }
+            Op::ConvBias(leg, window, slope) => {
+                let extents = conv::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
+                match leg {
+                    Leg::X => conv::leg_x(&extents, x(0), x(1), out),
+                    _ => conv::leg_y(&extents, x(0), x(1), out),
+                }
+                elementwise::bias(x(2), slope.map(T::of), out);
+            }
+            Op::Interpolate => penalty::interpolate(x(0), x(1), x(2), out),
+            Op::RowNorm(eps) => penalty::row_norm(x(0), shapes(0), T::of(eps), out),
             Op::MeanPool(k) => pool::mean_pool(x(0), shapes(0), k, out),
             Op::Upsample(k) => pool::upsample(x(0), shapes(0), k, out),
             Op::Softmax => softmax::softmax(x(0), out_shape.channels(), out),

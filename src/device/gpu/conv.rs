@@ -43,16 +43,31 @@ pub(super) struct Call {
     b: Span,
     /// [`Span::NONE`] without one.
     bias: Span,
+    /// 0 as is, 1 with the bias, 2 through a LeakyReLU of `slope` besides.
+    activate: u32,
+    slope: f32,
 }
 
 impl Call {
-    fn new(leg: Leg, window: &Window, a: &Place, b: &Place, y: &Place) -> Self {
+    fn new(
+        leg: Leg,
+        window: &Window,
+        [a, b]: [&Place; 2],
+        bias: Option<(&Place, Option<f64>)>,
+        y: &Place,
+    ) -> Self {
         let (n, ci, co) = match leg {
             Leg::Y => (a.shape[0], a.shape[3], b.shape[3]),
             Leg::X => (a.shape[0], b.shape[2], a.shape[3]),
             Leg::W => (a.shape[0], y.shape[2], y.shape[3]),
         };
-        Self { leg, window: *window, n, ci, co, a: Span::read(a), b: Span::read(b), bias: Span::NONE }
+        let (bias, activate, slope) = match bias {
+            None => (Span::NONE, 0, 0.0),
+            Some((bias, None)) => (Span::read(bias), 1, 0.0),
+            Some((bias, Some(slope))) => (Span::read(bias), 2, slope as f32),
+        };
+        let (a, b) = (Span::read(a), Span::read(b));
+        Self { leg, window: *window, n, ci, co, a, b, bias, activate, slope }
     }
 
     /// Rows, columns and depth of the leg as a matrix product; for leg x, of its largest parity.
@@ -90,15 +105,23 @@ impl Call {
             pw: signed(pad[1]),
             pieces: cut.pieces,
             piece: cut.piece,
-            activate: 0,
-            slope: 0.0,
+            activate: self.activate,
+            slope: self.slope,
         }
     }
 }
 
 impl<L: Launcher> Gpu<L> {
-    pub(super) fn conv(&mut self, leg: Leg, window: &Window, a: &Place, b: &Place, y: &Place) -> Result<()> {
-        let call = Call::new(leg, window, a, b, y);
+    /// One leg, with a bias and the slope of a LeakyReLU on the way where they are given.
+    pub(super) fn conv(
+        &mut self,
+        leg: Leg,
+        window: &Window,
+        inputs: [&Place; 2],
+        bias: Option<(&Place, Option<f64>)>,
+        y: &Place,
+    ) -> Result<()> {
+        let call = Call::new(leg, window, inputs, bias, y);
         let extents = call.extents();
         let cut = self.cut(extents, leg == Leg::W);
         let params = call.params(&cut);
@@ -110,7 +133,7 @@ impl<L: Launcher> Gpu<L> {
         }
         // The channels along which each leg reads four numbers at a time.
         let rows_of: &[usize] = if leg == Leg::X { &[call.co] } else { &[call.ci, call.co] };
-        let precision = self.product_precision(rows_of, &[a, b, y]);
+        let precision = self.product_precision(rows_of, &[inputs[0], inputs[1], y]);
         let kernel = KERNELS[leg as usize][precision as usize][usize::from(cut.tile == 128)];
         let [rows, columns] = [0, 1].map(|i| word(extents[i].div_ceil(cut.tile)));
         if leg == Leg::W {

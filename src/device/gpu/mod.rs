@@ -15,6 +15,7 @@ mod moments;
 mod norm;
 mod optim;
 pub mod params;
+mod penalty;
 mod random;
 mod reduce;
 #[cfg(feature = "simt")]
@@ -159,7 +160,12 @@ impl<L: Launcher> Gpu<L> {
             }
             Op::Pad(start) => self.pad(&x[0], &start, y),
             Op::MatMul { transpose_a, transpose_b } => self.matmul(&x[0], transpose_a, &x[1], transpose_b, y),
-            Op::Conv(leg, window) => self.conv(leg, &window, &x[0], &x[1], y),
+            Op::Conv(leg, window) => self.conv(leg, &window, [&x[0], &x[1]], None, y),
+            Op::ConvBias(leg, window, slope) => {
+                self.conv(leg, &window, [&x[0], &x[1]], Some((&x[2], slope)), y)
+            }
+            Op::Interpolate => self.interpolate(&x[0], &x[1], &x[2], y),
+            Op::RowNorm(eps) => self.row_norm(eps, &x[0], y),
             Op::MeanPool(k) => self.mean_pool(&x[0], k, y),
             Op::Upsample(k) => self.upsample(&x[0], k, y),
             Op::Softmax => self.softmax(&x[0], y),

@@ -64,7 +64,7 @@ params! {
     /// uniform, normal, random_index.
     Random { n: u32, stream: u32, below: u32, }
     /// The gradient penalty.
-    Penalty { n: u32, width: u32, eps: f32, weight: f32, }
+    Penalty { n: u32, width: u32, pieces: u32, piece: u32, eps: f32, }
     /// adam.
     Adam {
         beta1: f64, beta2: f64, eps: f32, count: u32,
