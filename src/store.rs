@@ -4,7 +4,7 @@
 //! and the one arena that all plans share. A checkpoint is its leaves.
 
 use crate::device::{BufferId, Device, Place, element_bytes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::op::{DType, LeafId};
 use crate::shape::Shape;
 use crate::tape::{Tape, Var};
@@ -183,7 +183,14 @@ impl Store {
             }
             self.device.free(arena);
         }
-        let arena = self.device.alloc(bytes)?;
+        let arena = self.device.alloc(bytes).map_err(|error| match error {
+            Error::Device { device, problem } => {
+                let mib = bytes.div_ceil(1 << 20);
+                let problem = format!("{problem} (the results of one step, as planned, need {mib} MiB)");
+                Error::Device { device, problem }
+            }
+            other => other,
+        })?;
         (self.arena, self.arena_bytes) = (Some(arena), bytes);
         Ok(arena)
     }

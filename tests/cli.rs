@@ -159,7 +159,15 @@ fn a_killed_run_resumes_as_if_nothing_had_happened() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!here.join("cut/report.json").exists(), "it had finished before it was killed");
+    // A mark on a row that the checkpoint knows of: it is there afterwards only if the run went
+    // on from the checkpoint and did not start again.
+    let metrics = here.join("cut/metrics.jsonl");
+    let marked = fs::read_to_string(&metrics).unwrap().replacen('{', "{\"mark\":1,", 1);
+    fs::write(&metrics, marked).unwrap();
     good(here, &["train", "circles-quick", "--out=cut", "--resume"]);
+    let text = fs::read_to_string(&metrics).unwrap();
+    assert!(text.starts_with("{\"mark\":1,"), "it started from the beginning");
+    fs::write(&metrics, text.replacen("\"mark\":1,", "", 1)).unwrap();
     for file in ["checkpoint.safetensors", "config.toml"] {
         let [a, b] = ["whole", "cut"].map(|run| fs::read(here.join(run).join(file)).unwrap());
         assert!(a == b, "{file} differs");

@@ -7,7 +7,9 @@ use crate::train::Sampler;
 
 /// Measures a run and writes `report.json` and `report.png`.
 pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
-    let (_, mut sampler) = Sampler::open(&args.run, args.device.kind(quiet))?;
+    let kind = args.device.kind();
+    let (_, mut sampler) = Sampler::open(&args.run, kind)?;
+    args.device.announce(kind, quiet);
     let report = Report::measure(&mut sampler, args.samples as usize)?;
     let out = args.out.as_deref().unwrap_or(&args.run);
     std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;

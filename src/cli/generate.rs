@@ -19,7 +19,8 @@ type Target = Vec<Option<f32>>;
 
 /// Writes samples, a grid of them, and what was asked and measured.
 pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
-    let (config, mut sampler) = Sampler::open(&args.run, args.device.kind(quiet))?;
+    let kind = args.device.kind();
+    let (config, mut sampler) = Sampler::open(&args.run, kind)?;
     let (world, size, count) = (sampler.world(), config.size, args.count as usize);
     let targets = match &args.targets {
         Some(file) => read_table(file, &world)?,
@@ -37,6 +38,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
             }
         }
     }
+    args.device.announce(kind, quiet);
     let samples = sampler.sample(&asked, args.seed)?;
     let measured = measured_properties(&samples.maps, size);
 

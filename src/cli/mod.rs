@@ -114,17 +114,18 @@ fn device(name: &str) -> std::result::Result<DeviceChoice, String> {
 }
 
 impl DeviceArg {
-    /// The device that was asked for, or the best there is, with a line if that is not a GPU.
-    fn kind(&self, quiet: bool) -> Kind {
+    /// The device that was asked for, or the best there is.
+    fn kind(&self) -> Kind {
         match self.device {
             DeviceChoice::Named(kind) => kind,
-            DeviceChoice::Auto => {
-                let (kind, why) = Kind::best();
-                if let (Some(_), false) = (&why, quiet) {
-                    eprintln!("computing on the CPU: no usable CUDA device (`invnet devices` says why)");
-                }
-                kind
-            }
+            DeviceChoice::Auto => Kind::best(),
+        }
+    }
+
+    /// Says that the choice fell on the CPU, once nothing else can go wrong.
+    fn announce(&self, kind: Kind, quiet: bool) {
+        if let (DeviceChoice::Auto, Kind::Cpu, false) = (self.device, kind, quiet) {
+            eprintln!("computing on the CPU: no usable CUDA device (`invnet devices` says why)");
         }
     }
 }
@@ -290,7 +291,7 @@ impl Command {
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths } => gradcheck::run(&paths),
             Self::Bench { what: BenchCommand::Step { size, width, batch, net, precision, json, device } } => {
-                bench::step(net, [size, width, batch], precision, device.kind(quiet || json), json)
+                bench::step(net, [size, width, batch], precision, device.kind(), json)
             }
             Self::Devices => {
                 devices::run();

@@ -58,6 +58,7 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
     let folder = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem(&args.preset)));
     let mut run =
         if args.resume { Run::resume(args, folder, quiet)? } else { Run::create(args, folder, quiet)? };
+    args.device.announce(run.trainer.kind(), quiet);
     catch_interrupts()?;
     let ending = run.train(args.seconds)?;
     run.finish(&ending, &args.preset)
@@ -137,7 +138,7 @@ impl Run {
     fn create(args: &TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
         let config = load_config(args)?;
         // Before anything is written: a device that is not there costs no run.
-        let kind = usable(args.device.kind(quiet), &config)?;
+        let kind = usable(args.device.kind(), &config)?;
         clear(&folder, args.overwrite)?;
         write_atomically(folder.join("config.toml"), |file| file.write_all(config.to_toml().as_bytes()))?;
         let trainer = Trainer::on(&config, kind)?;
@@ -151,7 +152,7 @@ impl Run {
         let text = fs::read_to_string(&file)
             .map_err(|e| Error::file(&file, format!("{e}: there is no run to resume")))?;
         let config = Config::from_toml(&text, &file.display().to_string())?;
-        let mut trainer = Trainer::on(&config, args.device.kind(quiet))?;
+        let mut trainer = Trainer::on(&config, args.device.kind())?;
         let checkpoint = folder.join("checkpoint.safetensors");
         if checkpoint.exists() {
             trainer.load(&checkpoint)?;

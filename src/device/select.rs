@@ -23,13 +23,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The first CUDA device if it can be used, else the CPU and why.
+    /// The first CUDA device if it can be used, else the CPU.
     #[must_use]
-    pub fn best() -> (Self, Option<String>) {
-        match Cuda::new(0) {
-            Ok(_) => (Self::Cuda(0), None),
-            Err(error) => (Self::Cpu, Some(error.to_string())),
-        }
+    pub fn best() -> Self {
+        if Cuda::new(0).is_ok() { Self::Cuda(0) } else { Self::Cpu }
     }
 
     /// The device, with that precision of products where it has a choice: the CPU always computes

@@ -80,6 +80,12 @@ impl Trainer {
         Ok(Self { config, kind: Kind::Cpu, replay: Replay::First, store, phases, iteration: 0, ring_rows })
     }
 
+    /// What kind of device computes.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// What a person calls the device.
     pub fn device_name(&mut self) -> String {
         self.store.device().name()

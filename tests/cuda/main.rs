@@ -10,6 +10,7 @@
 mod compiling;
 mod faults;
 mod launcher;
+mod runs;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

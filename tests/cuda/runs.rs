@@ -1,0 +1,91 @@
+//! Whole runs from the command line, on the stand-in driver.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::{compiler, driver};
+
+const TINY: [&str; 8] = [
+    "--set=size=16",
+    "--set=width=2",
+    "--set=batch=4",
+    "--set=images=50",
+    "--set=latent=4",
+    "--set=log_every=2",
+    "--set=sample_every=0",
+    "--set=eval_samples=20",
+];
+
+/// The program on the stand-in driver, or nothing where there is no NVRTC.
+fn invnet(folder: &Path, args: &[&str], settings: &[(&str, &str)]) -> Option<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invnet"));
+    command.args(args).current_dir(folder).env("LD_LIBRARY_PATH", driver());
+    command.env("INVNET_NVRTC", compiler()?).env("INVNET_CACHE", driver().join("cache"));
+    Some(command.envs(settings.iter().copied()).output().unwrap())
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn losses(path: &Path) -> Vec<serde_json::Value> {
+    let rows = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+    rows.lines()
+        .map(|line| {
+            let mut row: serde_json::Value = serde_json::from_str(line).unwrap();
+            row["seconds"] = 0.into();
+            row
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_on_the_driver_equals_one_on_the_host_and_survives_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let train = |device: &str, out: &str, settings: &[(&str, &str)], more: &[&str]| {
+        let args = ["train", "circles-quick", "--iterations=6", "--device", device, "--out", out];
+        invnet(here, &[&args, TINY.as_slice(), more].concat(), settings)
+    };
+    let Some(host) = train("simt", "host", &[], &[]) else { return };
+    assert!(host.status.success(), "{}", stderr(&host));
+    let devices = invnet(here, &["devices"], &[]).unwrap();
+    let devices = String::from_utf8_lossy(&devices.stdout).into_owned();
+    assert!(devices.contains("cuda:0") && devices.contains("NVRTC"), "{devices}");
+
+    // Stopped after an iteration; then a kernel fails; then all is well again.
+    let first = train("cuda", "run", &[], &["--seconds=1e-9"]).unwrap();
+    assert!(first.status.success(), "{}", stderr(&first));
+    let checkpoint = here.join("run/checkpoint.safetensors");
+    let kept = fs::read(&checkpoint).unwrap();
+    let resume = ["train", "circles-quick", "--out=run", "--resume", "--device=cuda"];
+    let fault = [("INVNET_STANDIN_FAULT", "sync"), ("INVNET_STANDIN_KERNEL", "adam")];
+    let failed = invnet(here, &resume, &fault).unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    let message = stderr(&failed);
+    assert!(message.contains("cuda:0") && message.contains("illegal memory access"), "{message}");
+    assert!(message.contains("after kernels"), "{message}");
+    assert!(fs::read(&checkpoint).unwrap() == kept, "the checkpoint was touched");
+    let resumed = invnet(here, &resume, &[]).unwrap();
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+
+    // The same kernels, the same order of sums: the same bits, through graphs and all.
+    assert_eq!(losses(&here.join("host")), losses(&here.join("run")));
+    let [host, run] =
+        ["host", "run"].map(|out| fs::read(here.join(out).join("checkpoint.safetensors")).unwrap());
+    assert!(host == run, "checkpoints differ");
+}
+
+#[test]
+fn too_little_memory_says_what_the_step_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["train", "circles-quick", "--device=cuda", "--out=run", "--set=images=50"];
+    let settings = [("INVNET_STANDIN_MEMORY", "30000000")];
+    let Some(output) = invnet(folder.path(), &args, &settings) else { return };
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    for part in ["out of memory", "one step", "lower batch, width or size"] {
+        assert!(message.contains(part), "{part:?} is not in {message}");
+    }
+}
