@@ -1,20 +1,37 @@
 """The iteration that `invnet bench step` measures, in PyTorch: the same networks, the same count.
 
-    python benches/peer.py [--size 64 --width 32 --batch 32 --threads 2] [--channels-last]
+    python benches/peer.py [--size 64 --width 32 --batch 32 --threads 2] [--setting channels_last]
+    python benches/peer.py --device cuda [--size 128 --width 64 --batch 32]
 
-Prints one JSON object. One generator, five projection and five critic steps; medians.
+Prints one JSON object a setting: one generator, five projection and five critic steps; medians. On
+the CPU that is one setting. On a GPU it is every one of SETTINGS, then convolutions and pixelwise
+operations alone. Each runs in a process of its own, so that one that fails spoils no other.
 """
 
 import argparse
+import contextlib
+import itertools
 import json
 import resource
 import statistics
+import subprocess
+import sys
 import time
+import warnings
 
-import torch
-from torch import nn
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    print(json.dumps({"skipped": "PyTorch is not installed"}))
+    sys.exit(0)
 
 LATENT, CLASSES, CONDITION = 128, 3, 6
+PRECISIONS = ["fp32", "tf32", "bf16"]
+# Those that compile come last: they take longest.
+WAYS = ["eager", "channels_last", "graphs", "channels_last+graphs", "compile", "channels_last+compile+graphs"]
+SETTINGS = [f"{precision}+{way}" for way in WAYS for precision in PRECISIONS] + ["alone"]
+LIMIT = 300  # seconds a setting
 
 
 class Generator(nn.Module):
@@ -55,78 +72,237 @@ def measure(x):
     n, _, h, w = x.shape
     figures = x[:, 1:]
     m00 = figures.sum((2, 3))
-    m10 = (figures * torch.arange(w, dtype=x.dtype)).sum((2, 3))
-    m01 = (figures * torch.arange(h, dtype=x.dtype)[:, None]).sum((2, 3))
+    m10 = (figures * torch.arange(w, dtype=x.dtype, device=x.device)).sum((2, 3))
+    m01 = (figures * torch.arange(h, dtype=x.dtype, device=x.device)[:, None]).sum((2, 3))
     centroid = torch.stack([m10 / (m00 + 1e-6) / w, m01 / (m00 + 1e-6) / h], 2)
     return torch.cat([m00 / (h * w), centroid.view(n, -1)], 1)
 
 
+def precise(device, precision):
+    """Sets what products multiply; a function that makes the context networks are called in."""
+    # Off unless asked for: cuDNN's convolutions use TF32 by default.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = True
+    if precision != "bf16":
+        return contextlib.nullcontext
+    # bf16 operands of products, parameters and sums in fp32. Casts kept between calls would be
+    # missing from a graph.
+    return lambda: torch.autocast(device, torch.bfloat16, cache_enabled=False)
+
+
+class Peer:
+    """The steps of the three phases under one setting."""
+
+    def __init__(self, args, setting):
+        self.args, device = args, args.device
+        self.context = precise(device, next((p for p in PRECISIONS if p in setting), "fp32"))
+        layout = torch.channels_last if "channels_last" in setting else torch.contiguous_format
+        self.generator = Generator(args.size, args.width).to(device, memory_format=layout)
+        self.critic = Critic(args.size, args.width).to(device, memory_format=layout)
+        # A compiled network has no second derivative: the penalty always calls the plain critic.
+        self.fast = [torch.compile(m) if "compile" in setting else m for m in (self.generator, self.critic)]
+        cuda = device == "cuda"
+        extra = {"fused": True, "capturable": True} if cuda else {}
+        adam = lambda m: torch.optim.Adam(m.parameters(), lr=1e-4, betas=(0.0, 0.9), **extra)
+        self.opt_g, self.opt_i, self.opt_d = adam(self.generator), adam(self.generator), adam(self.critic)
+        self.maps = torch.randint(0, CLASSES, (1024, args.size, args.size), device=device)
+        self.layout = layout
+
+    def g(self, z, r):
+        with self.context():
+            return self.fast[0](z, r).float()
+
+    def d(self, x, plain=False):
+        with self.context():
+            return (self.critic if plain else self.fast[1])(x).float()
+
+    def batch(self):
+        n, device = self.args.batch, self.args.device
+        labels = self.maps[torch.randint(0, len(self.maps), (n,), device=device)]
+        real = nn.functional.one_hot(labels, CLASSES).permute(0, 3, 1, 2).float()
+        return real.contiguous(memory_format=self.layout), measure(real), torch.randn(n, LATENT, device=device)
+
+    def generator_step(self):
+        _, r, z = self.batch()
+        self.critic.requires_grad_(False)
+        self.opt_g.zero_grad()
+        (-self.d(self.g(z, r)).mean()).backward()
+        self.opt_g.step()
+        self.critic.requires_grad_(True)
+
+    def projection_step(self):
+        _, r, z = self.batch()
+        self.opt_i.zero_grad()
+        (measure(self.g(z, r)) - r).square().sum(1).mean().backward()
+        self.opt_i.step()
+
+    def critic_step(self):
+        real, r, z = self.batch()
+        with torch.no_grad():
+            fake = self.g(z, r)
+        self.opt_d.zero_grad()
+        u = torch.rand(self.args.batch, 1, 1, 1, device=self.args.device)
+        between = (fake + u * (real - fake)).requires_grad_(True)
+        (slope,) = torch.autograd.grad(self.d(between, plain=True).sum(), between, create_graph=True)
+        penalty = (slope.flatten(1).square().sum(1).add(1e-12).sqrt() - 1).square().mean()
+        (self.d(fake).mean() - self.d(real).mean() + 10 * penalty).backward()
+        self.opt_d.step()
+
+
+def captured(work, calls=1):
+    """A function that replays so many calls as one CUDA graph."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # compiles, chooses algorithms, allocates
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(calls):
+            work()
+    return graph.replay
+
+
+def iteration(args, setting):
+    """Times whole iterations, then single steps of each phase."""
+    sync = torch.cuda.synchronize if args.device == "cuda" else lambda: None
+    peer = Peer(args, setting)
+    steps = {"generator": peer.generator_step, "projection": peer.projection_step, "critic": peer.critic_step}
+    if "graphs" in setting:
+        steps = {name: captured(step) for name, step in steps.items()}
+
+    def milliseconds(work):
+        sync()
+        start = time.perf_counter()
+        work()
+        sync()
+        return 1e3 * (time.perf_counter() - start)
+
+    def whole():
+        for name, repeats in (("generator", 1), ("projection", 5), ("critic", 5)):
+            for _ in range(repeats):
+                steps[name]()
+
+    for _ in range(3 if args.device == "cuda" else 1):  # warm-up
+        whole()
+    result = {"ms_iteration": statistics.median(milliseconds(whole) for _ in range(args.iterations))}
+    for name, step in steps.items():
+        result[f"ms_{name}"] = statistics.median(milliseconds(step) for _ in range(args.iterations))
+    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if args.device == "cuda":
+        result["device_mib"] = torch.cuda.max_memory_reserved() / 2**20
+    return result
+
+
+def device_ms(work, calls=20):
+    """Device time of a call: the calls are one graph, so that nothing waits for the host."""
+    replay, times = captured(work, calls), []
+    for _ in range(12):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        replay()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end) / calls)
+    return statistics.median(times[2:])
+
+
+def alone(args):
+    """Convolution legs of the critic's layers (the generator's are the same, mirrored), softmax and
+    moments; one line each. Tensors of a few MiB stay in the device's cache between calls."""
+
+    def report(what, fields, work):
+        try:
+            ms = device_ms(work)
+            fields = {"ms": ms} | {name: amount / ms * 1e3 for name, amount in fields.items()}
+        except Exception as error:  # noqa: BLE001: the others are still worth measuring
+            fields = {"error": first_line(error)}
+        print(json.dumps(what | fields), flush=True)
+
+    shapes = [(args.size >> i, CLASSES if i == 0 else args.width << (i - 1), args.width << i)
+              for i in range((args.size // 4).bit_length() - 1)]
+    layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+    for precision, (layout, order), (side, inner, outer) in itertools.product(PRECISIONS, layouts.items(), shapes):
+        precise("cuda", precision)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        make = lambda *shape: torch.randn(shape, device="cuda").to(dtype, memory_format=order)
+        x, w = make(args.batch, inner, side, side), make(outer, inner, 4, 4)
+        g = make(args.batch, outer, side // 2, side // 2)
+        backward = lambda *wanted: torch.ops.aten.convolution_backward(
+            g, x, w, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, [*wanted, False])
+        legs = {"y": lambda: nn.functional.conv2d(x, w, None, 2, 1),
+                "x": lambda: backward(True, False), "w": lambda: backward(False, True)}
+        tflop = 2 * args.batch * (side // 2) ** 2 * 16 * inner * outer / 1e12
+        for leg, work in legs.items():
+            what = {"conv": f"{side}x{side} {inner} to {outer}", "leg": leg, "setting": f"{precision}+{layout}"}
+            report(what, {"tflops": tflop}, work)
+
+    for (layout, order), compiled in itertools.product(layouts.items(), (False, True)):
+        x = torch.randn(args.batch, CLASSES, args.size, args.size, device="cuda")
+        x = x.contiguous(memory_format=order).requires_grad_(True)
+        for name, formula in (("softmax", lambda x: torch.softmax(x, 1)), ("moments", measure)):
+            f = torch.compile(formula) if compiled else formula
+            seed = torch.randn_like(formula(x).detach())
+
+            def forward():
+                with torch.no_grad():
+                    f(x)
+
+            # Images that must be read or written: x; its gradient; softmax also its result, twice more.
+            images = {"softmax": (2, 5), "moments": (1, 2)}[name]
+            moved = dict(zip(("forward", "both"), (count * 4 * x.numel() / 1e9 for count in images)))
+            for what, work in (("forward", forward), ("both", lambda: torch.autograd.grad(f(x), x, seed))):
+                how = f"{layout}+compile" if compiled else layout
+                report({"op": name, "what": what, "setting": how}, {"gb_per_s": moved[what]}, work)
+
+
+def first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def every_setting(arguments):
+    """Runs this program once for each setting."""
+    for setting in SETTINGS:
+        problem = None
+        try:
+            command = [sys.executable, __file__, *arguments, "--setting", setting]
+            done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+            if done.returncode != 0:
+                problem = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1][:300]
+        except subprocess.TimeoutExpired:
+            problem = f"longer than {LIMIT} s"
+        if problem:
+            print(json.dumps({"setting": setting, "error": problem}), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    for name, default in (("size", 64), ("width", 32), ("batch", 32), ("threads", 2), ("iterations", 7)):
+    for name, default in (("size", 64), ("width", 32), ("batch", 32), ("threads", 2), ("iterations", None)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--setting", help="one of them only: " + ", ".join(SETTINGS))
     args = parser.parse_args()
+    if args.setting and not set(args.setting.split("+")) <= set("+".join(SETTINGS).split("+")):
+        parser.error(f"--setting: parts must be of {', '.join(SETTINGS)}")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print(json.dumps({"skipped": "PyTorch sees no CUDA device"}))
+        return
+    if args.device == "cuda" and not args.setting:
+        every_setting(sys.argv[1:])
+        return
+    warnings.filterwarnings("ignore")
+    args.iterations = args.iterations or (20 if args.device == "cuda" else 7)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    generator, critic = Generator(args.size, args.width), Critic(args.size, args.width)
-    if args.channels_last:
-        generator, critic = (m.to(memory_format=torch.channels_last) for m in (generator, critic))
-    adam = lambda model: torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.0, 0.9))
-    opt_g, opt_i, opt_d = adam(generator), adam(generator), adam(critic)
-    maps = torch.randint(0, CLASSES, (1024, args.size, args.size))
-
-    def batch():
-        labels = maps[torch.randint(0, len(maps), (args.batch,))]
-        real = nn.functional.one_hot(labels, CLASSES).permute(0, 3, 1, 2).float()
-        return real, measure(real), torch.randn(args.batch, LATENT)
-
-    def generator_step():
-        _, r, z = batch()
-        for p in critic.parameters():
-            p.requires_grad_(False)
-        opt_g.zero_grad()
-        (-critic(generator(z, r)).mean()).backward()
-        opt_g.step()
-        for p in critic.parameters():
-            p.requires_grad_(True)
-
-    def projection_step():
-        _, r, z = batch()
-        opt_i.zero_grad()
-        (measure(generator(z, r)) - r).square().sum(1).mean().backward()
-        opt_i.step()
-
-    def critic_step():
-        real, r, z = batch()
-        with torch.no_grad():
-            fake = generator(z, r)
-        opt_d.zero_grad()
-        u = torch.rand(args.batch, 1, 1, 1)
-        between = (fake + u * (real - fake)).requires_grad_(True)
-        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        penalty = (slope.flatten(1).square().sum(1).add(1e-12).sqrt() - 1).square().mean()
-        (critic(fake).mean() - critic(real).mean() + 10 * penalty).backward()
-        opt_d.step()
-
-    phases = [("generator", generator_step, 1), ("projection", projection_step, 5), ("critic", critic_step, 5)]
-    times, whole = {name: [] for name, _, _ in phases}, []
-    for round_ in range(args.iterations + 1):
-        began = time.perf_counter()
-        for name, step, repeats in phases:
-            for _ in range(repeats):
-                start = time.perf_counter()
-                step()
-                times[name].append(1e3 * (time.perf_counter() - start))
-        whole.append(1e3 * (time.perf_counter() - began))
-        if round_ == 0:  # warm-up
-            whole.clear()
-            for series in times.values():
-                series.clear()
-    result = {"torch": torch.__version__, "ms_iteration": statistics.median(whole)}
-    result |= {f"ms_{name}": statistics.median(series) for name, series in times.items()}
-    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result))
+    if args.setting == "alone":
+        alone(args)
+        return
+    setting = args.setting or "fp32+eager"
+    what = {"torch": torch.__version__, "device": args.device, "setting": setting}
+    if args.device == "cuda":
+        what["gpu"] = torch.cuda.get_device_name()
+    print(json.dumps(what | iteration(args, setting)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "simt")]
+mod common;
+
 use invnet::error::Error;
 use invnet::eval::report::Report;
 use invnet::train::{Config, LogRow, Trainer};
@@ -111,13 +114,10 @@ fn a_checkpoint_of_another_network_is_refused() {
 #[cfg(feature = "simt")]
 mod kernels {
     use super::*;
-    use invnet::device::gpu::simt::{Schedule, Simt};
-    use invnet::device::gpu::{Gpu, Precision};
-    use invnet::device::{Cpu, Device, Kind};
-
-    fn simt(precision: Precision) -> Box<dyn Device> {
-        Box::new(Gpu::new(Simt::new(Schedule::Shuffled(7)), precision))
-    }
+    use common::{device, kind};
+    use invnet::device::gpu::Precision;
+    use invnet::device::gpu::simt::Schedule;
+    use invnet::device::{Cpu, Device};
 
     /// Losses of the first iterations, one row each.
     fn losses(config: &Config, device: Box<dyn Device>, count: usize) -> Vec<LogRow> {
@@ -140,7 +140,7 @@ mod kernels {
             for (precision, count, first) in
                 [(Precision::Fp32, 5, 2e-5), (Precision::Tf32, 2, 2e-2), (Precision::Bf16, 2, 1e-1)]
             {
-                let rows = losses(&config, simt(precision), count);
+                let rows = losses(&config, device(Schedule::Shuffled(7), precision), count);
                 for (row, want) in rows.iter().zip(&exact) {
                     let bound = first * 2f64.powi(row.iteration as i32);
                     for (name, value) in &row.values {
@@ -159,14 +159,14 @@ mod kernels {
         let config = tiny("dcgan");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint.safetensors");
-        let mut whole = Trainer::on(&config, Kind::Simt).unwrap();
+        let mut whole = Trainer::on(&config, kind()).unwrap();
         let rows = run(&mut whole, 6);
 
         // Kernels to kernels: bit for bit, also though the graph is captured anew.
-        let mut first = Trainer::on(&config, Kind::Simt).unwrap();
+        let mut first = Trainer::on(&config, kind()).unwrap();
         let mut pieces = run(&mut first, 3);
         first.save(&path).unwrap();
-        let mut second = Trainer::on(&config, Kind::Simt).unwrap();
+        let mut second = Trainer::on(&config, kind()).unwrap();
         second.load(&path).unwrap();
         pieces.extend(run(&mut second, 6));
         assert_eq!(rows, pieces);

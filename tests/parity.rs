@@ -1,6 +1,7 @@
 //! Every operation on the kernels' device against the CPU in double precision, on odd shapes.
 //!
-//! The kernels run on the CPU (`Gpu<Simt>`): the same source, grids and arguments as on a GPU.
+//! The kernels run on the CPU (`Gpu<Simt>`): the same source, grids and arguments as on a GPU, and
+//! on a GPU where `INVNET_TEST_DEVICE=cuda`.
 //! What a result may be off by is known beforehand, from the number of roundings it takes.
 
 #![cfg(feature = "simt")]
@@ -10,18 +11,18 @@ mod common;
 
 use common::cases::{self, Case, tolerance};
 use common::{Build, U, exact, exact_results, real, run, updates};
-use invnet::device::gpu::simt::{Schedule, Simt};
-use invnet::device::gpu::{Gpu, Precision};
+use invnet::device::gpu::Precision;
+use invnet::device::gpu::simt::Schedule;
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::Input;
 use invnet::samples::samples;
 
-fn device(schedule: Schedule) -> Gpu<Simt> {
-    Gpu::new(Simt::new(schedule), Precision::Fp32)
+fn device(schedule: Schedule) -> Box<dyn Device> {
+    common::device(schedule, Precision::Fp32)
 }
 
 /// The largest error over its tolerance.
-fn worst(case: &Case, device: impl Device + 'static) -> f64 {
+fn worst(case: &Case, device: Box<dyn Device>) -> f64 {
     let want = exact(&case.inputs, &case.build);
     let (_, got) = run(device, &case.inputs, &case.build);
     assert_eq!(got.len(), want.len(), "{}", case.name);
@@ -141,14 +142,14 @@ fn samples_and_their_derivatives() {
 #[test]
 fn random_streams_and_largest_classes_have_the_same_bits() {
     for (inputs, build) in exact_results() {
-        let want = run(Cpu::<f32>::new(), &inputs, &build).0;
+        let want = run(Box::new(Cpu::<f32>::new()), &inputs, &build).0;
         assert_eq!(run(device(Schedule::Forward), &inputs, &build).0, want);
     }
 }
 
 #[test]
 fn updates_in_place() {
-    let want = updates(Cpu::<f64>::new());
+    let want = updates(Box::new(Cpu::<f64>::new()));
     let got = updates(device(Schedule::Shuffled(3)));
     assert_eq!(got.len(), want.len());
     for (i, (g, w)) in got.iter().zip(&want).enumerate() {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "simt")]
+mod common;
+
 use std::cell::RefCell;
 
 use invnet::device::Cpu;
@@ -133,11 +136,11 @@ fn a_second_run_allocates_nothing_and_moves_on() {
 #[cfg(feature = "simt")]
 #[test]
 fn eager_plan_and_graph_agree_bit_for_bit_on_the_kernels() {
-    use invnet::device::gpu::simt::{Schedule, Simt};
-    use invnet::device::gpu::{Gpu, Precision};
+    use invnet::device::gpu::Precision;
+    use invnet::device::gpu::simt::Schedule;
 
     let run = |planned: bool, graph: bool| {
-        let mut store = Store::new(Gpu::new(Simt::new(Schedule::Forward), Precision::Fp32));
+        let mut store = Store::on(common::device(Schedule::Forward, Precision::Fp32));
         let (plan, leaves) = step(&mut store, planned);
         plan.run(&mut store).unwrap();
         if graph {

@@ -67,7 +67,7 @@ fn record() -> Recorded {
                 }
             }
         }));
-        Gpu::new(simt, precision)
+        Box::new(Gpu::new(simt, precision))
     };
     for case in cases::all() {
         run(device(Precision::Fp32), &case.inputs, &case.build);
@@ -82,8 +82,7 @@ fn record() -> Recorded {
         run(device(Precision::Fp32), &inputs, &build);
     }
     updates(device(Precision::Fp32));
-    let all = recorded.lock().unwrap().clone();
-    all
+    recorded.lock().unwrap().clone()
 }
 
 fn write(recorded: &Recorded, folder: &Path) -> PathBuf {

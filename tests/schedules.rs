@@ -14,6 +14,7 @@ use std::path::Path;
 use common::cases::{self, Case, tolerance};
 use common::host::{changed_library, library_of};
 use common::{Build, exact, exact_results, run, updates};
+use invnet::device::Device;
 use invnet::device::gpu::launch::Span;
 use invnet::device::gpu::simt::{Schedule, Simt};
 use invnet::device::gpu::{Gpu, Launch, Launcher, Precision};
@@ -22,8 +23,8 @@ use invnet::gradcheck::Input;
 const ORDERS: [Schedule; 4] =
     [Schedule::Forward, Schedule::Backward, Schedule::Shuffled(1), Schedule::Shuffled(2)];
 
-fn device(schedule: Schedule, precision: Precision) -> Gpu<Simt> {
-    Gpu::new(Simt::new(schedule), precision)
+fn device(schedule: Schedule, precision: Precision) -> Box<dyn Device> {
+    Box::new(Gpu::new(Simt::new(schedule), precision))
 }
 
 fn same_bits(name: &str, inputs: &[Input], build: &Build) {
@@ -59,7 +60,7 @@ fn caught(library: &Path, cases: &[Case]) -> bool {
     cases.iter().any(|case| {
         let want = exact(&case.inputs, &case.build);
         let allowed = tolerance(case, &want);
-        let results = ORDERS.map(|order| run(on(order), &case.inputs, &case.build));
+        let results = ORDERS.map(|order| run(Box::new(on(order)), &case.inputs, &case.build));
         // Not "greater": a NaN is wrong too.
         let right = |((g, w), a): ((&f64, &f64), &f64)| (g - w).abs() <= *a;
         let wrong = results.iter().any(|(_, got)| !got.iter().zip(&want).zip(&allowed).all(right));

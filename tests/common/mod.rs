@@ -6,6 +6,10 @@ pub mod cases;
 #[cfg(feature = "simt")]
 pub mod host;
 
+#[cfg(feature = "simt")]
+use invnet::device::Kind;
+#[cfg(feature = "simt")]
+use invnet::device::gpu::{Gpu, Precision, cuda::Cuda, simt::Schedule, simt::Simt};
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers};
 use invnet::plan::Plan;
@@ -15,6 +19,22 @@ use invnet::tape::{Tape, Var};
 
 /// Unit roundoff of single precision.
 pub const U: f64 = 1.0 / (1 << 24) as f64;
+
+/// What the kernels run on: this machine's processor, or the first CUDA device if
+/// `INVNET_TEST_DEVICE=cuda`.
+#[cfg(feature = "simt")]
+pub fn kind() -> Kind {
+    std::env::var("INVNET_TEST_DEVICE").map_or(Kind::Simt, |name| name.parse().unwrap())
+}
+
+/// The kernels' device. A real GPU has an order of threads of its own.
+#[cfg(feature = "simt")]
+pub fn device(schedule: Schedule, precision: Precision) -> Box<dyn Device> {
+    match kind() {
+        Kind::Cuda(ordinal) => Box::new(Gpu::new(Cuda::new(ordinal).unwrap(), precision)),
+        _ => Box::new(Gpu::new(Simt::new(schedule), precision)),
+    }
+}
 
 /// How a case records its formula.
 pub type Build = Box<dyn for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>>;
@@ -55,8 +75,8 @@ pub fn magnitudes(inputs: &[Input]) -> Vec<Input> {
 }
 
 /// The bytes of a formula's result on a device, and how to read them as reals.
-pub fn run(device: impl Device + 'static, inputs: &[Input], build: &Build) -> (Vec<u8>, Vec<f64>) {
-    let mut store = Store::new(device);
+pub fn run(device: Box<dyn Device>, inputs: &[Input], build: &Build) -> (Vec<u8>, Vec<f64>) {
+    let mut store = Store::on(device);
     let tape = Tape::new();
     let vars: Vec<Var<'_>> = inputs
         .iter()
@@ -84,13 +104,13 @@ pub fn run(device: impl Device + 'static, inputs: &[Input], build: &Build) -> (V
 
 /// The result in double precision.
 pub fn exact(inputs: &[Input], build: &Build) -> Vec<f64> {
-    run(Cpu::<f64>::new(), inputs, build).1
+    run(Box::new(Cpu::<f64>::new()), inputs, build).1
 }
 
 /// Every op that works in place, a few steps of each: the leaves afterwards, one after another.
 /// The tensors are more than one launch takes.
-pub fn updates(device: impl Device + 'static) -> Vec<f64> {
-    let mut store = Store::new(device);
+pub fn updates(device: Box<dyn Device>) -> Vec<f64> {
+    let mut store = Store::on(device);
     let settings = invnet::op::AdamSettings { beta1: 0.5, beta2: 0.9, eps: 1e-8 };
     let step = store.add_zeros("step", []).unwrap();
     let count = store.add_u32("count", [3], &[4, 5, u32::MAX]).unwrap();

@@ -59,7 +59,7 @@ fn resources(log: &str) -> BTreeMap<String, Resources> {
         if let Some((_, rest)) = line.split_once("entry function '") {
             kernel = rest.split('\'').next().unwrap().to_owned();
         }
-        let words: Vec<&str> = line.split(|c: char| c == ' ' || c == ',').filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> = line.split([' ', ',']).filter(|w| !w.is_empty()).collect();
         let before = |what: &[&str]| {
             let at = words.windows(what.len()).position(|w| w == what)?;
             words[at.checked_sub(1)?].parse::<u32>().ok()
