@@ -220,7 +220,8 @@ impl Layout {
         let (cx, cy, r) = (place(circle.cx), place(circle.cy), circle.r * scale);
         for y in 0..self.h * self.scale {
             for x in 0..self.w * self.scale {
-                let distance = ((x as f64 - cx).hypot(y as f64 - cy) - r).abs();
+                let [dx, dy] = [x as f64 - cx, y as f64 - cy];
+                let distance = ((dx * dx + dy * dy).sqrt() - r).abs();
                 let share = (LINE / 2.0 + 0.5 - distance).clamp(0.0, 1.0);
                 if share > 0.0 {
                     self.image.blend(left + x, top + y, INK, share);

@@ -269,7 +269,10 @@ fn errors(asked: &[f64], measured: &[f64]) -> Errors {
 /// Mean Euclidean distance of both centroids.
 fn centroid_error(asked: &[f32], measured: &[f32]) -> f64 {
     let figures = asked.chunks_exact(PER_FIGURE).zip(measured.chunks_exact(PER_FIGURE));
-    let distance = |(a, m): (&[f32], &[f32])| f64::from(a[1] - m[1]).hypot(f64::from(a[2] - m[2]));
+    let distance = |(a, m): (&[f32], &[f32])| {
+        let [dx, dy] = [1, 2].map(|i| f64::from(a[i] - m[i]));
+        (dx * dx + dy * dy).sqrt()
+    };
     figures.map(distance).sum::<f64>() / (asked.len() / PER_FIGURE) as f64
 }
 
