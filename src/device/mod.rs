@@ -12,6 +12,8 @@ mod select;
 pub use cpu::{Cpu, Real};
 pub use select::Kind;
 
+use std::time::{Duration, Instant};
+
 use crate::error::Result;
 use crate::op::{DType, Op};
 use crate::shape::Shape;
@@ -23,6 +25,29 @@ pub struct BufferId(pub usize);
 /// Names a recorded graph of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct GraphId(pub usize);
+
+/// A span of time that has begun, as the device that began it measures it.
+pub enum Timer {
+    /// By the clock of the host, read when the device had nothing to do.
+    Host(Instant),
+    /// By events in the stream of a CUDA device.
+    Cuda(gpu::cuda::Span),
+}
+
+impl Timer {
+    /// Begins now, by the clock of the host.
+    pub(crate) fn host() -> Self {
+        Self::Host(Instant::now())
+    }
+
+    /// Time since the beginning, by the clock of the host.
+    pub(crate) fn host_elapsed(&self) -> Duration {
+        match self {
+            Self::Host(start) => start.elapsed(),
+            Self::Cuda(_) => unreachable!("a timer is stopped by the device that started it"),
+        }
+    }
+}
 
 /// A tensor in device memory.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -80,6 +105,25 @@ pub trait Device: Send {
     /// # Errors
     /// If something that ran earlier failed.
     fn sync(&mut self) -> Result<()>;
+
+    /// Begins to measure how long the device takes for what it is asked from here on: by its own
+    /// clock where it has one, else by the host's.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    fn start_timer(&mut self) -> Result<Timer> {
+        self.sync()?;
+        Ok(Timer::host())
+    }
+
+    /// Waits until everything has run; the time since the timer was started.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    fn stop_timer(&mut self, timer: Timer) -> Result<Duration> {
+        self.sync()?;
+        Ok(timer.host_elapsed())
+    }
 
     /// Most bytes of working space held beside the blocks so far.
     fn workspace_bytes(&self) -> usize;

@@ -15,7 +15,12 @@ pub struct CriticLoss<'t> {
     pub penalty: Var<'t>,
 }
 
-/// lambda E[(||grad D(x^)|| - 1)^2] at x^ = fake + u (real - fake), with u `[N]` uniform.
+/// lambda E[(||g|| - 1)^2] over the samples of g `[N, H, W, C]`.
+pub fn norm_penalty(gradient: Var<'_>, lambda: f64) -> Var<'_> {
+    gradient.row_norm(NORM_EPS).shift(-1.0).square().mean().scale(lambda)
+}
+
+/// The penalty on the norm of grad D(x^) at x^ = fake + u (real - fake), with u `[N]` uniform.
 pub fn gradient_penalty<'t>(
     critic: impl Fn(Var<'t>) -> Var<'t>,
     real: Var<'t>,
@@ -23,10 +28,8 @@ pub fn gradient_penalty<'t>(
     u: Var<'t>,
     lambda: f64,
 ) -> Var<'t> {
-    let between = real.interpolate(fake, u);
-    let gradient = real.tape().grad(critic(between).sum(), &[between])[0];
-    let norm = gradient.row_norm(NORM_EPS);
-    norm.shift(-1.0).square().mean().scale(lambda)
+    let point = real.interpolate(fake, u);
+    norm_penalty(real.tape().grad(critic(point).sum(), &[point])[0], lambda)
 }
 
 /// The critic's loss on a real and a generated batch `[N, H, W, C]`.

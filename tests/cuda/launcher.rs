@@ -200,8 +200,10 @@ fn the_device_describes_itself() {
         // More shared memory than comes unasked, and more than there is.
         fill(&mut cuda, block, 1.0, 64 << 10).unwrap();
         assert!(fill(&mut cuda, block, 1.0, 300 << 10).is_err());
-        let ms = cuda.time(|cuda| fill(cuda, block, 7.0, 0)).unwrap();
-        assert!((0.0..1e4).contains(&ms), "{ms}");
+        let timer = cuda.start_timer().unwrap();
+        fill(&mut cuda, block, 7.0, 0).unwrap();
+        let time = cuda.stop_timer(timer).unwrap();
+        assert!(time.as_secs() < 10, "{time:?}");
         // Another thread has no context of its own; two launchers share one.
         let mut other = Cuda::new(0).unwrap();
         std::thread::spawn(move || {

@@ -26,13 +26,17 @@ impl Real for f32 {
         // Adding and subtracting 1.5 2^23 rounds to the nearest integer without a library call.
         const ROUND: f32 = 12_582_912.0;
         let x = self.clamp(-87.0, 88.0);
-        let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let n = shifted - ROUND;
         let r = (x - n * LN2_HIGH) - n * LN2_LOW;
         let mut p = 1.0 / 5040.0;
         for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
             p = p * r + c;
         }
-        let scaled = p * Self::from_bits(((n as i32 + 127) as u32) << 23);
+        // The integer n is in the last bits of the shifted number: a cast, which must saturate,
+        // would not vectorise everywhere.
+        let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+        let scaled = p * Self::from_bits(exponent << 23);
         // The clamp would turn a NaN into a number and hide a diverged loss.
         if self.is_nan() { self } else { scaled }
     }

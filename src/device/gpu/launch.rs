@@ -1,6 +1,8 @@
 //! What a GPU must be able to do: hold memory, run a kernel, record a graph.
 
-use crate::device::{BufferId, GraphId, Place, element_bytes};
+use std::time::Duration;
+
+use crate::device::{BufferId, GraphId, Place, Timer, element_bytes};
 use crate::error::Result;
 
 /// A kernel as the build found it in `kernels/*.cu`.
@@ -145,6 +147,24 @@ pub trait Launcher: Send {
     /// # Errors
     /// If something that ran earlier failed; the message names the last kernels.
     fn sync(&mut self) -> Result<()>;
+
+    /// Begins to measure time: by the host's clock unless the launcher has a better one.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    fn start_timer(&mut self) -> Result<Timer> {
+        self.sync()?;
+        Ok(Timer::host())
+    }
+
+    /// Waits until everything has run; the time since the timer was started.
+    ///
+    /// # Errors
+    /// If something that ran earlier failed.
+    fn stop_timer(&mut self, timer: Timer) -> Result<Duration> {
+        self.sync()?;
+        Ok(timer.host_elapsed())
+    }
 
     /// From here, launches are recorded instead of run.
     ///

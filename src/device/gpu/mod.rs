@@ -25,7 +25,9 @@ mod softmax;
 pub use launch::{Launch, Launcher};
 use launch::{Span, bytes_of};
 
-use crate::device::{BufferId, Device, GraphId, Place};
+use std::time::Duration;
+
+use crate::device::{BufferId, Device, GraphId, Place, Timer};
 use crate::error::Result;
 use crate::op::{Binary, DType, Op};
 use crate::shape::Shape;
@@ -234,6 +236,14 @@ impl<L: Launcher> Device for Gpu<L> {
 
     fn sync(&mut self) -> Result<()> {
         self.launcher.sync()
+    }
+
+    fn start_timer(&mut self) -> Result<Timer> {
+        self.launcher.start_timer()
+    }
+
+    fn stop_timer(&mut self, timer: Timer) -> Result<Duration> {
+        self.launcher.stop_timer(timer)
     }
 
     fn workspace_bytes(&self) -> usize {

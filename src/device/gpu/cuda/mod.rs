@@ -18,9 +18,10 @@ pub use pool::MemoryUse;
 pub use probe::{DeviceDetails, DeviceReport, devices};
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use super::launch::{self, FAMILIES, Launch, Launcher, Span};
-use crate::device::{BufferId, GraphId};
+use super::launch::{self, FAMILIES, Launch, Launcher};
+use crate::device::{BufferId, GraphId, Timer};
 use crate::error::{Error, Result};
 use driver::{DriverError, Function, Graph, Interval, Module, Properties, Status, Stream};
 use fault::Suspects;
@@ -55,8 +56,8 @@ struct Loaded {
     shared: u32,
 }
 
-/// A time span that has begun.
-pub struct Timer(Interval);
+/// Two moments of the stream, the first of them marked.
+pub struct Span(Interval);
 
 impl Cuda {
     /// The device of that number, if driver, compiler and device are there and new enough.
@@ -97,34 +98,6 @@ impl Cuda {
         self.properties.capability.0 * 10 + self.properties.capability.1
     }
 
-    /// Begins to measure time on the device.
-    ///
-    /// # Errors
-    /// If the device has failed.
-    pub fn start_timer(&mut self) -> Result<Timer> {
-        self.not_capturing("timing")?;
-        self.stream.begin_interval().map(Timer).map_err(|error| self.fault("timing", error))
-    }
-
-    /// Waits for everything launched so far; milliseconds since the timer was started.
-    ///
-    /// # Errors
-    /// If something that ran earlier failed.
-    pub fn stop_timer(&mut self, timer: Timer) -> Result<f32> {
-        self.stream.end_interval(timer.0).map_err(|error| self.fault("timing", error))
-    }
-
-    /// How long the device takes for what `work` launches, in milliseconds.
-    ///
-    /// # Errors
-    /// If the device or `work` fails.
-    pub fn time(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<f32> {
-        let timer = self.start_timer()?;
-        let outcome = work(self);
-        let elapsed = self.stop_timer(timer);
-        outcome.and(elapsed)
-    }
-
     fn device(&self) -> String {
         format!("cuda:{}", self.ordinal)
     }
@@ -158,7 +131,7 @@ impl Cuda {
         Ok(loaded)
     }
 
-    fn address(&self, span: &Span) -> u64 {
+    fn address(&self, span: &launch::Span) -> u64 {
         if span.bytes == 0 {
             return 0;
         }
@@ -265,6 +238,20 @@ impl Launcher for Cuda {
         self.stream.synchronise().map_err(|error| self.fault("waiting", error))?;
         self.suspects.clear();
         Ok(())
+    }
+
+    fn start_timer(&mut self) -> Result<Timer> {
+        self.not_capturing("timing")?;
+        let marked = self.stream.begin_interval();
+        marked.map(|interval| Timer::Cuda(Span(interval))).map_err(|error| self.fault("timing", error))
+    }
+
+    fn stop_timer(&mut self, timer: Timer) -> Result<Duration> {
+        let Timer::Cuda(Span(interval)) = timer else {
+            unreachable!("a timer is stopped by the device that started it");
+        };
+        let milliseconds = self.stream.end_interval(interval).map_err(|error| self.fault("timing", error))?;
+        Ok(Duration::from_secs_f64(f64::from(milliseconds) / 1e3))
     }
 
     fn begin_capture(&mut self) -> Result<()> {
