@@ -216,7 +216,7 @@ fn fuse_bias(nodes: &mut [Node], live: &[bool], outputs: &[Var<'_>]) {
                 let bias = nodes[id].inputs[1];
                 let channels = nodes[id].shape.channels();
                 let fits = nodes[bias].shape == Shape::from([channels]);
-                fits.then(|| (Op::ConvBias(leg, window, None), Some(bias)))
+                fits.then_some((Op::ConvBias(leg, window, None), Some(bias)))
             }
             (Op::Unary(Unary::LeakyRelu(slope)), Op::ConvBias(leg, window, None)) => {
                 Some((Op::ConvBias(leg, window, Some(slope)), None))

@@ -35,7 +35,7 @@ pub fn setups() -> Vec<Setup> {
     };
     let kinds = match std::env::var("INVNET_BENCH_DEVICE") {
         Ok(name) => vec![name.parse().unwrap_or_else(|error| refuse("INVNET_BENCH_DEVICE", &error))],
-        Err(_) => match Kind::best().0 {
+        Err(_) => match Kind::best() {
             Kind::Cpu => vec![Kind::Cpu],
             best => vec![Kind::Cpu, best],
         },
