@@ -96,6 +96,44 @@ pub struct Window {
     pub out: [usize; 2],
 }
 
+/// Which of the tensors of the trilinear form T(x, y, g) = sum_r g_r <x, A_r y> is computed from the
+/// other two. A_r averages the neighbours at distance r and is symmetric, so x and y are alike.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CorrelationLeg {
+    /// <x, A_r y> for every r: inputs x, y; result like g.
+    Curve,
+    /// sum_r g_r A_r y: inputs y, g; result like x.
+    Field,
+}
+
+/// What lies beyond the edge of an image.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Border {
+    /// The opposite edge.
+    Periodic,
+    /// Nothing: only pairs of pixels within the image count, and each vector's pairs are averaged.
+    Open,
+}
+
+/// The Cahn-Hilliard equation u_t = laplacian(u^3 - u - kappa laplacian u) on a periodic grid of
+/// spacing 1, and how it is stepped: semi-implicit and spectral, with a stabilising term (Eyre 1998;
+/// Vollmayr-Lee and Rutenberg 2003; Zhu et al. 1999). In Fourier space, with k^2 = |k|^2,
+///
+///   u' (1 + dt k^2 (s + kappa k^2)) = u - dt k^2 F[u^3 - (1 + s) u],
+///
+/// which never raises the free energy, whatever the step, as long as s >= 1 bounds (3 u^2 - 1) / 2.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CahnHilliard {
+    /// How many steps.
+    pub steps: u32,
+    /// Length of a step, in units of time.
+    pub dt: f64,
+    /// Gradient energy: an interface is sqrt(2 kappa) pixels wide.
+    pub kappa: f64,
+    /// The stabilising factor s.
+    pub stabiliser: f64,
+}
+
 /// The elements that share a mean and a variance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Over {
@@ -198,6 +236,11 @@ pub enum Op {
     /// m `[N, C, 3]` to the field m0 + column m1 + row m2 `[N, H, W, C]`; adjoint of
     /// [`Op::Moments`].
     AffineField,
+    /// One leg of the radial two-point correlation of fields `[N, H, W]` with curves `[N, R]`; see
+    /// [`CorrelationLeg`] for the inputs and [`crate::device::radial`] for the bins.
+    Correlation(CorrelationLeg, Border),
+    /// u `[N, H, W]` after some steps of the Cahn-Hilliard equation. Has no derivative.
+    CahnHilliard(CahnHilliard),
     /// b + u (a - b) of a and b `[N, ...]` and one number u `[N]` per sample.
     Interpolate,
     /// sqrt(sum g^2 + eps) of each sample: g `[N, ...]` to `[N]`.
@@ -299,6 +342,9 @@ impl Op {
             Self::NormaliseGrad(..) => "normalise_grad",
             Self::Moments => "moments",
             Self::AffineField => "affine_field",
+            Self::Correlation(CorrelationLeg::Curve, _) => "correlation",
+            Self::Correlation(CorrelationLeg::Field, _) => "correlation_field",
+            Self::CahnHilliard(_) => "cahn_hilliard",
             Self::Interpolate => "interpolate",
             Self::RowNorm(_) => "row_norm",
             Self::OneHot => "one_hot",

@@ -5,7 +5,10 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::op::{AdamSettings, Binary, DType, Leg, Op, Over, Unary, Window};
+use crate::device::radial;
+use crate::op::{
+    AdamSettings, Binary, Border, CahnHilliard, CorrelationLeg, DType, Leg, Op, Over, Unary, Window,
+};
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::{Tape, Var};
 
@@ -396,6 +399,44 @@ impl<'t> Var<'t> {
         let (m, s) = (self.shape(), shape.into());
         assert!(s.rank() == 4 && *m == [s[0], s[3], 3], "affine_field: {m:?} to {s:?}");
         self.tape().push(Op::AffineField, &[self], s, DType::Real)
+    }
+
+    /// The radial two-point correlation of fields `[N, H, W]` with themselves, `[N, bins]`: entry r is
+    /// the mean of x(p) x(p + v) over the pixels p and the lattice vectors v of rounded length r.
+    ///
+    /// # Panics
+    /// If there are more bins than [`radial::most_bins`].
+    #[track_caller]
+    pub fn correlation(self, bins: usize, border: Border) -> Self {
+        self.correlation_with(self, bins, border)
+    }
+
+    /// The same of two fields.
+    #[track_caller]
+    pub fn correlation_with(self, other: Self, bins: usize, border: Border) -> Self {
+        let s = self.shape();
+        assert!(s == other.shape() && s.rank() == 3, "correlation: {s:?} with {:?}", other.shape());
+        let most = radial::most_bins([s[1], s[2]], border);
+        assert!((1..=most).contains(&bins), "correlation: {bins} bins of {s:?}, which has up to {most}");
+        let op = Op::Correlation(CorrelationLeg::Curve, border);
+        self.tape().push(op, &[self, other], Shape::from([s[0], bins]), DType::Real)
+    }
+
+    /// sum_r g_r A_r y of fields y `[N, H, W]` (this) and curves g `[N, R]`.
+    #[track_caller]
+    pub fn correlation_field(self, g: Self, border: Border) -> Self {
+        let (s, c) = (self.shape(), g.shape());
+        let fits = s.rank() == 3 && c.rank() == 2 && s[0] == c[0];
+        assert!(fits && c[1] <= radial::most_bins([s[1], s[2]], border), "correlation_field: {s:?} by {c:?}");
+        self.tape().push(Op::Correlation(CorrelationLeg::Field, border), &[self, g], s, DType::Real)
+    }
+
+    /// Fields u `[N, H, W]` after some steps of the Cahn-Hilliard equation.
+    #[track_caller]
+    pub fn cahn_hilliard(self, stepping: CahnHilliard) -> Self {
+        let s = self.shape();
+        assert!(s.rank() == 3, "cahn_hilliard: {s:?}");
+        self.tape().push(Op::CahnHilliard(stepping), &[self], s, DType::Real)
     }
 
     /// One-hot images `[N, H, W, classes]` of the given rows (u32 `[N]`) of class maps (this, u8

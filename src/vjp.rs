@@ -4,7 +4,7 @@
 //! more tape. Adjoint pairs and legs close the families: the derivative of a convolution leg is
 //! the other two legs, of a sum a broadcast, of moments an affine field.
 
-use crate::op::{Binary, Leg, Op, Over, Unary};
+use crate::op::{Binary, CorrelationLeg, Leg, Op, Over, Unary};
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::Var;
 
@@ -103,6 +103,18 @@ pub(crate) fn vjp<'t>(
         ],
         Op::Moments => one(g.affine_field(x[0].shape())),
         Op::AffineField => one(g.moments()),
+        // Of a field with itself both halves are the same.
+        Op::Correlation(CorrelationLeg::Curve, border) if x[0].id() == x[1].id() => {
+            vec![when(0, &|| x[0].correlation_field(g, border).scale(2.0)), None]
+        }
+        Op::Correlation(CorrelationLeg::Curve, border) => vec![
+            when(0, &|| x[1].correlation_field(g, border)),
+            when(1, &|| x[0].correlation_field(g, border)),
+        ],
+        Op::Correlation(CorrelationLeg::Field, border) => vec![
+            when(0, &|| g.correlation_field(x[1], border)),
+            when(1, &|| g.correlation_with(x[0], x[1].shape()[1], border)),
+        ],
         Op::Interpolate => {
             let u = x[2].reshape(per_sample(&y.shape()));
             vec![
@@ -119,7 +131,9 @@ pub(crate) fn vjp<'t>(
         Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => {
             vec![None; x.len()]
         }
-        Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => vec![None; x.len()],
+        Op::CahnHilliard(_) | Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => {
+            vec![None; x.len()]
+        }
     }
 }
 

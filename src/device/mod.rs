@@ -7,6 +7,7 @@
 
 mod cpu;
 pub mod gpu;
+pub mod radial;
 mod select;
 
 pub use cpu::{Cpu, Real};

@@ -4,8 +4,11 @@
 //! Work is split into pieces whose number does not depend on the number of threads, so results
 //! have the same bits on one thread and on many. Loops run in whatever rayon pool is current.
 
+mod cahn_hilliard;
 mod conv;
+mod correlation;
 mod elementwise;
+mod fft;
 mod index;
 mod layout;
 mod matmul;
@@ -28,7 +31,7 @@ pub use real::Real;
 
 use crate::device::{BufferId, Device, Place, element_bytes};
 use crate::error::Result;
-use crate::op::{Binary, Leg, Op};
+use crate::op::{Binary, CorrelationLeg, Leg, Op};
 use scratch::Line;
 
 /// Main memory and the cores of this machine.
@@ -198,6 +201,14 @@ impl<T: Real> Cpu<T> {
             }
             Op::Moments => moments::moments(x(0), shapes(0), out),
             Op::AffineField => moments::affine_field(x(0), out_shape, out),
+            Op::Correlation(CorrelationLeg::Curve, border) => {
+                let other = (io.places[0] != io.places[1]).then(|| x(1));
+                correlation::curve(x(0), other, shapes(0), border, out);
+            }
+            Op::Correlation(CorrelationLeg::Field, border) => {
+                correlation::field(x(0), x(1), shapes(0), border, out);
+            }
+            Op::CahnHilliard(stepping) => cahn_hilliard::advance(&stepping, x(0), shapes(0), out),
             Op::OneHot => index::one_hot(io.inputs[0], io.words(1), out_shape, out),
             Op::Gather => index::gather(x(0), out_shape[1], io.words(1), out),
             Op::ScatterAdd => index::scatter_add(x(0), out_shape[1], io.words(1), out),

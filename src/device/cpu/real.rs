@@ -1,9 +1,10 @@
 //! The element of a CPU tensor: `f32` or `f64`.
 
 use num_traits::{Float, NumAssign};
+use realfft::FftNum;
 
 /// A floating-point number the CPU device can compute with.
-pub trait Real: Float + NumAssign + bytemuck::Pod + Send + Sync + std::iter::Sum + std::fmt::Debug {
+pub trait Real: Float + NumAssign + FftNum + bytemuck::Pod + std::iter::Sum {
     /// The nearest number to an `f64`.
     fn of(value: f64) -> Self;
 

@@ -177,6 +177,7 @@ impl<L: Launcher> Gpu<L> {
             Op::NormaliseGrad(over, eps) => self.normalise_grad(over, eps, &x[0], &x[1], &x[2], y),
             Op::Moments => self.moments(&x[0], y),
             Op::AffineField => self.affine_field(&x[0], y),
+            Op::Correlation(..) | Op::CahnHilliard(_) => unreachable!("{} has no kernel yet", op.name()),
             Op::OneHot => self.one_hot(&x[0], &x[1], y),
             Op::Gather => self.gather(&x[0], &x[1], y),
             Op::ScatterAdd => self.scatter_add(&x[0], &x[1], y),

@@ -1,0 +1,196 @@
+//! The radial two-point correlation: one Fourier transform a field, and a matrix product.
+//!
+//! By Parseval, <x, A_r y> = (1 / P) sum_k Re(conj(X_k) Y_k) B_r(k), with P the pixels of the
+//! transformed image and B_r the transform of A_r's weights. B_r is real and even in both
+//! frequencies, so that a quarter of it is enough, and the sum over all curves of a batch is one
+//! product of the folded spectra `[N, Q]` with a table `[R, Q]`. No image is ever transformed back
+//! for a curve, and a field, sum_r g_r A_r y, is one transform there and one back.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use num_complex::Complex;
+use rayon::prelude::*;
+
+use super::fft::{Plane, complex_scratch};
+use super::matmul::{Mat, product};
+use super::{Real, scratch};
+use crate::device::radial;
+use crate::op::Border;
+use crate::shape::Shape;
+
+/// The geometry of a correlation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Geometry {
+    h: usize,
+    w: usize,
+    bins: usize,
+    border: Border,
+}
+
+impl Geometry {
+    /// The extents that are transformed: zeros keep the copies of an open image apart.
+    fn torus(&self) -> [usize; 2] {
+        match self.border {
+            Border::Periodic => [self.h, self.w],
+            Border::Open => [2 * self.h, 2 * self.w],
+        }
+    }
+
+    /// Extents of the quarter of a spectrum that holds an even one: column frequencies, then rows'.
+    fn quarter(&self) -> [usize; 2] {
+        let [h, w] = self.torus();
+        [w / 2 + 1, h / 2 + 1]
+    }
+
+    /// 1 / (vectors in the bin, pairs of pixels that the vector joins) of the vector of these
+    /// magnitudes, if it is in a bin.
+    fn weight(&self, counts: &[usize], dy: usize, dx: usize) -> Option<(usize, f64)> {
+        let bin = radial::bin(dy, dx);
+        let count = *counts.get(bin)?;
+        let pairs = match self.border {
+            Border::Periodic => self.h * self.w,
+            Border::Open => self.h.checked_sub(dy)? * self.w.checked_sub(dx)?,
+        };
+        (pairs > 0).then(|| (bin, 1.0 / (count * pairs) as f64))
+    }
+
+    /// B_r on the quarter, `[R, Q]`, computed once in double precision.
+    fn table<T: Real>(self) -> Arc<Vec<T>> {
+        static TABLES: Mutex<Option<HashMap<(TypeId, Geometry), Arc<dyn Any + Send + Sync>>>> =
+            Mutex::new(None);
+        let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (TypeId::of::<T>(), self);
+        let held =
+            tables.get_or_insert_default().entry(key).or_insert_with(|| Arc::new(self.tabulate::<T>()));
+        Arc::clone(held).downcast().expect("its type is part of its key")
+    }
+
+    fn tabulate<T: Real>(self) -> Vec<T> {
+        let counts = radial::counts([self.h, self.w], self.bins, self.border);
+        let [th, tw] = self.torus();
+        let plane = Plane::<f64>::new(th, tw);
+        let [qw, qh] = self.quarter();
+        let mut table = vec![T::zero(); self.bins * qw * qh];
+        table.par_chunks_mut(qw * qh).enumerate().for_each(|(bin, row)| {
+            let mut weights = vec![0.0; th * tw];
+            for (i, weight) in weights.iter_mut().enumerate() {
+                let [dy, dx] = [(i / tw, th), (i % tw, tw)].map(|(d, extent)| d.min(extent - d));
+                if let Some((of, value)) = self.weight(&counts, dy, dx).filter(|(of, _)| *of == bin) {
+                    debug_assert_eq!(of, bin);
+                    *weight = value;
+                }
+            }
+            let mut spectrum = vec![Complex::default(); plane.len()];
+            plane.forward(&mut weights, &mut spectrum);
+            for (line, spectrum) in row.chunks_exact_mut(qh).zip(spectrum.chunks_exact(th)) {
+                for (b, value) in line.iter_mut().zip(spectrum) {
+                    *b = T::of(value.re);
+                }
+            }
+        });
+        table
+    }
+
+    /// The spectrum of one field.
+    fn spectrum<T: Real>(&self, plane: &Plane<T>, x: &[T], spectrum: &mut [Complex<T>]) {
+        scratch::with(plane.h * plane.w, |image: &mut [T]| {
+            if plane.w == self.w {
+                image.copy_from_slice(x);
+            } else {
+                image.fill(T::zero());
+                for (to, from) in image.chunks_exact_mut(plane.w).zip(x.chunks_exact(self.w)) {
+                    to[..self.w].copy_from_slice(from);
+                }
+            }
+            plane.forward(image, spectrum);
+        });
+    }
+}
+
+/// <x, A_r y> `[N, R]` of fields `[N, H, W]`; without `y`, of x with itself.
+pub(super) fn curve<T: Real>(x: &[T], y: Option<&[T]>, shape: &Shape, border: Border, out: &mut [T]) {
+    let (n, pixels) = (shape[0], shape[1] * shape[2]);
+    if n == 0 {
+        return;
+    }
+    let geometry = Geometry { h: shape[1], w: shape[2], bins: out.len() / n, border };
+    let [th, tw] = geometry.torus();
+    let plane = Plane::new(th, tw);
+    let [qw, qh] = geometry.quarter();
+    let scale = T::of(1.0 / (th * tw) as f64);
+    scratch::with(n * qw * qh, |folded: &mut [T]| {
+        folded.par_chunks_mut(qw * qh).enumerate().for_each(|(i, folded)| {
+            let image = i * pixels..(i + 1) * pixels;
+            complex_scratch(2 * plane.len(), |spectra: &mut [Complex<T>]| {
+                let (a, b) = spectra.split_at_mut(plane.len());
+                geometry.spectrum(&plane, &x[image.clone()], a);
+                match y {
+                    Some(y) => {
+                        geometry.spectrum(&plane, &y[image], b);
+                        fold(a, b, [th, tw], scale, folded);
+                    }
+                    None => fold(a, a, [th, tw], scale, folded),
+                }
+            });
+        });
+        let table = geometry.table::<T>();
+        let (spectra, table) = (Mat::new(folded, n, qw * qh), Mat::new(&table, geometry.bins, qw * qh));
+        product(spectra, table.t(), false, out, true);
+    });
+}
+
+/// scale Re(conj(a) b), summed over frequencies that differ in sign only: `[W/2 + 1, H/2 + 1]`.
+fn fold<T: Real>(a: &[Complex<T>], b: &[Complex<T>], [h, w]: [usize; 2], scale: T, folded: &mut [T]) {
+    let lines = a.chunks_exact(h).zip(b.chunks_exact(h)).zip(folded.chunks_exact_mut(h / 2 + 1));
+    for (column, ((a, b), folded)) in lines.enumerate() {
+        // The frequency -column is not stored.
+        let mates = if column == 0 || 2 * column == w { scale } else { scale + scale };
+        let at = |row: usize| a[row].re * b[row].re + a[row].im * b[row].im;
+        for (row, sum) in folded.iter_mut().enumerate() {
+            let mirror = (h - row) % h;
+            let both = if mirror == row { at(row) } else { at(row) + at(mirror) };
+            *sum = mates * both;
+        }
+    }
+}
+
+/// sum_r g_r A_r y of fields y `[N, H, W]` and curves g `[N, R]`.
+pub(super) fn field<T: Real>(y: &[T], g: &[T], shape: &Shape, border: Border, out: &mut [T]) {
+    let (n, pixels) = (shape[0], shape[1] * shape[2]);
+    if n == 0 {
+        return;
+    }
+    let geometry = Geometry { h: shape[1], w: shape[2], bins: g.len() / n, border };
+    let [th, tw] = geometry.torus();
+    let plane = Plane::new(th, tw);
+    let [qw, qh] = geometry.quarter();
+    let scale = T::of(1.0 / (th * tw) as f64);
+    scratch::with(n * qw * qh, |filters: &mut [T]| {
+        let table = geometry.table::<T>();
+        let curves = Mat::new(g, n, geometry.bins);
+        product(curves, Mat::new(&table, geometry.bins, qw * qh), false, filters, true);
+        let images = out.par_chunks_mut(pixels).zip(y.par_chunks(pixels)).zip(filters.par_chunks(qw * qh));
+        images.for_each(|((out, y), filter)| {
+            complex_scratch(plane.len(), |spectrum: &mut [Complex<T>]| {
+                geometry.spectrum(&plane, y, spectrum);
+                for (line, filter) in spectrum.chunks_exact_mut(th).zip(filter.chunks_exact(qh)) {
+                    for (row, value) in line.iter_mut().enumerate() {
+                        *value = *value * (scale * filter[row.min(th - row)]);
+                    }
+                }
+                if tw == geometry.w {
+                    plane.backward(spectrum, out);
+                } else {
+                    scratch::with(th * tw, |image: &mut [T]| {
+                        plane.backward(spectrum, image);
+                        for (to, from) in out.chunks_exact_mut(geometry.w).zip(image.chunks_exact(tw)) {
+                            to.copy_from_slice(&from[..geometry.w]);
+                        }
+                    });
+                }
+            });
+        });
+    });
+}
