@@ -1,8 +1,9 @@
 //! The invariance kernels and what surrounds them, against the bandwidth of the device.
 //!
-//! Each is bound by memory: its throughput counts the bytes that any implementation must move, so
-//! intermediate results do not count. Inputs and results rotate through more memory than a cache
-//! holds. The table at the end compares each with a copy on the same device in the same run.
+//! Each is bound by memory, but the correlation by its transforms: its throughput counts the bytes
+//! that any implementation must move, so intermediate results do not count. Inputs and results rotate
+//! through more memory than a cache holds. The table at the end compares each with a copy on the same
+//! device in the same run.
 //!
 //!     INVNET_BENCH_DEVICE=cuda cargo bench --bench invariances
 
@@ -17,9 +18,10 @@ use std::time::Duration;
 use case::Case;
 use common::{Setup, setups, trial};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use invnet::device::Kind;
+use invnet::device::{Kind, radial};
 use invnet::gradcheck::{Input, Values, numbers};
 use invnet::invariance::{Area, Centroid, Invariance};
+use invnet::op::Border;
 use invnet::shape::Shape;
 use invnet::tape::{Tape, Var};
 use invnet::train::objective;
@@ -105,6 +107,20 @@ fn subjects(shape: Shape) -> Vec<Subject> {
         subject("penalty norm forward", vec![x()], tensor, |_, x| vec![objective::norm_penalty(x[0], 10.0)]),
         subject("penalty norm both", vec![x()], 2 * tensor, |_, x| {
             both(objective::norm_penalty(x[0], 10.0), x[0])
+        }),
+    ]
+}
+
+/// The radial correlation S2 of one phase `[N, H, W]` with itself, in every bin there is.
+fn correlations(shape: Shape) -> Vec<Subject> {
+    let field = 4 * shape.numel() as u64;
+    let bins = radial::most_bins([shape[1], shape[2]], Border::Periodic);
+    let x = || image(0, shape);
+    vec![
+        subject("S2 forward", vec![x()], field, move |_, x| vec![x[0].correlation(bins, Border::Periodic)]),
+        subject("S2 both", vec![x(), image(1, Shape::from([shape[0], bins]))], 2 * field, move |tape, x| {
+            let y = x[0].correlation(bins, Border::Periodic);
+            [y].into_iter().chain(tape.pullback(y, x[1], &x[..1])).collect()
         }),
     ]
 }
@@ -198,6 +214,10 @@ fn main() {
         for shape in SHAPES.map(Shape::from) {
             for subject in subjects(shape) {
                 rows.extend(measure(&mut criterion, setup, shape, &subject));
+            }
+            let field = Shape::from([shape[0], shape[1], shape[2]]);
+            for subject in correlations(field) {
+                rows.extend(measure(&mut criterion, setup, field, &subject));
             }
         }
         tables.push((setup, rows));

@@ -1,4 +1,5 @@
-//! Every operation's sample, and the legs of the convolutions at the sizes training has.
+//! Every operation's sample, the legs of the convolutions at the sizes training has, and steps of
+//! the Cahn-Hilliard equation.
 //!
 //! `INVNET_BENCH_DEVICE` names the device and `INVNET_BENCH_PRECISION` the precision of products.
 //! The samples are tiny: they show what an operation costs before it does any work.
@@ -13,7 +14,7 @@ use case::Case;
 use common::{setups, trial};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use invnet::gradcheck::{Input, Values, numbers};
-use invnet::op::{Leg, Window};
+use invnet::op::{CahnHilliard, Leg, Window};
 use invnet::samples::samples;
 use invnet::shape::Shape;
 
@@ -83,5 +84,26 @@ fn convolutions(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, small, convolutions);
+/// Criterion's elements are steps of one image.
+fn stepping(c: &mut Criterion) {
+    let (images, steps) = if trial() { (1, 1) } else { (32, 10) };
+    let mut group = c.benchmark_group("cahn_hilliard");
+    group.sample_size(10).throughput(Throughput::Elements(images as u64 * u64::from(steps)));
+    let stepping = CahnHilliard { steps, dt: 0.5, kappa: 1.0, stabiliser: 2.0 };
+    for setup in setups() {
+        for side in [64, 101, 128] {
+            let shape = Shape::from([images, side, side]);
+            let u = || Input { shape, values: Values::Real(numbers(0, shape.numel())) };
+            let mut case = None;
+            group.bench_function(BenchmarkId::new(format!("{side}x{side}"), setup), |b| {
+                let build = || Case::new(setup, &[u()], 1, |_, x| vec![x[0].cahn_hilliard(stepping)]);
+                let case = case.get_or_insert_with(build);
+                b.iter_custom(|runs| case.time(runs));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, small, convolutions, stepping);
 criterion_main!(benches);

@@ -2,10 +2,12 @@
 
     python benches/peer.py [--size 64 --width 32 --batch 32 --threads 2] [--setting channels_last]
     python benches/peer.py --device cuda [--size 128 --width 64 --batch 32]
+    python benches/peer.py --setting alone --size 128
 
 Prints one JSON object a setting: one generator, five projection and five critic steps; medians. On
-the CPU that is one setting. On a GPU it is every one of SETTINGS, then convolutions and pixelwise
-operations alone. Each runs in a process of its own, so that one that fails spoils no other.
+the CPU that is one setting. On a GPU it is every one of SETTINGS, then convolutions and the kernels
+of `benches/invariances.rs` alone. Each runs in a process of its own, so that one that fails spoils no
+other. `alone` on the CPU measures those kernels.
 """
 
 import argparse
@@ -76,6 +78,32 @@ def measure(x):
     m01 = (figures * torch.arange(h, dtype=x.dtype, device=x.device)[:, None]).sum((2, 3))
     centroid = torch.stack([m10 / (m00 + 1e-6) / w, m01 / (m00 + 1e-6) / h], 2)
     return torch.cat([m00 / (h * w), centroid.view(n, -1)], 1)
+
+
+class Correlation:
+    """S2 of one phase [N, H, W], periodic: every radius that fits, from the transform of the power."""
+
+    def __init__(self, size, device, bins):
+        along = torch.arange(size, device=device)
+        squared = torch.minimum(along, size - along).square()
+        radius = (squared[:, None] + squared).sqrt().add(0.5).long().flatten()
+        count = size // 2 + 1
+        self.within = (radius < count).nonzero().flatten()
+        self.radius = radius[self.within]
+        self.weight = 1 / (torch.bincount(self.radius).float() * size * size)
+        # The same sums as a product with a matrix.
+        self.table = torch.zeros(size * size, count, device=device)
+        self.table[self.within, self.radius] = self.weight[self.radius]
+        self.bins = bins
+
+    def __call__(self, x):
+        spectrum = torch.fft.rfft2(x)
+        power = spectrum.real.square() + spectrum.imag.square()
+        every = torch.fft.irfft2(power, s=x.shape[1:]).flatten(1)
+        if self.bins == "matrix":
+            return every @ self.table
+        sums = x.new_zeros(len(x), len(self.weight))
+        return sums.index_add(1, self.radius, every[:, self.within]) * self.weight
 
 
 def precise(device, precision):
@@ -208,13 +236,25 @@ def device_ms(work, calls=20):
     return statistics.median(times[2:])
 
 
+def host_ms(work, calls=5):
+    """Time of a call on the CPU."""
+    times = []
+    for _ in range(25):
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        times.append(1e3 * (time.perf_counter() - start) / calls)
+    return statistics.median(times[5:])
+
+
 def alone(args):
-    """Convolution legs of the critic's layers (the generator's are the same, mirrored), softmax and
-    moments; one line each. Tensors of a few MiB stay in the device's cache between calls."""
+    """Convolution legs of the critic's layers (the generator's are the same, mirrored; on a GPU only),
+    softmax, moments and S2; one line each. Tensors of a few MiB stay in a cache between calls."""
+    cuda = args.device == "cuda"
 
     def report(what, fields, work):
         try:
-            ms = device_ms(work)
+            ms = device_ms(work) if cuda else host_ms(work)
             fields = {"ms": ms} | {name: amount / ms * 1e3 for name, amount in fields.items()}
         except Exception as error:  # noqa: BLE001: the others are still worth measuring
             fields = {"error": first_line(error)}
@@ -223,7 +263,8 @@ def alone(args):
     shapes = [(args.size >> i, CLASSES if i == 0 else args.width << (i - 1), args.width << i)
               for i in range((args.size // 4).bit_length() - 1)]
     layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-    for precision, (layout, order), (side, inner, outer) in itertools.product(PRECISIONS, layouts.items(), shapes):
+    convolutions = itertools.product(PRECISIONS, layouts.items(), shapes) if cuda else []
+    for precision, (layout, order), (side, inner, outer) in convolutions:
         precise("cuda", precision)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         make = lambda *shape: torch.randn(shape, device="cuda").to(dtype, memory_format=order)
@@ -238,8 +279,9 @@ def alone(args):
             what = {"conv": f"{side}x{side} {inner} to {outer}", "leg": leg, "setting": f"{precision}+{layout}"}
             report(what, {"tflops": tflop}, work)
 
-    for (layout, order), compiled in itertools.product(layouts.items(), (False, True)):
-        x = torch.randn(args.batch, CLASSES, args.size, args.size, device="cuda")
+    precise(args.device, "fp32")
+    for (layout, order), compiled in itertools.product(layouts.items(), (False, True) if cuda else (False,)):
+        x = torch.randn(args.batch, CLASSES, args.size, args.size, device=args.device)
         x = x.contiguous(memory_format=order).requires_grad_(True)
         for name, formula in (("softmax", lambda x: torch.softmax(x, 1)), ("moments", measure)):
             f = torch.compile(formula) if compiled else formula
@@ -255,6 +297,18 @@ def alone(args):
             for what, work in (("forward", forward), ("both", lambda: torch.autograd.grad(f(x), x, seed))):
                 how = f"{layout}+compile" if compiled else layout
                 report({"op": name, "what": what, "setting": how}, {"gb_per_s": moved[what]}, work)
+
+    for bins in ("index_add", "matrix"):
+        s2 = Correlation(args.size, args.device, bins)
+        x = torch.rand(args.batch, args.size, args.size, device=args.device, requires_grad=True)
+        seed = torch.randn_like(s2(x).detach())
+
+        def forward():
+            with torch.no_grad():
+                s2(x)
+
+        for what, work in (("forward", forward), ("both", lambda: torch.autograd.grad(s2(x), x, seed))):
+            report({"op": "S2", "what": what, "setting": bins}, {}, work)
 
 
 def first_line(error):

@@ -106,6 +106,30 @@ struct Image {
     u32 piece;
 };
 
+// Both legs of a radial correlation of n images [h, w] with `bins` bins, on a torus [rows, columns].
+struct Correlation {
+    u32 n;
+    u32 h;
+    u32 w;
+    u32 bins;
+    u32 open;      // 0: periodic; 1: the torus holds the image and zeros
+    u32 rows;
+    u32 columns;
+    u32 together;  // curve: images a block does
+    u32 tables;    // complex numbers in shared memory before the plane
+};
+
+// cahn_hilliard.
+struct Stepping {
+    u32 h;
+    u32 w;
+    u32 steps;
+    u32 tables;    // complex numbers in shared memory before the plane
+    float dt;
+    float kappa;
+    float stabiliser;
+};
+
 // one_hot, gather, scatter_add.
 struct Table {
     u32 n;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gradcheck::{Bench, Input, Outcome, Values};
 use crate::invariance;
 use crate::nn::{self, Family, Net, Weights};
-use crate::op::{Over, Window};
+use crate::op::{Border, Over, Window};
 use crate::plan::Plan;
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::{Tape, Var};
@@ -228,6 +228,14 @@ impl<'t> Recorder<'_, 't> {
         numbers.try_into().map_err(|_| self.wrong(format!("{} needs {name} to be a pair", self.fixture.op)))
     }
 
+    fn border(&self) -> Result<Border> {
+        self.attr("border", "\"periodic\" or \"open\"", |v| match v.as_str()? {
+            "periodic" => Some(Border::Periodic),
+            "open" => Some(Border::Open),
+            _ => None,
+        })
+    }
+
     fn record(&self) -> Result<Var<'t>> {
         let x = || self.input("x");
         let (a, b) = (|| self.input("a"), || self.input("b"));
@@ -296,6 +304,14 @@ impl<'t> Recorder<'_, 't> {
             "area" => invariance::area(x()?),
             "centroid" => invariance::centroid(x()?),
             "fractions" => invariance::fractions(x()?),
+            "volume_fraction" => invariance::volume_fraction(x()?, self.count("phase")?),
+            "correlation" => {
+                let (x, bins, border) = (x()?, self.count("bins")?, self.border()?);
+                self.inputs
+                    .get("y")
+                    .map_or_else(|| x.correlation(bins, border), |&y| x.correlation_with(y, bins, border))
+            }
+            "correlation_field" => self.input("y")?.correlation_field(self.input("g")?, self.border()?),
             "gradient_penalty" => self.gradient_penalty()?,
             other => return Err(self.wrong(format!("unknown operation {other:?}: see fixtures/README.md"))),
         };

@@ -4,7 +4,7 @@
 //! is declared here is covered everywhere.
 
 use crate::gradcheck::{Input, Values, numbers};
-use crate::op::{Over, Window};
+use crate::op::{Border, Over, Window};
 use crate::shape::Shape;
 use crate::tape::{Tape, Var};
 
@@ -52,6 +52,7 @@ pub fn samples() -> Vec<Sample> {
     all.extend(structural());
     all.extend(spatial());
     all.extend(statistical());
+    all.extend(correlations());
     all.extend(penalties());
     all
 }
@@ -150,6 +151,23 @@ fn spatial() -> Vec<Sample> {
         sample("upsample", vec![real(40, [2, 2, 3, 3])], |_, x| x[0].square().upsample(3)),
         sample("moments", vec![real(41, [2, 3, 5, 2])], |_, x| x[0].square().moments()),
         sample("affine_field", vec![real(42, [2, 3, 3])], |_, x| x[0].square().affine_field([2, 4, 5, 3])),
+    ]
+}
+
+fn correlations() -> Vec<Sample> {
+    vec![
+        sample("correlation", vec![real(53, [2, 5, 7])], |_, x| x[0].correlation(3, Border::Periodic)),
+        sample("correlation/even", vec![real(54, [2, 6, 4])], |_, x| x[0].correlation(2, Border::Periodic)),
+        sample("correlation/open", vec![real(55, [2, 4, 5])], |_, x| x[0].correlation(4, Border::Open)),
+        sample("correlation/two", vec![real(56, [2, 5, 4]), real(57, [2, 5, 4])], |_, x| {
+            x[0].correlation_with(x[1], 3, Border::Periodic)
+        }),
+        sample("correlation_field", vec![real(58, [2, 5, 7]), real(59, [2, 3])], |_, x| {
+            x[0].correlation_field(x[1], Border::Periodic)
+        }),
+        sample("correlation_field/open", vec![real(60, [2, 3, 4]), real(61, [2, 3])], |_, x| {
+            x[0].correlation_field(x[1], Border::Open)
+        }),
     ]
 }
 

@@ -100,6 +100,11 @@ fn mutants_are_caught() {
     );
     // The field is computed by the same library, and was not changed.
     assert!(!caught(&library, &family(cases::moments_and_their_field(), "affine_field")));
+    // A missing barrier between the passes of a transform.
+    let passes =
+        ["    __syncthreads();\n    if (half_down && half_along)", "    if (half_down && half_along)"];
+    let library = changed_library(&place("passes"), "correlation", passes);
+    assert!(caught(&library, &family(cases::correlations(), "correlation [3, 16, 8]")), "a missing barrier");
     // A wrong stride: the vertical one used across.
     let stride = ["left = (i32)ox * conv.sw - conv.pw;", "left = (i32)ox * conv.sh - conv.pw;"];
     let library = changed_library(&place("stride"), "conv", stride);

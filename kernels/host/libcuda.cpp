@@ -207,6 +207,7 @@ CALL cuDeviceGetAttribute(int* value, int attribute, int) {
         case 75: return *value = major, OK;
         case 76: return *value = minor, OK;
         case 16: return *value = 4, OK;  // multiprocessors
+        case 97: return *value = 227 << 10, OK;  // shared memory of a block, if asked for
         default: return INVALID_VALUE;
     }
 }

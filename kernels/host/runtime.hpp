@@ -163,6 +163,17 @@ inline long long __double_as_longlong(double x) { long long i; std::memcpy(&i, &
 inline double __longlong_as_double(long long i) { double x; std::memcpy(&x, &i, 8); return x; }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32); }
+inline int __clz(unsigned x) { return x ? __builtin_clz(x) : 32; }
+inline unsigned __brev(unsigned x) {
+    unsigned reversed = 0;
+    for (int i = 0; i < 32; ++i) reversed |= (x >> i & 1) << (31 - i);
+    return reversed;
+}
+inline void sincospif(float x, float* sine, float* cosine) {
+    const double angle = 3.14159265358979323846 * x;
+    *sine = static_cast<float>(std::sin(angle));
+    *cosine = static_cast<float>(std::cos(angle));
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 
 // Integers only: the order of floating-point atomics is nobody's.

@@ -29,6 +29,18 @@ impl Kind {
         if Cuda::new(0).is_ok() { Self::Cuda(0) } else { Self::Cpu }
     }
 
+    /// The device that simulates data sets for a run on this one: a GPU does, but its kernels on the
+    /// CPU would take hours.
+    ///
+    /// # Errors
+    /// As [`Kind::open`].
+    pub fn for_data(self) -> Result<Box<dyn Device>> {
+        match self {
+            Self::Cuda(_) => self.open(Precision::Fp32),
+            Self::Cpu | Self::Simt => Ok(Box::new(Cpu::<f32>::new())),
+        }
+    }
+
     /// The device, with that precision of products where it has a choice: the CPU always computes
     /// in single precision.
     ///

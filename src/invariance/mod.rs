@@ -4,10 +4,12 @@
 //! areas and fractions by the number of pixels, positions by the size of the image, so that each
 //! lies in [0, 1]. Pixel centres are at 0..W-1 and 0..H-1.
 
+mod correlation;
 mod fraction;
 mod moments;
 
-pub use fraction::{Fractions, fractions};
+pub use correlation::{Correlation, correlation, two_point_map};
+pub use fraction::{Fractions, VolumeFraction, fractions, volume_fraction};
 pub use moments::{Area, Centroid, area, centroid};
 
 use crate::tape::Var;
@@ -26,7 +28,7 @@ pub trait Invariance {
     /// Measures images `[N, H, W, C]` of class probabilities: `[N, dimension]`, normalised.
     fn measure<'t>(&self, x: Var<'t>) -> Var<'t>;
 
-    /// Squared distance, summed over the numbers and averaged over the batch (paper Eq. 3, 6, 7).
+    /// Squared distance, summed over the numbers and averaged over the batch (paper Eq. 3, 6 to 9).
     fn loss<'t>(&self, measured: Var<'t>, target: Var<'t>) -> Var<'t> {
         (measured - target).square().sum().scale(1.0 / measured.shape()[0] as f64)
     }

@@ -7,10 +7,11 @@ use invnet::device::gpu::simt::Simt;
 use invnet::device::gpu::{Gpu, Launcher, Precision};
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers, relative_error};
-use invnet::op::{AdamSettings, LeafId};
+use invnet::op::{AdamSettings, Border, CahnHilliard, LeafId};
 use invnet::plan::Plan;
 use invnet::rng;
 use invnet::samples::{Sample, samples};
+use invnet::shape::Shape;
 use invnet::store::Store;
 use invnet::tape::Tape;
 
@@ -59,6 +60,34 @@ fn operations_agree_with_the_host() {
                 let error = relative_error(got, &want);
                 assert!(error < 1e-4, "{}: {error:e} from the native device", sample.name);
             }
+        }
+    });
+}
+
+/// Transforms take more shared memory than comes unasked, or none for their planes.
+#[test]
+fn planes_in_shared_memory_and_beyond() {
+    scenario("launcher::planes_in_shared_memory_and_beyond", &[], || {
+        let stepping = CahnHilliard { steps: 1, dt: 0.5, kappa: 1.0, stabiliser: 2.0 };
+        let bytes = |device: Box<dyn Device>, [n, h, w]: [usize; 3]| {
+            let mut store = Store::on(device);
+            let [x, g] = [("x", [n, h, w].into()), ("g", Shape::from([n, 5]))].map(|(name, shape)| {
+                store.add_real(name, shape, &numbers(shape.rank() as u64, shape.numel())).unwrap()
+            });
+            let tape = Tape::new();
+            let [x, g] = [x, g].map(|id| store.var(&tape, id));
+            let outputs = [
+                x.correlation(5, Border::Periodic),
+                x.correlation_field(g, Border::Open),
+                x.cahn_hilliard(stepping),
+            ];
+            let plan = Plan::new(&tape, &outputs, &store);
+            plan.run(&mut store).unwrap();
+            [0, 1, 2].map(|i| plan.read_bytes(&mut store, i).unwrap())
+        };
+        for shape in [[3, 16, 8], [1, 128, 96], [1, 256, 128]] {
+            let got = bytes(Box::new(Gpu::new(Cuda::new(0).unwrap(), Precision::Fp32)), shape);
+            assert!(got == bytes(Box::new(Gpu::new(Simt::default(), Precision::Fp32)), shape), "{shape:?}");
         }
     });
 }
@@ -196,6 +225,7 @@ fn the_device_describes_itself() {
         let mut cuda = Cuda::new(0).unwrap();
         assert_eq!(cuda.name(), "cuda:0 Stand-in (sm_90)");
         assert!(cuda.tensor_cores() && cuda.multiprocessors() == 4);
+        assert_eq!(cuda.shared_limit(), 227 << 10);
         let block = cuda.alloc(16).unwrap();
         // More shared memory than comes unasked, and more than there is.
         fill(&mut cuda, block, 1.0, 64 << 10).unwrap();

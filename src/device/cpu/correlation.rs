@@ -77,8 +77,7 @@ impl Geometry {
             let mut weights = vec![0.0; th * tw];
             for (i, weight) in weights.iter_mut().enumerate() {
                 let [dy, dx] = [(i / tw, th), (i % tw, tw)].map(|(d, extent)| d.min(extent - d));
-                if let Some((of, value)) = self.weight(&counts, dy, dx).filter(|(of, _)| *of == bin) {
-                    debug_assert_eq!(of, bin);
+                if let Some((_, value)) = self.weight(&counts, dy, dx).filter(|(of, _)| *of == bin) {
                     *weight = value;
                 }
             }

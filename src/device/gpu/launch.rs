@@ -187,6 +187,9 @@ pub trait Launcher: Send {
     /// Multiprocessors: how many blocks it takes to keep the device busy.
     fn multiprocessors(&self) -> u32;
 
+    /// The most dynamic shared memory that a block can have, in bytes.
+    fn shared_limit(&self) -> u32;
+
     /// Whether `mma.sync` on tf32 and bf16 and `cp.async` are there (compute capability 8.0).
     fn tensor_cores(&self) -> bool;
 }

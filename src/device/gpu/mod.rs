@@ -4,9 +4,12 @@
 //! `cuda` the driver, `simt` the same kernels on the CPU. Everything but that last call is shared,
 //! so geometry, argument order and kernel source are tested on every machine.
 
+mod cahn_hilliard;
 mod conv;
+mod correlation;
 pub mod cuda;
 mod elementwise;
+mod fft;
 mod index;
 pub mod launch;
 mod layout;
@@ -29,7 +32,7 @@ use std::time::Duration;
 
 use crate::device::{BufferId, Device, GraphId, Place, Timer};
 use crate::error::Result;
-use crate::op::{Binary, DType, Op};
+use crate::op::{Binary, CorrelationLeg, DType, Op};
 use crate::shape::Shape;
 
 /// The numbers that convolutions and matrix products multiply. Sums, storage and everything else
@@ -104,7 +107,19 @@ impl<L: Launcher> Gpu<L> {
         spans: &[Span],
         params: &P,
     ) -> Result<()> {
-        self.launcher.launch(&Launch { kernel, grid, shared: 0, spans, table: 0, params: bytes_of(params) })
+        self.launch_shared(kernel, grid, 0, spans, params)
+    }
+
+    /// The same, with `shared` bytes of dynamic shared memory.
+    fn launch_shared<P: bytemuck::Pod>(
+        &mut self,
+        kernel: &'static str,
+        grid: [u32; 3],
+        shared: u32,
+        spans: &[Span],
+        params: &P,
+    ) -> Result<()> {
+        self.launcher.launch(&Launch { kernel, grid, shared, spans, table: 0, params: bytes_of(params) })
     }
 
     /// A real tensor of that shape in the working space, valid until the next call.
@@ -177,7 +192,9 @@ impl<L: Launcher> Gpu<L> {
             Op::NormaliseGrad(over, eps) => self.normalise_grad(over, eps, &x[0], &x[1], &x[2], y),
             Op::Moments => self.moments(&x[0], y),
             Op::AffineField => self.affine_field(&x[0], y),
-            Op::Correlation(..) | Op::CahnHilliard(_) => unreachable!("{} has no kernel yet", op.name()),
+            Op::Correlation(CorrelationLeg::Curve, border) => self.correlation(border, &x[0], &x[1], y),
+            Op::Correlation(CorrelationLeg::Field, border) => self.correlation_field(border, &x[0], &x[1], y),
+            Op::CahnHilliard(ref stepping) => self.cahn_hilliard(stepping, &x[0], y),
             Op::OneHot => self.one_hot(&x[0], &x[1], y),
             Op::Gather => self.gather(&x[0], &x[1], y),
             Op::ScatterAdd => self.scatter_add(&x[0], &x[1], y),

@@ -59,6 +59,12 @@ params! {
     Norm { rows: u32, columns: u32, pieces: u32, piece: u32, eps: f32, }
     /// moments and affine_field.
     Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }
+    /// Both legs of a radial correlation.
+    Correlation {
+        n: u32, h: u32, w: u32, bins: u32, open: u32, rows: u32, columns: u32, together: u32, tables: u32,
+    }
+    /// cahn_hilliard.
+    Stepping { h: u32, w: u32, steps: u32, tables: u32, dt: f32, kappa: f32, stabiliser: f32, }
     /// one_hot, gather, scatter_add.
     Table { n: u32, width: u32, rows: u32, channels: u32, }
     /// uniform, normal, random_index.

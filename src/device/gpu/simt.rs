@@ -360,6 +360,10 @@ impl Launcher for Simt {
         4
     }
 
+    fn shared_limit(&self) -> u32 {
+        227 << 10
+    }
+
     fn tensor_cores(&self) -> bool {
         true
     }

@@ -78,6 +78,8 @@ pub(super) struct Properties {
     /// Compute capability, major and minor.
     pub capability: (u32, u32),
     pub multiprocessors: u32,
+    /// Bytes of shared memory that a block can have if its kernel asks.
+    pub shared_limit: u32,
 }
 
 pub(super) fn properties(ordinal: usize) -> Result<Properties> {
@@ -96,6 +98,7 @@ pub(super) fn properties(ordinal: usize) -> Result<Properties> {
             attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
         ),
         multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+        shared_limit: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
     })
 }
 

@@ -283,6 +283,10 @@ impl Launcher for Cuda {
         self.properties.multiprocessors
     }
 
+    fn shared_limit(&self) -> u32 {
+        self.properties.shared_limit
+    }
+
     fn tensor_cores(&self) -> bool {
         self.properties.capability >= (8, 0)
     }

@@ -3,12 +3,13 @@
 //! Each method checks shapes and records one operation or a short composition. A shape mistake is
 //! a bug in the caller and panics there, naming the operation and the shapes.
 
+mod conv;
+mod fields;
+mod training;
+
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::device::radial;
-use crate::op::{
-    AdamSettings, Binary, Border, CahnHilliard, CorrelationLeg, DType, Leg, Op, Over, Unary, Window,
-};
+use crate::op::{Binary, DType, Op, Over, Unary};
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::{Tape, Var};
 
@@ -236,91 +237,6 @@ impl<'t> Var<'t> {
         self.tape().push(op, &[self, other], Shape::from([m, n]), DType::Real)
     }
 
-    /// Convolution of x `[N, H, W, CI]` with w `[KH, KW, CI, CO]`.
-    ///
-    /// # Panics
-    /// If the channels differ or the filter is larger than the padded image.
-    #[track_caller]
-    pub fn conv(self, w: Self, stride: [usize; 2], pad: [usize; 2]) -> Self {
-        let (x, f) = (self.shape(), w.shape());
-        assert!(x.rank() == 4 && f.rank() == 4 && x[3] == f[2], "conv: {x:?} by {f:?}");
-        let (image, kernel) = ([x[1], x[2]], [f[0], f[1]]);
-        let out = [0, 1].map(|i| {
-            let span = image[i] + 2 * pad[i];
-            assert!(
-                span >= kernel[i] && stride[i] > 0,
-                "conv: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}"
-            );
-            (span - kernel[i]) / stride[i] + 1
-        });
-        self.conv_leg_y(w, Window { image, kernel, stride, pad, out })
-    }
-
-    /// Transposed convolution of x `[N, H, W, CI]` with w `[KH, KW, CO, CI]`: the adjoint of the
-    /// convolution that maps CO channels to CI. The result is `(H - 1) stride - 2 pad + KH + extra`
-    /// pixels high, likewise wide.
-    ///
-    /// # Panics
-    /// If the channels differ or the result would be empty.
-    #[track_caller]
-    pub fn conv_transpose(self, w: Self, stride: [usize; 2], pad: [usize; 2], extra: [usize; 2]) -> Self {
-        let (x, f) = (self.shape(), w.shape());
-        assert!(x.rank() == 4 && f.rank() == 4 && x[3] == f[3], "conv_transpose: {x:?} by {f:?}");
-        let (out, kernel) = ([x[1], x[2]], [f[0], f[1]]);
-        let image = [0, 1].map(|i| {
-            let full = (out[i] - 1) * stride[i] + kernel[i] + extra[i];
-            assert!(full > 2 * pad[i], "conv_transpose: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}");
-            full - 2 * pad[i]
-        });
-        self.conv_leg_x(w, Window { image, kernel, stride, pad, out })
-    }
-
-    /// The leg y = x * w.
-    #[track_caller]
-    pub fn conv_leg_y(self, w: Self, window: Window) -> Self {
-        let (x, f) = (self.shape(), w.shape());
-        assert!(x[1..3] == window.image && f[..2] == window.kernel && x[3] == f[2], "conv: {x:?} by {f:?}");
-        let shape = Shape::from([x[0], window.out[0], window.out[1], f[3]]);
-        self.tape().push(Op::Conv(Leg::Y, window), &[self, w], shape, DType::Real)
-    }
-
-    /// The leg x of cotangent g (this) and filter w.
-    #[track_caller]
-    pub fn conv_leg_x(self, w: Self, window: Window) -> Self {
-        let (g, f) = (self.shape(), w.shape());
-        assert!(g[1..3] == window.out && f[..2] == window.kernel && g[3] == f[3], "conv x: {g:?} by {f:?}");
-        let shape = Shape::from([g[0], window.image[0], window.image[1], f[2]]);
-        self.tape().push(Op::Conv(Leg::X, window), &[self, w], shape, DType::Real)
-    }
-
-    /// The leg w of image x (this) and cotangent g.
-    #[track_caller]
-    pub fn conv_leg_w(self, g: Self, window: Window) -> Self {
-        let (x, c) = (self.shape(), g.shape());
-        assert!(x[1..3] == window.image && c[1..3] == window.out && x[0] == c[0], "conv w: {x:?} by {c:?}");
-        let shape = Shape::from([window.kernel[0], window.kernel[1], x[3], c[3]]);
-        self.tape().push(Op::Conv(Leg::W, window), &[self, g], shape, DType::Real)
-    }
-
-    /// Mean over k x k blocks of `[N, H, W, C]`.
-    ///
-    /// # Panics
-    /// Unless k divides H and W.
-    #[track_caller]
-    pub fn mean_pool(self, k: usize) -> Self {
-        let s = self.shape();
-        assert!(s.rank() == 4 && s[1].is_multiple_of(k) && s[2].is_multiple_of(k), "mean_pool: {s:?} by {k}");
-        self.tape().push(Op::MeanPool(k), &[self], Shape::from([s[0], s[1] / k, s[2] / k, s[3]]), DType::Real)
-    }
-
-    /// Every pixel of `[N, H, W, C]` repeated k x k times.
-    #[track_caller]
-    pub fn upsample(self, k: usize) -> Self {
-        let s = self.shape();
-        assert!(s.rank() == 4, "upsample: {s:?}");
-        self.tape().push(Op::Upsample(k), &[self], Shape::from([s[0], s[1] * k, s[2] * k, s[3]]), DType::Real)
-    }
-
     /// b + u (a - b), with this as a, and one number u `[N]` for each sample of a and b `[N, ...]`.
     ///
     /// # Panics
@@ -385,60 +301,6 @@ impl<'t> Var<'t> {
         self.tape().push(Op::NormaliseGrad(over, eps), &[self, stats, g], self.shape(), DType::Real)
     }
 
-    /// m00, m10, m01 of every sample and channel: `[N, H, W, C]` to `[N, C, 3]` (paper Eq. 5).
-    #[track_caller]
-    pub fn moments(self) -> Self {
-        let s = self.shape();
-        assert!(s.rank() == 4, "moments: {s:?}");
-        self.tape().push(Op::Moments, &[self], Shape::from([s[0], s[3], 3]), DType::Real)
-    }
-
-    /// The affine field of coefficients `[N, C, 3]` on images of the given shape.
-    #[track_caller]
-    pub fn affine_field(self, shape: impl Into<Shape>) -> Self {
-        let (m, s) = (self.shape(), shape.into());
-        assert!(s.rank() == 4 && *m == [s[0], s[3], 3], "affine_field: {m:?} to {s:?}");
-        self.tape().push(Op::AffineField, &[self], s, DType::Real)
-    }
-
-    /// The radial two-point correlation of fields `[N, H, W]` with themselves, `[N, bins]`: entry r is
-    /// the mean of x(p) x(p + v) over the pixels p and the lattice vectors v of rounded length r.
-    ///
-    /// # Panics
-    /// If there are more bins than [`radial::most_bins`].
-    #[track_caller]
-    pub fn correlation(self, bins: usize, border: Border) -> Self {
-        self.correlation_with(self, bins, border)
-    }
-
-    /// The same of two fields.
-    #[track_caller]
-    pub fn correlation_with(self, other: Self, bins: usize, border: Border) -> Self {
-        let s = self.shape();
-        assert!(s == other.shape() && s.rank() == 3, "correlation: {s:?} with {:?}", other.shape());
-        let most = radial::most_bins([s[1], s[2]], border);
-        assert!((1..=most).contains(&bins), "correlation: {bins} bins of {s:?}, which has up to {most}");
-        let op = Op::Correlation(CorrelationLeg::Curve, border);
-        self.tape().push(op, &[self, other], Shape::from([s[0], bins]), DType::Real)
-    }
-
-    /// sum_r g_r A_r y of fields y `[N, H, W]` (this) and curves g `[N, R]`.
-    #[track_caller]
-    pub fn correlation_field(self, g: Self, border: Border) -> Self {
-        let (s, c) = (self.shape(), g.shape());
-        let fits = s.rank() == 3 && c.rank() == 2 && s[0] == c[0];
-        assert!(fits && c[1] <= radial::most_bins([s[1], s[2]], border), "correlation_field: {s:?} by {c:?}");
-        self.tape().push(Op::Correlation(CorrelationLeg::Field, border), &[self, g], s, DType::Real)
-    }
-
-    /// Fields u `[N, H, W]` after some steps of the Cahn-Hilliard equation.
-    #[track_caller]
-    pub fn cahn_hilliard(self, stepping: CahnHilliard) -> Self {
-        let s = self.shape();
-        assert!(s.rank() == 3, "cahn_hilliard: {s:?}");
-        self.tape().push(Op::CahnHilliard(stepping), &[self], s, DType::Real)
-    }
-
     /// One-hot images `[N, H, W, classes]` of the given rows (u32 `[N]`) of class maps (this, u8
     /// `[M, H, W]`).
     #[track_caller]
@@ -491,60 +353,6 @@ impl Tape {
             sum = Some(sum.map_or(placed, |s| s + placed));
         }
         sum.expect("concat of at least one tensor")
-    }
-
-    /// Uniform numbers on [0, 1) of one stream of the generator.
-    pub fn uniform<'t>(&'t self, state: Var<'t>, stream: u32, shape: impl Into<Shape>) -> Var<'t> {
-        self.push(Op::Uniform(stream), &[state], shape.into(), DType::Real)
-    }
-
-    /// Standard normal numbers of one stream of the generator.
-    pub fn normal<'t>(&'t self, state: Var<'t>, stream: u32, shape: impl Into<Shape>) -> Var<'t> {
-        self.push(Op::Normal(stream), &[state], shape.into(), DType::Real)
-    }
-
-    /// `count` row numbers below `below`.
-    pub fn random_index<'t>(&'t self, state: Var<'t>, stream: u32, count: usize, below: u32) -> Var<'t> {
-        self.push(Op::RandomIndex { stream, below }, &[state], Shape::from([count]), DType::U32)
-    }
-
-    fn in_place(&self, op: Op, inputs: &[Var<'_>]) {
-        self.push(op, inputs, Shape::from([0]), DType::Real);
-    }
-
-    /// One Adam update of every (parameter, gradient, first moment, second moment).
-    pub fn adam<'t>(
-        &'t self,
-        settings: AdamSettings,
-        step: Var<'t>,
-        rate: Var<'t>,
-        updates: &[[Var<'t>; 4]],
-    ) {
-        let inputs: Vec<Var<'t>> =
-            [step, rate].into_iter().chain(updates.iter().flatten().copied()).collect();
-        self.in_place(Op::Adam(settings), &inputs);
-    }
-
-    /// Moves every target towards its source by the fraction `weight`.
-    pub fn lerp<'t>(&'t self, weight: Var<'t>, pairs: &[[Var<'t>; 2]]) {
-        let inputs: Vec<Var<'t>> = [weight].into_iter().chain(pairs.iter().flatten().copied()).collect();
-        self.in_place(Op::Lerp, &inputs);
-    }
-
-    /// Adds one to the last element of a counter.
-    pub fn tick(&self, counter: Var<'_>) {
-        self.in_place(Op::Tick, &[counter]);
-    }
-
-    /// Writes scalars to row `step` mod R of a ring `[R, K]`.
-    ///
-    /// # Panics
-    /// Unless there are K scalars.
-    #[track_caller]
-    pub fn record<'t>(&'t self, ring: Var<'t>, step: Var<'t>, scalars: &[Var<'t>]) {
-        assert!(ring.shape()[1] == scalars.len(), "record: {:?} and {} scalars", ring.shape(), scalars.len());
-        let inputs: Vec<Var<'t>> = [ring, step].into_iter().chain(scalars.iter().copied()).collect();
-        self.in_place(Op::Record, &inputs);
     }
 }
 

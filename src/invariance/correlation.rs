@@ -1,0 +1,121 @@
+//! The two-point correlation of a phase: the second moment p2 of paper Eq. 8.
+//!
+//! S2(v) = <I(x) I(x + v)>, the mean over the pixels x of an image whose value I is 1 in the phase:
+//! the probability that both ends of the vector v fall into it (Torquato 2002, chapter 2). A curve
+//! S2(r) averages it over the vectors whose length rounds to r pixels, r = 0, 1, ..., R - 1; see
+//! [`crate::device::radial`] for the bins and the number of vectors in each.
+//!
+//! S2(0) = p1 and S2(r) tends to p1^2 where nothing is correlated, if I is 0 or 1. A generator's
+//! images are soft: there S2(0) is <I^2>, not <I>, and asking for S2(0) = p1 asks for crisp phases.
+
+use num_complex::Complex;
+use rustfft::FftPlanner;
+
+use super::Invariance;
+use crate::op::Border;
+use crate::tape::Var;
+
+/// S2(r) of channel `phase`, r = 0, ..., `bins` - 1: `[N, H, W, C]` to `[N, bins]`.
+///
+/// # Panics
+/// If there is no such channel, or the image is too small for so many bins.
+#[track_caller]
+pub fn correlation(x: Var<'_>, phase: usize, bins: usize, border: Border) -> Var<'_> {
+    let s = x.shape();
+    let channel = x.slice(&[0, 0, 0, phase], [s[0], s[1], s[2], 1]);
+    channel.reshape([s[0], s[1], s[2]]).correlation(bins, border)
+}
+
+/// How often two pixels at a distance are both of one phase, as a curve over the distance.
+pub struct Correlation {
+    /// The channel of the phase.
+    pub phase: usize,
+    /// Points of the curve: distances of 0, 1, ... pixels.
+    pub bins: usize,
+    /// What lies beyond the image's edge.
+    pub border: Border,
+    /// What the squared error of each point counts in the loss, `[bins]`; 1 without.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl Invariance for Correlation {
+    fn name(&self) -> &'static str {
+        "correlation"
+    }
+
+    fn dimension(&self, _classes: usize) -> usize {
+        self.bins
+    }
+
+    fn unit(&self) -> &'static str {
+        "of the pairs"
+    }
+
+    fn measure<'t>(&self, x: Var<'t>) -> Var<'t> {
+        correlation(x, self.phase, self.bins, self.border)
+    }
+
+    /// sum_r w_r (S2(r) - target(r))^2, averaged over the batch.
+    ///
+    /// # Panics
+    /// If there are weights, and not one for each bin.
+    fn loss<'t>(&self, measured: Var<'t>, target: Var<'t>) -> Var<'t> {
+        let mut squares = (measured - target).square();
+        if let Some(weights) = &self.weights {
+            assert!(weights.len() == self.bins, "{} weights for {} bins", weights.len(), self.bins);
+            // Each run of equal weights is one constant.
+            let runs: Vec<Var<'t>> = weights
+                .chunk_by(|a, b| a == b)
+                .map(|run| measured.tape().fill(run[0], [1, run.len()]))
+                .collect();
+            squares = squares * measured.tape().concat(&runs, 1);
+        }
+        squares.sum().scale(1.0 / measured.shape()[0] as f64)
+    }
+}
+
+/// The whole map S2(v) of an image `[H, W]`, on the host, and its extents. The zero vector is in the
+/// middle: a periodic map is `[H, W]`, with v = 0 at row H / 2 and column W / 2; an open one is
+/// `[2 H - 1, 2 W - 1]`, with v = 0 at row H - 1 and column W - 1, each vector averaged over the
+/// pairs of pixels that it joins.
+///
+/// # Panics
+/// If the number of pixels is not H W.
+#[must_use]
+#[track_caller]
+pub fn two_point_map(image: &[f64], [h, w]: [usize; 2], border: Border) -> (Vec<f64>, [usize; 2]) {
+    assert!(image.len() == h * w, "{} pixels for an image of {h} x {w}", image.len());
+    let open = border == Border::Open;
+    // Zeros keep the copies of an open image apart.
+    let [th, tw] = if open { [2 * h, 2 * w] } else { [h, w] };
+    let mut field = vec![Complex::default(); th * tw];
+    for (to, from) in field.chunks_exact_mut(tw).zip(image.chunks_exact(w)) {
+        to.iter_mut().zip(from).for_each(|(to, &from)| to.re = from);
+    }
+    // The inverse transform of |F|^2, which is symmetric, is its transform over the pixels.
+    field = transformed(field, [th, tw]);
+    field.iter_mut().for_each(|f| *f = Complex::new(f.norm_sqr() / (th * tw) as f64, 0.0));
+    field = transformed(field, [th, tw]);
+
+    let ([rows, columns], [top, left]) =
+        if open { ([2 * h - 1, 2 * w - 1], [h - 1, w - 1]) } else { ([h, w], [h / 2, w / 2]) };
+    let at = |y: usize, x: usize| {
+        let sum = field[(y + th - top) % th * tw + (x + tw - left) % tw].re;
+        let pairs = if open { (h - y.abs_diff(top)) * (w - x.abs_diff(left)) } else { h * w };
+        sum / pairs as f64
+    };
+    let map = (0..rows).flat_map(|y| (0..columns).map(move |x| at(y, x))).collect();
+    (map, [rows, columns])
+}
+
+/// The Fourier transform of a field `[H, W]`.
+fn transformed(mut field: Vec<Complex<f64>>, [h, w]: [usize; 2]) -> Vec<Complex<f64>> {
+    let mut planner = FftPlanner::new();
+    for [h, w] in [[h, w], [w, h]] {
+        // Along the rows, then transposed: both axes, and back in place.
+        planner.plan_fft_forward(w).process(&mut field);
+        field = (0..w).flat_map(|x| field[x..].iter().step_by(w)).copied().collect();
+        debug_assert_eq!(field.len(), h * w);
+    }
+    field
+}

@@ -1,0 +1,92 @@
+//! Convolutions, their legs, and changes of resolution.
+
+use crate::op::{DType, Leg, Op, Window};
+use crate::shape::Shape;
+use crate::tape::Var;
+
+impl Var<'_> {
+    /// Convolution of x `[N, H, W, CI]` with w `[KH, KW, CI, CO]`.
+    ///
+    /// # Panics
+    /// If the channels differ or the filter is larger than the padded image.
+    #[track_caller]
+    pub fn conv(self, w: Self, stride: [usize; 2], pad: [usize; 2]) -> Self {
+        let (x, f) = (self.shape(), w.shape());
+        assert!(x.rank() == 4 && f.rank() == 4 && x[3] == f[2], "conv: {x:?} by {f:?}");
+        let (image, kernel) = ([x[1], x[2]], [f[0], f[1]]);
+        let out = [0, 1].map(|i| {
+            let span = image[i] + 2 * pad[i];
+            assert!(
+                span >= kernel[i] && stride[i] > 0,
+                "conv: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}"
+            );
+            (span - kernel[i]) / stride[i] + 1
+        });
+        self.conv_leg_y(w, Window { image, kernel, stride, pad, out })
+    }
+
+    /// Transposed convolution of x `[N, H, W, CI]` with w `[KH, KW, CO, CI]`: the adjoint of the
+    /// convolution that maps CO channels to CI. The result is `(H - 1) stride - 2 pad + KH + extra`
+    /// pixels high, likewise wide.
+    ///
+    /// # Panics
+    /// If the channels differ or the result would be empty.
+    #[track_caller]
+    pub fn conv_transpose(self, w: Self, stride: [usize; 2], pad: [usize; 2], extra: [usize; 2]) -> Self {
+        let (x, f) = (self.shape(), w.shape());
+        assert!(x.rank() == 4 && f.rank() == 4 && x[3] == f[3], "conv_transpose: {x:?} by {f:?}");
+        let (out, kernel) = ([x[1], x[2]], [f[0], f[1]]);
+        let image = [0, 1].map(|i| {
+            let full = (out[i] - 1) * stride[i] + kernel[i] + extra[i];
+            assert!(full > 2 * pad[i], "conv_transpose: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}");
+            full - 2 * pad[i]
+        });
+        self.conv_leg_x(w, Window { image, kernel, stride, pad, out })
+    }
+
+    /// The leg y = x * w.
+    #[track_caller]
+    pub fn conv_leg_y(self, w: Self, window: Window) -> Self {
+        let (x, f) = (self.shape(), w.shape());
+        assert!(x[1..3] == window.image && f[..2] == window.kernel && x[3] == f[2], "conv: {x:?} by {f:?}");
+        let shape = Shape::from([x[0], window.out[0], window.out[1], f[3]]);
+        self.tape().push(Op::Conv(Leg::Y, window), &[self, w], shape, DType::Real)
+    }
+
+    /// The leg x of cotangent g (this) and filter w.
+    #[track_caller]
+    pub fn conv_leg_x(self, w: Self, window: Window) -> Self {
+        let (g, f) = (self.shape(), w.shape());
+        assert!(g[1..3] == window.out && f[..2] == window.kernel && g[3] == f[3], "conv x: {g:?} by {f:?}");
+        let shape = Shape::from([g[0], window.image[0], window.image[1], f[2]]);
+        self.tape().push(Op::Conv(Leg::X, window), &[self, w], shape, DType::Real)
+    }
+
+    /// The leg w of image x (this) and cotangent g.
+    #[track_caller]
+    pub fn conv_leg_w(self, g: Self, window: Window) -> Self {
+        let (x, c) = (self.shape(), g.shape());
+        assert!(x[1..3] == window.image && c[1..3] == window.out && x[0] == c[0], "conv w: {x:?} by {c:?}");
+        let shape = Shape::from([window.kernel[0], window.kernel[1], x[3], c[3]]);
+        self.tape().push(Op::Conv(Leg::W, window), &[self, g], shape, DType::Real)
+    }
+
+    /// Mean over k x k blocks of `[N, H, W, C]`.
+    ///
+    /// # Panics
+    /// Unless k divides H and W.
+    #[track_caller]
+    pub fn mean_pool(self, k: usize) -> Self {
+        let s = self.shape();
+        assert!(s.rank() == 4 && s[1].is_multiple_of(k) && s[2].is_multiple_of(k), "mean_pool: {s:?} by {k}");
+        self.tape().push(Op::MeanPool(k), &[self], Shape::from([s[0], s[1] / k, s[2] / k, s[3]]), DType::Real)
+    }
+
+    /// Every pixel of `[N, H, W, C]` repeated k x k times.
+    #[track_caller]
+    pub fn upsample(self, k: usize) -> Self {
+        let s = self.shape();
+        assert!(s.rank() == 4, "upsample: {s:?}");
+        self.tape().push(Op::Upsample(k), &[self], Shape::from([s[0], s[1] * k, s[2] * k, s[3]]), DType::Real)
+    }
+}
