@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const TINY: [&str; 9] = [
+const TINY: [&str; 10] = [
     "--set=size=16",
     "--set=width=2",
     "--set=batch=4",
     "--set=images=50",
     "--set=latent=4",
+    "--set=grains=6",
     "--set=log_every=2",
     "--set=checkpoint_every=4",
     "--set=sample_every=6",
@@ -134,6 +135,104 @@ fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
             assert!(property[*of][what].is_number(), "{property}");
         }
     }
+}
+
+/// A preset of every world, how it is asked, and a column of what was measured.
+const WORLDS: [(&str, &str, &str); 4] = [
+    ("circle-square-quick", "area1=60,cx2=8", "asked_area1"),
+    ("two-phase-p1-quick", "p1=0.4", "asked_p1"),
+    ("two-phase-p2-quick", "s0=0.4", "asked_s0"),
+    ("polycrystal-quick", "f1=0.5", "asked_f1"),
+];
+
+#[test]
+fn every_world_trains_generates_and_evaluates() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for (preset, target, column) in WORLDS {
+        let bins = ["--set=bins=8", "--iterations=3", "--out", preset];
+        good(here, &[["train", preset].as_slice(), &bins, &TINY].concat());
+        let run = format!("--run={preset}");
+        good(here, &["generate", &run, "--count=3", "--target", target]);
+        let csv = fs::read_to_string(here.join(preset).join("generated/measured.csv")).unwrap();
+        assert!(csv.starts_with(column), "{csv}");
+        let asked: f64 = csv.lines().nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+        let wanted: f64 = target.split(['=', ',']).nth(1).unwrap().parse().unwrap();
+        // A curve is the data's nearest, the others are taken at their word.
+        assert!(
+            (asked - wanted).abs() < if preset.contains("p2") { 0.05 } else { 1e-6 },
+            "{preset}: {asked}"
+        );
+        let table = good(here, &["evaluate", &run, "--samples=20"]);
+        assert!(table.contains("20 random targets"), "{table}");
+        let json = fs::read_to_string(here.join(preset).join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(report["worst_target_error"].as_f64().unwrap() > 0.0);
+        assert!(report["targets"].as_array().unwrap().len() >= 6);
+        let descriptors = report["descriptors"].as_array().unwrap();
+        assert!(
+            !descriptors.is_empty() && descriptors.iter().all(|d| d["wasserstein"].is_number()),
+            "{json}"
+        );
+        assert_eq!(report["right_shape"].is_number(), preset.starts_with("circle"));
+    }
+    bad(here, &["generate", "--run=polycrystal-quick", "--count=1", "--target=f1=0.9,f2=0.9"], &["sum to 1"]);
+    bad(here, &["generate", "--run=two-phase-p1-quick", "--count=1", "--target=f1=0.9"], &["f1", "p1"]);
+}
+
+#[test]
+fn a_set_of_ones_own_is_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let args = ["--size=16", "--count=60", "--orientations=3", "--grains=6", "--out=mine.npz"];
+    good(here, &[["data", "polycrystal"].as_slice(), &args].concat());
+    let train = |more: &[&str]| -> Vec<String> {
+        let args = ["train", "polycrystal-quick", "--iterations=2", "--out=run", "--set=data=mine.npz"];
+        args.iter().chain(&TINY).chain(more).map(|a| (*a).to_owned()).collect()
+    };
+    let args = train(&["--set=orientations=3"]);
+    good(here, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    for (more, says) in [
+        (["--set=orientations=2", "--overwrite"], "3 classes"),
+        (["--set=size=32", "--overwrite"], "16 x 16"),
+        (["--set=world=circles", "--overwrite"], "mine.npz"),
+        (["--set=data=absent.npz", "--overwrite"], "absent.npz"),
+    ] {
+        let args = train(&more);
+        bad(here, &args.iter().map(String::as_str).collect::<Vec<_>>(), &[says]);
+    }
+    assert!(here.join("run/checkpoint.safetensors").exists(), "a mistake costs no earlier run");
+
+    let args = ["--size=16", "--count=60", "--orientations=3", "--grains=6", "--seed=1", "--out=mine.npz"];
+    good(here, &[["data", "polycrystal"].as_slice(), &args].concat());
+    bad(here, &["train", "polycrystal-quick", "--out=run", "--resume"], &["other images", "mine.npz"]);
+    let args = ["--size=16", "--count=4", "--grains=4", "--out=x.csv", "--format=csv"];
+    bad(here, &[["data", "polycrystal"].as_slice(), &args].concat(), &["x.csv", ".npz"]);
+}
+
+#[test]
+fn simulated_sets_are_the_same_whether_interrupted_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let two_phase = |out: &str| {
+        let out = format!("--out={out}");
+        good(here, &["data", "two-phase", "--size=16", "--count=300", "--seed=4", "--device=cpu", &out])
+    };
+    let said = two_phase("whole.npz");
+    assert!(said.contains("300 images of 16 x 16") && said.contains("s an image"), "{said}");
+    assert!(!here.join("whole.npz.parts").exists());
+    // The first chunk of an interrupted set; marked by its time of writing.
+    fs::create_dir(here.join("cut.npz.parts")).unwrap();
+    good(
+        here,
+        &["data", "two-phase", "--size=16", "--count=256", "--seed=4", "--device=cpu", "--out=first.npz"],
+    );
+    let part = here.join("cut.npz.parts/16-4-00000.npz");
+    fs::copy(here.join("first.npz"), &part).unwrap();
+    let said = two_phase("cut.npz");
+    assert!(said.contains("256 simulated"), "{said}");
+    let [whole, cut] = ["whole.npz", "cut.npz"].map(|file| fs::read(here.join(file)).unwrap());
+    assert!(whole == cut);
 }
 
 #[test]
@@ -308,4 +407,36 @@ fn a_device_that_is_not_there_is_refused_before_anything_is_written() {
     bad(path, &["train", "circles-quick", "--set=precision=fp8"], &["precision", "tf32"]);
     let devices = good(path, &["devices"]);
     assert!(devices.contains("cpu ") && devices.contains("cuda") && devices.contains("simt "), "{devices}");
+}
+
+#[test]
+fn own_images_become_a_data_set_or_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let formats = ["--format=png,tiff,csv,vti", "--spacing=0.5", "--unit=um"];
+    good(here, &[["data", "circles", "--size=16", "--count=4", "--out=c.npz"].as_slice(), &formats].concat());
+    for file in ["c-png/c_000003.png", "c.tiff", "c.csv", "c-vti/c_000003.vti"] {
+        assert!(fs::metadata(here.join(file)).unwrap().len() > 0, "{file}");
+    }
+    let out = good(here, &["data", "import", "c-png", "--out=a.npz", "--format=npy"]);
+    assert!(out.starts_with("a.npz, a.npy: 4 images of 16 x 16, 3 classes\n"), "{out}");
+    let fraction: Vec<&str> = out.lines().nth(2).unwrap().split_whitespace().collect();
+    assert!(fraction[0] == "f1" && fraction[1..].iter().all(|v| v.parse::<f32>().unwrap() > 0.5), "{out}");
+    let out = good(here, &["data", "import", "c.tiff", "--threshold=1", "--size=12", "--out=b.npz"]);
+    assert!(out.contains("12 x 12, 2 classes") && out.contains("power of two"), "{out}");
+
+    bad(here, &["data", "import", "c.tiff", "--out=a.npz"], &["a.npz", "--overwrite"]);
+    bad(
+        here,
+        &["data", "import", "c.tiff", "--out=c.npz", "--format=tiff", "--overwrite"],
+        &["c.tiff", "imported"],
+    );
+    bad(here, &["data", "import", "c.tiff", "--out=d.npz", "--levels=0,1"], &["c.tiff", "row", "is 2"]);
+    bad(here, &["data", "import", "c.tiff", "--out=d.npz", "--size=3x4x5"], &["HxW"]);
+    bad(here, &["data", "import", "absent", "--out=d.npz"], &["absent"]);
+    bad(here, &["data", "import", "c.tiff", "--out=d.npz", "--format=bmp"], &["bmp", "npy, npz, png"]);
+    let whole = fs::read(here.join("c.tiff")).unwrap();
+    fs::write(here.join("half.tiff"), &whole[..whole.len() / 2]).unwrap();
+    bad(here, &["data", "import", "half.tiff", "--out=d.npz"], &["half.tiff", "damaged"]);
+    assert!(!here.join("d.npz").exists());
 }

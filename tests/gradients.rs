@@ -95,6 +95,8 @@ fn every_differentiable_operation_has_a_sample() {
         "normalise_grad",
         "moments",
         "affine_field",
+        "correlation",
+        "correlation_field",
         "gather",
         "scatter_add",
     ];

@@ -6,7 +6,7 @@
 mod common;
 
 use invnet::error::Error;
-use invnet::eval::report::Report;
+use invnet::eval::report::{Figures, Report};
 use invnet::train::{Config, LogRow, Trainer};
 
 fn tiny(net: &str) -> Config {
@@ -51,6 +51,12 @@ fn resume_equals_uninterrupted_bit_for_bit() {
     }
 }
 
+/// The quality of 200 samples.
+fn figures(trainer: &mut Trainer) -> Figures {
+    let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.held_out(), 200).unwrap();
+    report.figures.unwrap()
+}
+
 #[test]
 fn a_tiny_invnet_learns_to_draw_where_it_is_told() {
     let mut config = tiny("dcgan");
@@ -58,7 +64,7 @@ fn a_tiny_invnet_learns_to_draw_where_it_is_told() {
         config.set(setting, "test").unwrap();
     }
     let mut trainer = Trainer::new(&config).unwrap();
-    let untrained = Report::measure(&mut trainer.sampler().unwrap(), 200).unwrap();
+    let untrained = figures(&mut trainer);
     let rows = run(&mut trainer, 600);
     let mean = |rows: &[LogRow], name: &str| {
         rows.iter().map(|r| r.get(name).unwrap()).sum::<f64>() / rows.len() as f64
@@ -67,9 +73,36 @@ fn a_tiny_invnet_learns_to_draw_where_it_is_told() {
         let (early, late) = (mean(&rows[..5], name), mean(&rows[580..], name));
         assert!(late < 0.2 * early, "{name}: {early} to {late}");
     }
-    let trained = Report::measure(&mut trainer.sampler().unwrap(), 200).unwrap();
+    let trained = figures(&mut trainer);
     assert!(trained.iou > 0.5 && untrained.iou < 0.2, "{} to {}", untrained.iou, trained.iou);
     assert!(trained.mean_centroid_error < 1.6, "{} px", trained.mean_centroid_error);
+}
+
+#[test]
+fn every_world_learns_its_numbers_and_resumes_bit_for_bit() {
+    for preset in ["circle-square-quick", "two-phase-p1-quick", "two-phase-p2-quick", "polycrystal-quick"] {
+        let mut config = Config::preset(preset).unwrap();
+        let settings = "size=16 width=4 batch=8 images=200 latent=8 bins=8 grains=6 concentration=1 \
+                        z_scale=0.1 n_d=1 n_i=3 targets=data iterations=200";
+        config.set_all(settings.split_whitespace(), "test").unwrap();
+        let mut trainer = Trainer::new(&config).unwrap();
+        let error = |trainer: &mut Trainer| {
+            Report::measure(&mut trainer.sampler().unwrap(), trainer.held_out(), 60).unwrap().mean_abs_error
+        };
+        let untrained = error(&mut trainer);
+        let rows = run(&mut trainer, 200);
+        let trained = error(&mut trainer);
+        assert!(trained < 0.7 * untrained, "{preset}: {untrained} to {trained}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut first = Trainer::new(&config).unwrap();
+        run(&mut first, 4);
+        first.save(&path).unwrap();
+        let mut second = Trainer::new(&config).unwrap();
+        second.load(&path).unwrap();
+        assert_eq!(run(&mut second, 9), rows[4..9], "{preset}");
+    }
 }
 
 #[test]

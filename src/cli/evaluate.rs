@@ -4,13 +4,15 @@ use super::EvaluateArgs;
 use crate::error::{Error, Result};
 use crate::eval::report::Report;
 use crate::train::Sampler;
+use crate::train::dataset::held_out;
 
 /// Measures a run and writes `report.json` and `report.png`.
 pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
     let kind = args.device.kind();
-    let (_, mut sampler) = Sampler::open(&args.run, kind)?;
+    let (config, mut sampler) = Sampler::open(&args.run, kind)?;
     args.device.announce(kind, quiet);
-    let report = Report::measure(&mut sampler, args.samples as usize)?;
+    let real = held_out(&config, &mut *kind.for_data()?)?;
+    let report = Report::measure(&mut sampler, &real, args.samples as usize)?;
     let out = args.out.as_deref().unwrap_or(&args.run);
     std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     report.write(out)?;

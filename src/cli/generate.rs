@@ -3,44 +3,41 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::GenerateArgs;
-use crate::data::circles::{Circle, from_properties};
-use crate::data::export::{write_atomically, write_npy_f32, write_npy_u8};
+use super::{GenerateArgs, also};
+use crate::data::export::{Exported, write_atomically, write_npy_f32, write_npy_u8};
 use crate::error::{Error, Result};
-use crate::eval::grid::grid_png;
-use crate::eval::report::measured_properties;
+use crate::eval::view::{measured_properties, palette, picture};
 use crate::train::{Sampler, World};
 
 /// Most samples drawn into the grid.
 const SHOWN: usize = 64;
 
-/// A target with properties left open.
-type Target = Vec<Option<f32>>;
+/// A target with properties left open, and where it was given.
+struct Target {
+    wanted: Vec<Option<f32>>,
+    origin: String,
+}
 
 /// Writes samples, a grid of them, and what was asked and measured.
 pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let kind = args.device.kind();
     let (config, mut sampler) = Sampler::open(&args.run, kind)?;
-    let (world, size, count) = (sampler.world(), config.size, args.count as usize);
+    let (world, size, count) = (sampler.world().clone(), config.size, args.count as usize);
     let targets = match &args.targets {
         Some(file) => read_table(file, &world)?,
         None => args.target.iter().map(|t| parse_target(t, &world)).collect::<Result<_>>()?,
     };
-    for target in &targets {
-        warn_outside(target, &world);
-    }
     let width = world.names().len();
     let mut asked = world.sample_targets(count, args.seed);
-    if !targets.is_empty() {
-        for (row, target) in asked.chunks_exact_mut(width).zip(targets.iter().cycle()) {
-            for (value, wanted) in row.iter_mut().zip(target) {
-                *value = wanted.unwrap_or(*value);
-            }
-        }
+    for (row, target) in asked.chunks_exact_mut(width).zip(targets.iter().cycle()) {
+        world.complete(&target.wanted, row, &target.origin)?;
+    }
+    for target in &targets {
+        warn_outside(&target.wanted, &world);
     }
     args.device.announce(kind, quiet);
     let samples = sampler.sample(&asked, args.seed)?;
-    let measured = measured_properties(&samples.maps, size);
+    let measured = measured_properties(&world, &samples.maps)?;
 
     let out = args.out.clone().unwrap_or_else(|| args.run.join("generated"));
     std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, e))?;
@@ -49,21 +46,32 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
         let shape = [count, size, size, world.classes()];
         write_npy_f32(out.join("probabilities.npy"), &samples.probabilities, &shape)?;
     }
-    write_measured(&out.join("measured.csv"), world.names(), &asked, &measured)?;
+    write_measured(&out.join("measured.csv"), &world.names(), &asked, &measured)?;
     let shown = count.min(SHOWN);
-    let outlines: Vec<[Circle; 2]> = circles(&asked[..shown * width]);
-    let columns = shown.min(8);
-    grid_png(&samples.maps[..shown * size * size], shown, size, size, columns, Some(&outlines))
+    picture(&world, &samples.maps[..shown * size * size], &asked[..shown * width], 8)
         .write_png(out.join("samples.png"))?;
+    let names = world.names();
+    let exported = Exported {
+        count,
+        height: size,
+        width: size,
+        classes: world.classes(),
+        maps: &samples.maps,
+        names: names.iter().map(String::as_str).collect(),
+        properties: &measured,
+        spacing: 1.0,
+        unit: "px",
+        palette: palette(&world),
+    };
+    let written = args.format.write(&out, "samples", &exported)?;
     if !quiet {
-        println!("{count} samples in {}: samples.npy, samples.png, measured.csv", out.display());
+        println!(
+            "{count} samples in {}: samples.npy, samples.png, measured.csv{}",
+            out.display(),
+            also(&written)
+        );
     }
     Ok(())
-}
-
-/// Rows of properties as circles.
-pub(super) fn circles(properties: &[f32]) -> Vec<[Circle; 2]> {
-    properties.as_chunks::<6>().0.iter().map(from_properties).collect()
 }
 
 fn property(name: &str, world: &World, origin: &str) -> Result<usize> {
@@ -75,20 +83,20 @@ fn property(name: &str, world: &World, origin: &str) -> Result<usize> {
 fn value(text: &str, name: &str, origin: &str) -> Result<f32> {
     match text.trim().parse::<f32>() {
         Ok(v) if v.is_finite() => Ok(v),
-        _ => Err(Error::Usage(format!("{origin}: {name} = {}: must be a number of pixels", text.trim()))),
+        _ => Err(Error::Usage(format!("{origin}: {name} = {}: must be a number", text.trim()))),
     }
 }
 
 fn parse_target(text: &str, world: &World) -> Result<Target> {
     let origin = format!("--target {text}");
-    let mut target = vec![None; world.names().len()];
+    let mut wanted = vec![None; world.names().len()];
     for part in text.split(',') {
         let Some((name, number)) = part.split_once('=') else {
             return Err(Error::Usage(format!("{origin}: expected name=number, found {part:?}")));
         };
-        target[property(name, world, &origin)?] = Some(value(number, name.trim(), &origin)?);
+        wanted[property(name, world, &origin)?] = Some(value(number, name.trim(), &origin)?);
     }
-    Ok(target)
+    Ok(Target { wanted, origin })
 }
 
 fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
@@ -108,14 +116,14 @@ fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
             let (have, want) = (cells.len(), columns.len());
             return Err(Error::Usage(format!("{origin}: {have} values for {want} columns")));
         }
-        let mut target = vec![None; world.names().len()];
+        let mut wanted = vec![None; world.names().len()];
         for (cell, &column) in cells.iter().zip(&columns) {
             // An empty cell leaves the property open.
             if !cell.trim().is_empty() {
-                target[column] = Some(value(cell, world.names()[column], &origin)?);
+                wanted[column] = Some(value(cell, &world.names()[column], &origin)?);
             }
         }
-        targets.push(target);
+        targets.push(Target { wanted, origin });
     }
     if targets.is_empty() {
         return Err(Error::file(file, "has a header and no rows"));
@@ -123,8 +131,8 @@ fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn warn_outside(target: &Target, world: &World) {
-    for (i, wanted) in target.iter().enumerate() {
+fn warn_outside(wanted: &[Option<f32>], world: &World) {
+    for (i, wanted) in wanted.iter().enumerate() {
         let (low, high) = world.range(i);
         if let Some(v) = wanted.filter(|&v| f64::from(v) < low || f64::from(v) > high) {
             eprintln!("warning: {} = {v} is outside the trained range {low} to {high}", world.names()[i]);
@@ -132,7 +140,7 @@ fn warn_outside(target: &Target, world: &World) {
     }
 }
 
-fn write_measured(path: &Path, names: &[&str], asked: &[f32], measured: &[f32]) -> Result<()> {
+fn write_measured(path: &Path, names: &[String], asked: &[f32], measured: &[f32]) -> Result<()> {
     write_atomically(path, |file| {
         let header: Vec<String> = names.iter().map(|n| format!("asked_{n},measured_{n}")).collect();
         writeln!(file, "{}", header.join(","))?;

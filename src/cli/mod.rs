@@ -4,8 +4,10 @@ pub mod bench;
 mod data;
 mod devices;
 mod evaluate;
+mod format;
 mod generate;
 mod gradcheck;
+mod import;
 mod presets;
 mod train;
 
@@ -17,6 +19,7 @@ use crate::device::Kind;
 use crate::device::gpu::Precision;
 use crate::error::{Error, Result};
 use crate::nn::Family;
+use format::{FormatArg, also, beside};
 
 /// Generative networks whose samples obey stated geometry and statistics.
 #[derive(Parser)]
@@ -45,25 +48,31 @@ enum Command {
     #[command(after_help = "Examples:
   invnet train circles-quick
   invnet train circles --iterations 500 --set width=32 --out runs/narrow
+  invnet train two-phase-p1-quick
+  invnet train polycrystal-quick --set data=mine.npz
   invnet train circles-quick --resume")]
     Train(TrainArgs),
     /// Generate samples with the properties asked for.
     #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
 Targets are used in turn until there are COUNT samples.
+Properties: radii r1, r2 or areas area1, area2 and centres cx1, cy1, cx2, cy2 of figures, in pixels; the
+volume fraction p1; a correlation s0, s1, ... at 0, 1, ... pixels; fractions f1, f2, ... of orientations.
 
 Examples:
   invnet generate --run runs/circles-quick --count 8
+  invnet generate --run runs/two-phase-p1-quick --count 16 --target p1=0.35 --format vti,png --spacing 0.5 --unit um
+  invnet generate --run runs/polycrystal-quick --count 16 --target f1=0.4,f2=0.3
   invnet generate --run runs/circles-quick --count 4 --target r1=8,cx1=20,cy1=20,r2=12,cx2=44,cy2=40
   invnet generate --run runs/circles-quick --count 100 --targets asked.csv --soft")]
     Generate(GenerateArgs),
     /// Measure a trained network on random and on repeated targets.
     #[command(after_help = "Example:\n  invnet evaluate --run runs/circles-quick --samples 1000")]
     Evaluate(EvaluateArgs),
-    /// Write a data set.
+    /// Write a data set: of one of the worlds, or of your own images.
     Data {
         /// The world.
         #[command(subcommand)]
-        world: DataCommand,
+        world: data::DataCommand,
     },
     /// List the presets, or print one.
     Presets {
@@ -170,7 +179,7 @@ struct GenerateArgs {
     /// Number of samples.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     count: u32,
-    /// Properties to ask for, in pixels; may be repeated.
+    /// Properties to ask for; may be repeated.
     #[arg(long, value_name = "r1=20,cx1=40,...", conflicts_with = "targets")]
     target: Vec<String>,
     /// A table of targets: a header of property names, a row a target.
@@ -185,6 +194,8 @@ struct GenerateArgs {
     /// Also write the class probabilities.
     #[arg(long)]
     soft: bool,
+    #[command(flatten)]
+    format: FormatArg,
     #[command(flatten)]
     device: DeviceArg,
 }
@@ -203,26 +214,6 @@ struct EvaluateArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
-}
-
-#[derive(Subcommand)]
-enum DataCommand {
-    /// Two discs that do not touch.
-    #[command(after_help = "Example:\n  invnet data circles --size 128 --count 1000 --out circles.npz")]
-    Circles {
-        /// Pixels a side.
-        #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=4096))]
-        size: u32,
-        /// Number of images.
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-        count: u32,
-        /// Seed.
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
-        /// The file to write.
-        #[arg(long, value_name = "FILE.npz")]
-        out: PathBuf,
-    },
 }
 
 #[derive(Subcommand)]
@@ -285,9 +276,7 @@ impl Command {
             Self::Train(args) => train::run(&args, quiet),
             Self::Generate(args) => generate::run(&args, quiet),
             Self::Evaluate(args) => evaluate::run(&args, quiet),
-            Self::Data { world: DataCommand::Circles { size, count, seed, out } } => {
-                data::circles(size as usize, count as usize, seed, &out, quiet)
-            }
+            Self::Data { world } => data::run(&world, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths } => gradcheck::run(&paths),
             Self::Bench { what: BenchCommand::Step { size, width, batch, net, precision, json, device } } => {

@@ -13,13 +13,12 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::TrainArgs;
-use super::generate::circles;
 use crate::data::export::write_atomically;
 use crate::device::Kind;
 use crate::error::{Error, Result};
-use crate::eval::grid::grid_png;
 use crate::eval::plot::{Curve, losses_png};
 use crate::eval::report::Report;
+use crate::eval::view::picture;
 use crate::train::{Config, LogRow, Trainer};
 
 /// Everything a run writes, and so everything `--overwrite` removes.
@@ -90,9 +89,7 @@ fn load_config(args: &TrainArgs) -> Result<Config> {
     } else {
         Config::preset(&args.preset)?
     };
-    for assignment in &args.set {
-        config.set(assignment, "--set")?;
-    }
+    config.set_all(args.set.iter().map(String::as_str), "--set")?;
     if let Some(iterations) = args.iterations {
         config.set(&format!("iterations={iterations}"), "--iterations")?;
     }
@@ -107,12 +104,17 @@ fn usable(kind: Kind, config: &Config) -> Result<Kind> {
     kind.open(config.precision).map(|_| kind)
 }
 
-/// Makes room for a new run, or says why there is none.
-fn clear(folder: &Path, overwrite: bool) -> Result<()> {
-    let Ok(mut entries) = fs::read_dir(folder) else {
-        return fs::create_dir_all(folder).map_err(|e| Error::io(folder, e));
-    };
-    if entries.next().is_none() {
+/// Says what is being waited for: simulating a large data set takes minutes.
+fn announce_data(config: &Config, quiet: bool) {
+    if !quiet {
+        let from = if config.data.is_empty() { "making" } else { "reading" };
+        println!("{from} up to {} images of {1} x {1}", config.images, config.size);
+    }
+}
+
+/// Says why there is no room for a new run, if there is none.
+fn check_room(folder: &Path, overwrite: bool) -> Result<()> {
+    if fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none()) {
         return Ok(());
     }
     if !folder.join("config.toml").exists() {
@@ -121,6 +123,12 @@ fn clear(folder: &Path, overwrite: bool) -> Result<()> {
     if !overwrite {
         return Err(Error::file(folder, "holds a run: --resume continues it, --overwrite replaces it"));
     }
+    Ok(())
+}
+
+/// Makes room for a new run.
+fn clear(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     for file in FILES {
         let path = folder.join(file);
         if path.exists() {
@@ -137,11 +145,13 @@ fn clear(folder: &Path, overwrite: bool) -> Result<()> {
 impl Run {
     fn create(args: &TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
         let config = load_config(args)?;
-        // Before anything is written: a device that is not there costs no run.
+        check_room(&folder, args.overwrite)?;
         let kind = usable(args.device.kind(), &config)?;
-        clear(&folder, args.overwrite)?;
-        write_atomically(folder.join("config.toml"), |file| file.write_all(config.to_toml().as_bytes()))?;
+        announce_data(&config, quiet);
         let trainer = Trainer::on(&config, kind)?;
+        // Not before: a device that is not there, or data that cannot be read, cost no earlier run.
+        clear(&folder)?;
+        write_atomically(folder.join("config.toml"), |file| file.write_all(config.to_toml().as_bytes()))?;
         Ok(Self { folder, config, trainer, earlier: 0.0, quiet })
     }
 
@@ -152,6 +162,7 @@ impl Run {
         let text = fs::read_to_string(&file)
             .map_err(|e| Error::file(&file, format!("{e}: there is no run to resume")))?;
         let config = Config::from_toml(&text, &file.display().to_string())?;
+        announce_data(&config, quiet);
         let mut trainer = Trainer::on(&config, args.device.kind())?;
         let checkpoint = folder.join("checkpoint.safetensors");
         if checkpoint.exists() {
@@ -246,8 +257,7 @@ impl Run {
         let mut sampler = self.trainer.sampler()?;
         let asked = sampler.world().sample_targets(GRID, GRID_SEED);
         let samples = sampler.sample(&asked, GRID_SEED)?;
-        let size = self.config.size;
-        grid_png(&samples.maps, GRID, size, size, 8, Some(&circles(&asked)))
+        picture(sampler.world(), &samples.maps, &asked, 8)
             .write_png(folder.join(format!("{:06}.png", self.trainer.iteration())))
     }
 
@@ -266,8 +276,15 @@ impl Run {
 
     /// Losses on the bar, or now and then as a line where there is no terminal.
     fn show(&self, bar: &ProgressBar, row: &LogRow) {
-        let short =
-            [("wasserstein", "W"), ("gradient_penalty", "GP"), ("area", "area"), ("centroid", "centroid")];
+        let short = [
+            ("wasserstein", "W"),
+            ("gradient_penalty", "GP"),
+            ("area", "area"),
+            ("centroid", "centroid"),
+            ("volume_fraction", "p1"),
+            ("correlation", "S2"),
+            ("fractions", "fractions"),
+        ];
         let parts = short.iter().filter_map(|(name, label)| Some(format!("{label} {:.2e}", row.get(name)?)));
         let losses = parts.collect::<Vec<_>>().join("  ");
         let done = row.iteration + 1;
@@ -298,7 +315,7 @@ impl Run {
             _ => {}
         }
         let mut sampler = self.trainer.sampler()?;
-        let report = Report::measure(&mut sampler, self.config.eval_samples)?;
+        let report = Report::measure(&mut sampler, self.trainer.held_out(), self.config.eval_samples)?;
         report.write(&self.folder)?;
         self.draw_samples()?;
         print!("{}", report.table());

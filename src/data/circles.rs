@@ -9,11 +9,10 @@
 //! the image and is cut there. The paper's ranges have this property and it is kept: a radius is
 //! then slightly larger than the radius of the visible area.
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use rayon::prelude::*;
+use rand::Rng;
 
 use super::ClassMaps;
+use super::seeded::{Stream, generator, images, uniform};
 
 /// Names of the properties of an image of two circles, all in pixels.
 pub const NAMES: [&str; 6] = ["r1", "cx1", "cy1", "r2", "cx2", "cy2"];
@@ -22,14 +21,6 @@ pub const NAMES: [&str; 6] = ["r1", "cx1", "cy1", "r2", "cx2", "cy2"];
 const REFERENCE: f64 = 128.0;
 const RADII: (f64, f64) = (14.0, 32.0);
 const CENTRES: (f64, f64) = (30.0, 96.0);
-
-/// Separates the random numbers of images from those of targets: a set of targets with the seed
-/// of a training set must not be the training set's own circles.
-#[derive(Clone, Copy)]
-enum Stream {
-    Images = 0,
-    Targets = 1,
-}
 
 /// A disc: the pixels whose centre is at most `r` from (`cx`, `cy`), all in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,10 +99,8 @@ impl CircleWorld {
     /// apart on a diagonal of 93, so no corner of the distribution is empty.
     pub fn sample(&self, rng: &mut impl Rng) -> [Circle; 2] {
         let (radii, centres) = (self.radius_range(), self.centre_range());
-        // One multiplication and one addition: unlike a library's range sampling this is the same
-        // in every version and on every machine.
-        let mut uniform = |(low, high): (f64, f64)| low + (high - low) * rng.random::<f64>();
-        let mut circle = || Circle { r: uniform(radii), cx: uniform(centres), cy: uniform(centres) };
+        let mut draw = |range| uniform(rng, range);
+        let mut circle = || Circle { r: draw(radii), cx: draw(centres), cy: draw(centres) };
         loop {
             let pair = [circle(), circle()];
             if !pair[0].touches(&pair[1]) {
@@ -129,21 +118,8 @@ impl CircleWorld {
     }
 
     fn rasterise_into(&self, circles: &[Circle; 2], map: &mut [u8]) {
-        map.fill(0);
         for (class, circle) in (1..).zip(circles) {
-            // Only rows and columns of the disc's bounding box; `as usize` takes what is left of
-            // the image to column 0, and an empty box gives an empty range.
-            let span = |c: f64| {
-                let high = (c + circle.r).floor() + 1.0;
-                (c - circle.r).ceil() as usize..(high as usize).min(self.size)
-            };
-            for y in span(circle.cy) {
-                for x in span(circle.cx) {
-                    if circle.contains(x, y) {
-                        map[y * self.size + x] = class;
-                    }
-                }
-            }
+            paint(map, self.size, class, (circle.cx, circle.cy, circle.r), |x, y| circle.contains(x, y));
         }
     }
 
@@ -151,26 +127,12 @@ impl CircleWorld {
     /// threads, and the first images of a larger set are the images of a smaller one.
     #[must_use]
     pub fn generate(&self, count: usize, seed: u64) -> ClassMaps {
-        let pixels = self.size * self.size;
-        let mut maps = vec![0; count * pixels];
-        let mut properties = vec![0.0; count * NAMES.len()];
-        maps.par_chunks_exact_mut(pixels)
-            .zip(properties.par_chunks_exact_mut(NAMES.len()))
-            .enumerate()
-            .for_each(|(i, (map, row))| {
-                let circles = self.sample(&mut generator(seed, Stream::Images, i));
-                self.rasterise_into(&circles, map);
-                row.copy_from_slice(&to_properties(&circles));
-            });
-        ClassMaps {
-            count,
-            height: self.size,
-            width: self.size,
-            classes: Self::CLASSES,
-            maps,
-            names: NAMES.map(String::from).to_vec(),
-            properties,
-        }
+        let names = NAMES.map(String::from).to_vec();
+        images((count, self.size, Self::CLASSES), names, seed, |rng, map, row| {
+            let circles = self.sample(rng);
+            self.rasterise_into(&circles, map);
+            row.copy_from_slice(&to_properties(&circles));
+        })
     }
 
     /// Draws the properties of `count` images, `[count, 6]` in the order of [`NAMES`], in pixels:
@@ -187,13 +149,22 @@ fn to_properties([a, b]: &[Circle; 2]) -> [f32; 6] {
     [a.r, a.cx, a.cy, b.r, b.cx, b.cy].map(|value| value as f32)
 }
 
-/// The generator of item `index`: ChaCha12 (what `StdRng` is in rand 0.9) keyed with seed, index
-/// and stream. Each item has a key of its own, so no order of work can change what it draws. A test
-/// pins its first values, because rand promises `StdRng` only within a version.
-fn generator(seed: u64, stream: Stream, index: usize) -> StdRng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&(index as u64).to_le_bytes());
-    key[16] = stream as u8;
-    StdRng::from_seed(key)
+/// Gives `class` to the pixels of a figure in a map of `size` x `size`: only those in the bounding
+/// box, which reaches `reach` pixels from the centre (`cx`, `cy`), are asked.
+pub(super) fn paint(
+    map: &mut [u8],
+    size: usize,
+    class: u8,
+    (cx, cy, reach): (f64, f64, f64),
+    contains: impl Fn(usize, usize) -> bool,
+) {
+    // `as usize` takes what is left of the image to column 0, and an empty box gives an empty range.
+    let span = |c: f64| (c - reach).ceil() as usize..(((c + reach).floor() + 1.0) as usize).min(size);
+    for y in span(cy) {
+        for x in span(cx) {
+            if contains(x, y) {
+                map[y * size + x] = class;
+            }
+        }
+    }
 }

@@ -2,10 +2,17 @@
 //!
 //! A world draws [`ClassMaps`]: images in which every pixel is a class number, together with
 //! the properties that each image was drawn with. One file per world; [`export`] writes arrays.
-//! Nothing here knows of a tape, a device or a network.
+//! A world that is simulated runs on a [`Device`](crate::device::Device); nothing here knows of a
+//! tape or a network.
 
+pub mod cahn_hilliard;
+pub mod circle_square;
 pub mod circles;
 pub mod export;
+pub mod import;
+pub mod polycrystal;
+mod seeded;
+pub mod two_phase;
 
 /// A data set: `count` images of class numbers and the properties each was made with.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,13 +23,14 @@ pub struct ClassMaps {
     pub height: usize,
     /// Columns of an image in pixels, W.
     pub width: usize,
-    /// Number of classes; every value of `maps` is below it. Class 0 is the background.
+    /// Number of classes; every value of `maps` is below it. Class 0 is the
+    /// background where a world has one.
     pub classes: usize,
     /// Class of every pixel, `[N, H, W]` row-major.
     pub maps: Vec<u8>,
     /// Names of the P properties, e.g. `r1`.
     pub names: Vec<String>,
-    /// Properties of every image in the world's own unit (pixels), `[N, P]` row-major.
+    /// Properties of every image in the world's own units, `[N, P]` row-major.
     pub properties: Vec<f32>,
 }
 
@@ -47,5 +55,50 @@ impl ClassMaps {
     pub fn property(&self, i: usize) -> &[f32] {
         let properties = self.names.len();
         &self.properties[i * properties..(i + 1) * properties]
+    }
+
+    /// Keeps the images before `at` and returns the others.
+    ///
+    /// # Panics
+    /// If there are fewer images.
+    #[must_use]
+    #[track_caller]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let rest = Self {
+            count: self.count - at,
+            maps: self.maps.split_off(at * self.height * self.width),
+            names: self.names.clone(),
+            properties: self.properties.split_off(at * self.names.len()),
+            ..*self
+        };
+        self.count = at;
+        rest
+    }
+
+    /// Adds the images of another set after these.
+    ///
+    /// # Panics
+    /// If its images are of another size or have other classes or properties.
+    #[track_caller]
+    pub fn append(&mut self, other: &Self) {
+        let kind = |set: &Self| (set.height, set.width, set.classes);
+        assert!(
+            kind(self) == kind(other) && self.names == other.names,
+            "append: {:?} with {:?} and {:?} with {:?}",
+            kind(self),
+            self.names,
+            kind(other),
+            other.names
+        );
+        self.count += other.count;
+        self.maps.extend_from_slice(&other.maps);
+        self.properties.extend_from_slice(&other.properties);
+    }
+
+    /// Keeps the first `count` images, if there are more.
+    pub fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+        self.maps.truncate(self.count * self.height * self.width);
+        self.properties.truncate(self.count * self.names.len());
     }
 }

@@ -10,7 +10,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-use super::grid::{Image, PALETTE};
+use super::grid::Image;
+use super::palette::{FIGURES, Rgb};
 use crate::error::{Error, Result};
 
 /// Fine pixels for one pixel of the picture, along each axis.
@@ -26,6 +27,13 @@ pub(super) const LABEL: u32 = 40;
 
 pub(super) const INK: RGBColor = RGBColor(0x1c, 0x1c, 0x1c);
 pub(super) const FAINT: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
+
+/// What was measured: areas in the lighter colour, lines in the darker, single values pale.
+pub(super) const MEASURED: RGBColor = rgb(FIGURES[1]);
+pub(super) const MEASURED_LINE: RGBColor = rgb(FIGURES[6]);
+pub(super) const PALE: RGBColor = rgb(FIGURES[9]);
+/// What was asked for.
+pub(super) const ASKED: RGBColor = rgb(FIGURES[7]);
 
 const FONT: &str = "DejaVu Sans";
 
@@ -121,9 +129,8 @@ pub(super) fn wrapped(prose: &str, style: &TextStyle, width: usize) -> Result<Ve
     Ok(lines)
 }
 
-/// The colour of a class, as the plotting library has it.
-pub(super) fn class_colour(class: usize) -> RGBColor {
-    let [r, g, b] = PALETTE[class];
+/// A colour, as the plotting library has it.
+pub(super) const fn rgb([r, g, b]: Rgb) -> RGBColor {
     RGBColor(r, g, b)
 }
 

@@ -1,36 +1,12 @@
-//! Pictures of class maps: a palette, grids of samples, the asked outline over each, PNG files.
+//! Pictures of class maps: grids of samples, the asked outlines over each, PNG files.
 
 use std::io;
 use std::path::Path;
 
+use super::palette::{Rgb, colour};
 use crate::data::circles::Circle;
 use crate::data::export::write_atomically;
 use crate::error::Result;
-
-/// A colour, 8 bits each of red, green and blue (sRGB).
-pub type Rgb = [u8; 3];
-
-/// Colours of up to 16 classes. Class 0, the background, is a light neutral; classes 1 to 8 are the
-/// set of Okabe and Ito, which people with any common colour blindness tell apart, in the order
-/// that sets the first few furthest apart; the last seven are darker or lighter shades of it.
-pub const PALETTE: [Rgb; 16] = [
-    [0xf0, 0xef, 0xea],
-    [0x56, 0xb4, 0xe9],
-    [0xe6, 0x9f, 0x00],
-    [0x00, 0x9e, 0x73],
-    [0xcc, 0x79, 0xa7],
-    [0xf0, 0xe4, 0x42],
-    [0x00, 0x72, 0xb2],
-    [0xd5, 0x5e, 0x00],
-    [0x4a, 0x4a, 0x4a],
-    [0xa6, 0xd8, 0xf4],
-    [0x8a, 0x5f, 0x00],
-    [0x7f, 0xcf, 0xb9],
-    [0x7a, 0x3d, 0x5f],
-    [0x9c, 0x92, 0x12],
-    [0x00, 0x3f, 0x63],
-    [0xf0, 0xb0, 0x84],
-];
 
 const PAPER: Rgb = [0xff, 0xff, 0xff];
 const INK: Rgb = [0x1c, 0x1c, 0x1c];
@@ -40,17 +16,6 @@ const GUTTER: usize = 4;
 const TILE: usize = 96;
 /// Width of an outline, in pixels of the picture.
 const LINE: f64 = 1.6;
-
-/// The colour of a class.
-///
-/// # Panics
-/// If the palette has no colour for it.
-#[must_use]
-#[track_caller]
-pub fn colour(class: usize) -> Rgb {
-    assert!(class < PALETTE.len(), "class {class}: the palette has {} colours", PALETTE.len());
-    PALETTE[class]
-}
 
 /// A picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,14 +72,61 @@ impl Image {
     }
 }
 
-/// A grid of class maps in the colours of [`PALETTE`], row by row from the top left.
+/// The edge of an ideal figure, drawn over a sample. Lengths are in pixels of the class map, whose
+/// pixel centres are at 0, 1, ... on both axes, x to the right and y downward.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outline {
+    /// A disc.
+    Disc {
+        /// Radius.
+        r: f64,
+        /// Centre, horizontally.
+        cx: f64,
+        /// Centre, vertically.
+        cy: f64,
+    },
+    /// A square whose sides are parallel to the axes.
+    Square {
+        /// Side.
+        side: f64,
+        /// Centre, horizontally.
+        cx: f64,
+        /// Centre, vertically.
+        cy: f64,
+    },
+}
+
+impl From<Circle> for Outline {
+    fn from(circle: Circle) -> Self {
+        Self::Disc { r: circle.r, cx: circle.cx, cy: circle.cy }
+    }
+}
+
+impl Outline {
+    /// The distance from a point of the map to the edge, in pixels of the map.
+    fn distance(&self, x: f64, y: f64) -> f64 {
+        match *self {
+            Self::Disc { r, cx, cy } => {
+                let (dx, dy) = (x - cx, y - cy);
+                ((dx * dx + dy * dy).sqrt() - r).abs()
+            }
+            Self::Square { side, cx, cy } => {
+                let (dx, dy) = ((x - cx).abs() - side / 2.0, (y - cy).abs() - side / 2.0);
+                if dx > 0.0 && dy > 0.0 { (dx * dx + dy * dy).sqrt() } else { dx.max(dy).abs() }
+            }
+        }
+    }
+}
+
+/// A grid of class maps in the colours of `palette`, row by row from the top left.
 ///
-/// `maps` is `[count, h, w]`. Tiles are enlarged by a whole factor to at least 96 pixels. With
-/// `outlines` (one pair for each map, in pixels of the map) the asked circles are drawn over the
-/// samples as thin dark lines, cut at the edge of the tile.
+/// `maps` is `[count, h, w]`. Tiles are enlarged by a whole factor to at least 96 pixels.
+/// `outlines` are the asked figures of each map, or nothing at all; they are drawn over the samples
+/// as thin dark lines, cut at the edge of the tile.
 ///
 /// # Panics
-/// If `maps` or `outlines` do not have `count` items, if `columns` is 0, or if a class has no colour.
+/// If `maps` do not have `count` items, if `outlines` have neither none nor `count`, if `columns`
+/// is 0, or if a class has no colour.
 #[must_use]
 #[track_caller]
 pub fn grid_png(
@@ -123,17 +135,16 @@ pub fn grid_png(
     h: usize,
     w: usize,
     columns: usize,
-    outlines: Option<&[[Circle; 2]]>,
+    palette: &[Rgb],
+    outlines: &[Vec<Outline>],
 ) -> Image {
     assert_eq!(maps.len(), count * h * w, "{count} class maps of {h} x {w}");
-    assert!(outlines.is_none_or(|o| o.len() == count), "an outline pair for each of {count} maps");
-    let colours: Vec<Rgb> = maps.iter().map(|&class| colour(usize::from(class))).collect();
+    assert!([0, count].contains(&outlines.len()), "{} lists of outlines for {count} maps", outlines.len());
+    let colours: Vec<Rgb> = maps.iter().map(|&class| colour(palette, usize::from(class))).collect();
     let mut layout = Layout::new(count, h, w, columns);
     layout.fill(&colours);
-    for (i, circle) in
-        outlines.into_iter().flatten().enumerate().flat_map(|(i, pair)| pair.iter().map(move |c| (i, c)))
-    {
-        layout.outline(i, circle);
+    for (i, asked) in outlines.iter().enumerate() {
+        asked.iter().for_each(|outline| layout.outline(i, outline));
     }
     layout.image
 }
@@ -152,9 +163,10 @@ pub fn soft_grid(
     w: usize,
     classes: usize,
     columns: usize,
+    palette: &[Rgb],
 ) -> Image {
     assert_eq!(probabilities.len(), count * h * w * classes, "{count} maps of {h} x {w} x {classes}");
-    let palette: Vec<Rgb> = (0..classes).map(colour).collect();
+    let palette: Vec<Rgb> = (0..classes).map(|class| colour(palette, class)).collect();
     let colours: Vec<Rgb> = probabilities
         .chunks_exact(classes)
         .map(|pixel| {
@@ -210,18 +222,16 @@ impl Layout {
         }
     }
 
-    /// Draws a circle over tile `i`. A pixel is as dark as the line covers it, which is taken from
+    /// Draws an outline over tile `i`. A pixel is as dark as the line covers it, which is taken from
     /// its distance to the line's middle: exact for a straight edge, and smooth to the eye.
-    fn outline(&mut self, i: usize, circle: &Circle) {
+    fn outline(&mut self, i: usize, outline: &Outline) {
         let (left, top) = self.corner(i);
         let scale = self.scale as f64;
         // The centre of a map's pixel is the middle of `scale` x `scale` pixels of the picture.
-        let place = |c: f64| (c + 0.5) * scale - 0.5;
-        let (cx, cy, r) = (place(circle.cx), place(circle.cy), circle.r * scale);
+        let on_map = |n: usize| (n as f64 + 0.5) / scale - 0.5;
         for y in 0..self.h * self.scale {
             for x in 0..self.w * self.scale {
-                let [dx, dy] = [x as f64 - cx, y as f64 - cy];
-                let distance = ((dx * dx + dy * dy).sqrt() - r).abs();
+                let distance = outline.distance(on_map(x), on_map(y)) * scale;
                 let share = (LINE / 2.0 + 0.5 - distance).clamp(0.0, 1.0);
                 if share > 0.0 {
                     self.image.blend(left + x, top + y, INK, share);
@@ -234,6 +244,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::palette::{FIGURES, TWO_PHASE};
 
     fn pixel(image: &Image, x: usize, y: usize) -> Rgb {
         image.rgb[(y * image.width + x) * 3..][..3].try_into().expect("three channels")
@@ -243,16 +254,16 @@ mod tests {
     fn tiles_lie_in_order_and_have_the_classes_colours() {
         // Three maps of 16 x 16, each of one class, in two columns.
         let maps: Vec<u8> = (0..3).flat_map(|class| [class; 256]).collect();
-        let image = grid_png(&maps, 3, 16, 16, 2, None);
+        let image = grid_png(&maps, 3, 16, 16, 2, &FIGURES, &[]);
         assert_eq!((image.width, image.height), (2 * 96 + 3 * 4, 2 * 96 + 3 * 4));
         assert_eq!(image.rgb.len(), image.width * image.height * 3);
         for (class, x, y) in [(0, 4, 4), (0, 99, 99), (1, 104, 4), (1, 199, 99), (2, 4, 104)] {
-            assert_eq!(pixel(&image, x, y), PALETTE[class], "at {x}, {y}");
+            assert_eq!(pixel(&image, x, y), FIGURES[class], "at {x}, {y}");
         }
         for (x, y) in [(0, 0), (101, 50), (50, 101), (150, 150)] {
             assert_eq!(pixel(&image, x, y), PAPER, "at {x}, {y}");
         }
-        assert_eq!(grid_png(&maps, 3, 16, 16, 8, None).width, 3 * 96 + 4 * 4, "no empty columns");
+        assert_eq!(grid_png(&maps, 3, 16, 16, 8, &FIGURES, &[]).width, 3 * 96 + 4 * 4, "no empty columns");
     }
 
     #[test]
@@ -260,7 +271,7 @@ mod tests {
         let asked = Circle { r: 10.0, cx: 20.0, cy: 30.0 };
         let cut = Circle { r: 8.0, cx: 60.0, cy: 60.0 };
         let blank = [0; 64 * 64];
-        let image = grid_png(&blank, 1, 64, 64, 1, Some(&[[asked, cut]]));
+        let image = grid_png(&blank, 1, 64, 64, 1, &FIGURES, &[vec![asked.into(), cut.into()]]);
         // Scale 2, gutter 4: the middle of pixel 30 is at 4 + 61 - 0.5.
         let dark = |x: usize, y: usize| pixel(&image, x, y)[0] < 0x80;
         assert!(dark(64, 64) || dark(65, 64), "right end of the disc");
@@ -272,20 +283,41 @@ mod tests {
     }
 
     #[test]
+    fn a_square_has_straight_sides_and_sharp_corners() {
+        let asked = Outline::Square { side: 20.0, cx: 30.0, cy: 24.0 };
+        let image = grid_png(&[0; 64 * 64], 1, 64, 64, 1, &TWO_PHASE, &[vec![asked]]);
+        // Scale 2, gutter 4: coordinate c of the map is at 4.5 + 2 c.
+        let darkest = |x: usize, y: usize| {
+            (0..2)
+                .flat_map(|dy| (0..2).map(move |dx| (x + dx, y + dy)))
+                .map(|(x, y)| pixel(&image, x, y)[0])
+                .min()
+        };
+        for (x, y) in [(20, 24), (40, 24), (30, 14), (30, 34), (20, 30), (33, 34)] {
+            assert!(darkest(4 + 2 * x, 4 + 2 * y) < Some(0x80), "{x}, {y} is on a side");
+        }
+        for (x, y) in [(30, 24), (18, 12), (42, 36), (24, 18), (18, 24), (30, 38)] {
+            assert_eq!(darkest(4 + 2 * x, 4 + 2 * y), Some(TWO_PHASE[0][0]), "{x}, {y} is on none");
+        }
+        let reach = |x, y| asked.distance(x, y);
+        assert_eq!((reach(30.0, 24.0), reach(20.0, 24.0), reach(43.0, 38.0)), (10.0, 0.0, 5.0));
+    }
+
+    #[test]
     fn soft_tiles_blend_and_certain_ones_equal_the_class_map() {
         let hard = [0_u8, 1, 2, 1];
         let certain: Vec<f32> =
             hard.iter().flat_map(|&c| [0, 1, 2].map(|k| f32::from(u8::from(k == c)))).collect();
-        assert_eq!(soft_grid(&certain, 1, 2, 2, 3, 1), grid_png(&hard, 1, 2, 2, 1, None));
-        let even = soft_grid(&[0.5; 8], 1, 2, 2, 2, 1);
-        let middle = (u16::from(PALETTE[0][0]) + u16::from(PALETTE[1][0])).div_ceil(2);
+        assert_eq!(soft_grid(&certain, 1, 2, 2, 3, 1, &FIGURES), grid_png(&hard, 1, 2, 2, 1, &FIGURES, &[]));
+        let even = soft_grid(&[0.5; 8], 1, 2, 2, 2, 1, &FIGURES);
+        let middle = (u16::from(FIGURES[0][0]) + u16::from(FIGURES[1][0])).div_ceil(2);
         assert_eq!(u16::from(pixel(&even, 10, 10)[0]), middle);
     }
 
     #[test]
     fn a_written_picture_reads_back() {
         let path = std::env::temp_dir().join(format!("invnet-grid-{}.png", std::process::id()));
-        let image = grid_png(&[0, 1, 2, 3, 4, 5], 1, 2, 3, 1, None);
+        let image = grid_png(&[0, 1, 2, 3, 4, 5], 1, 2, 3, 1, &FIGURES, &[]);
         image.write_png(&path).expect("writes");
         let file = io::BufReader::new(std::fs::File::open(&path).expect("opens"));
         let mut reader = png::Decoder::new(file).read_info().expect("a picture");

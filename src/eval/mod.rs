@@ -4,8 +4,11 @@
 //! knows how an image came about, so the same measures apply to real, generated and foreign data.
 
 mod canvas;
+pub mod descriptors;
 pub mod figures;
 pub mod grid;
+pub mod palette;
 pub mod plot;
 pub mod report;
 pub mod shapes;
+pub mod view;

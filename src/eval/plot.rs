@@ -7,8 +7,8 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::canvas::{
-    Area, FAINT, HEADING, INK, LABEL, MARGIN, TITLE, WIDTH, bold, class_colour, drawn, label, sag, text,
-    undrawable, whole_label, write_line,
+    Area, FAINT, HEADING, INK, LABEL, MARGIN, MEASURED_LINE, PALE, TITLE, WIDTH, bold, drawn, label, sag,
+    text, undrawable, whole_label, write_line,
 };
 use crate::error::Result;
 
@@ -127,7 +127,7 @@ where
         .y_label_formatter(&|v| label(*v))
         .draw()
         .map_err(undrawable)?;
-    let (pale, strong) = (class_colour(9).stroke_width(2), class_colour(6).stroke_width(5));
+    let (pale, strong) = (PALE.stroke_width(2), MEASURED_LINE.stroke_width(5));
     let window = points.len() / 40;
     if window > 1 {
         chart.draw_series(LineSeries::new(points.iter().copied(), pale)).map_err(undrawable)?;

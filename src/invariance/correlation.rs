@@ -6,7 +6,7 @@
 //! [`crate::device::radial`] for the bins and the number of vectors in each.
 //!
 //! S2(0) = p1 and S2(r) tends to p1^2 where nothing is correlated, if I is 0 or 1. A generator's
-//! images are soft: there S2(0) is <I^2>, not <I>, and asking for S2(0) = p1 asks for crisp phases.
+//! images are soft: there S2(0) is `<I^2>`, not `<I>`, and asking for S2(0) = p1 asks for crisp phases.
 
 use num_complex::Complex;
 use rustfft::FftPlanner;

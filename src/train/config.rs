@@ -7,12 +7,22 @@ use crate::device::gpu::Precision;
 use crate::error::{Error, Result};
 use crate::nn::Family;
 
-/// Where the images come from.
+/// What the images show, and what is asked of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum WorldName {
-    /// Two discs that do not touch.
+    /// Two discs that do not touch: radii and centres.
     Circles,
+    /// A disc and a square that do not touch: areas and centres.
+    CircleSquare,
+    /// Two phases that have separated: volume fraction.
+    #[serde(rename = "two-phase-p1")]
+    TwoPhaseP1,
+    /// Two phases that have separated: two-point correlation.
+    #[serde(rename = "two-phase-p2")]
+    TwoPhaseP2,
+    /// Grains of several orientations: fraction of each.
+    Polycrystal,
 }
 
 /// What happens to the learning rates over a run.
@@ -41,8 +51,10 @@ pub enum Targets {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the images come from.
+    /// What the images show, and what is asked of them.
     pub world: WorldName,
+    /// A file of images to learn from instead of the world's own; empty for none.
+    pub data: String,
     /// The pair of networks.
     pub net: Family,
     /// Height and width of an image in pixels, a power of two.
@@ -59,6 +71,16 @@ pub struct Config {
     pub batch: usize,
     /// Images in the data set.
     pub images: usize,
+    /// Numbers of a two-point correlation curve.
+    pub bins: usize,
+    /// Orientations of a polycrystal.
+    pub orientations: usize,
+    /// Grains of a polycrystal.
+    pub grains: usize,
+    /// Spread of the logarithm of a grain's diameter.
+    pub spread: f64,
+    /// Concentration of the fractions of the orientations: large for equal ones.
+    pub concentration: f64,
     /// Iterations of Algorithm 1.
     pub iterations: u64,
     /// Seed of data, weights and noise.
@@ -91,6 +113,10 @@ pub struct Config {
     pub weight_area: f64,
     /// Weight of the centroid loss.
     pub weight_centroid: f64,
+    /// Weight of the loss of volume fractions.
+    pub weight_fraction: f64,
+    /// Weight of the loss of correlation curves.
+    pub weight_correlation: f64,
     /// Decay of the average of the generator's weights; 0 for none.
     pub ema: f64,
     /// Iterations between rows of `metrics.jsonl`.
@@ -122,8 +148,11 @@ const fn word(name: &'static str, allowed: &'static str) -> Key {
 /// The smallest positive number a learning rate may have.
 const SMALLEST_RATE: f64 = 1e-12;
 
+const WORLDS: &str = "\"circles\", \"circle-square\", \"two-phase-p1\", \"two-phase-p2\" or \"polycrystal\"";
+
 const KEYS: &[Key] = &[
-    word("world", "\"circles\""),
+    word("world", WORLDS),
+    word("data", "the name of a .npz file, or empty for the world's own images"),
     word("net", "\"dcgan\" or \"resnet\""),
     number("size", "a power of two from 16 to 256", 16.0, 256.0),
     number("width", "a whole number from 1 to 256", 1.0, 256.0),
@@ -132,6 +161,11 @@ const KEYS: &[Key] = &[
     number("z_scale", "a number from 0 to 10", 0.0, 10.0),
     number("batch", "a whole number from 2 to 4096", 2.0, 4096.0),
     number("images", "a whole number from 1 to 1000000", 1.0, 1e6),
+    number("bins", "a whole number from 1 to size / 2 + 1", 1.0, 129.0),
+    number("orientations", "a whole number from 2 to 16", 2.0, 16.0),
+    number("grains", "a whole number from 1 to size^2 / 16", 1.0, 4096.0),
+    number("spread", "a number from 0 to 0.5", 0.0, 0.5),
+    number("concentration", "a number from 0.05 to 1000000", 0.05, 1e6),
     number("iterations", "a whole number from 1 to 10000000", 1.0, 1e7),
     number("seed", "a whole number from 0 to 2^53", 0.0, 9_007_199_254_740_992.0),
     number("n_g", "a whole number from 0 to 100", 0.0, 100.0),
@@ -148,6 +182,8 @@ const KEYS: &[Key] = &[
     word("standardise", "true or false"),
     number("weight_area", "a number from 0 to 1000000", 0.0, 1e6),
     number("weight_centroid", "a number from 0 to 1000000", 0.0, 1e6),
+    number("weight_fraction", "a number from 0 to 1000000", 0.0, 1e6),
+    number("weight_correlation", "a number from 0 to 1000000", 0.0, 1e6),
     number("ema", "a number from 0 to 0.99999", 0.0, 0.99999),
     number("log_every", "a whole number from 1 to 10000", 1.0, 1e4),
     number("sample_every", "a whole number from 0 to 10000000", 0.0, 1e7),
@@ -155,19 +191,32 @@ const KEYS: &[Key] = &[
     number("eval_samples", "a whole number from 1 to 100000", 1.0, 1e5),
 ];
 
-/// The embedded presets: name, one line about it, commented TOML.
-pub const PRESETS: &[(&str, &str, &str)] = &[
-    (
-        "circles-quick",
-        "two circles at 64 x 64, a few minutes on two CPU cores",
-        include_str!("../presets/circles-quick.toml"),
-    ),
-    (
-        "circles",
-        "two circles at 128 x 128 with the paper's settings",
-        include_str!("../presets/circles.toml"),
-    ),
+/// An embedded preset: name, one line about it, commented TOML.
+pub type Preset = (&'static str, &'static str, &'static str);
+
+macro_rules! preset {
+    ($name:literal, $about:literal) => {
+        ($name, $about, include_str!(concat!("../presets/", $name, ".toml")))
+    };
+}
+
+/// The embedded presets. Those named quick take minutes on two CPU cores, at 64 x 64; the others
+/// have the paper's size, 128 x 128, and want a GPU.
+pub const PRESETS: &[Preset] = &[
+    preset!("circles-quick", "two circles where you want them: radii and centres"),
+    preset!("circle-square-quick", "a circle and a square: areas and centres"),
+    preset!("two-phase-p1-quick", "phases that separate: volume fraction"),
+    preset!("two-phase-p2-quick", "phases that separate: two-point correlation"),
+    preset!("polycrystal-quick", "grains of five orientations: fraction of each"),
+    preset!("circles", "two circles, 128 x 128, with the paper's settings"),
+    preset!("circle-square", "a circle and a square, 128 x 128"),
+    preset!("two-phase-p1", "phases that separate, 128 x 128: volume fraction"),
+    preset!("two-phase-p2", "phases that separate, 128 x 128: two-point correlation"),
+    preset!("polycrystal", "grains of five orientations, 128 x 128"),
 ];
+
+/// The preset that has every key; others, and files, may leave out what they share with it.
+const COMPLETE: &str = "circles";
 
 impl Config {
     /// The preset of that name.
@@ -183,6 +232,9 @@ impl Config {
             )));
         };
         let origin = format!("preset {name}");
+        if name != COMPLETE {
+            return Self::from_toml(text, &origin);
+        }
         let table: Table = text.parse().map_err(|e| malformed(&origin, text, &e))?;
         let config: Self = Value::Table(table)
             .try_into()
@@ -197,7 +249,7 @@ impl Config {
     /// On malformed TOML, an unknown key, a value of the wrong type or out of range.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self> {
         let table: Table = text.parse().map_err(|e| malformed(origin, text, &e))?;
-        let mut config = Self::preset("circles")?;
+        let mut config = Self::preset(COMPLETE)?;
         for (key, value) in &table {
             config.assign(key, value.clone(), origin)?;
         }
@@ -210,13 +262,27 @@ impl Config {
     /// # Errors
     /// As [`Config::from_toml`].
     pub fn set(&mut self, assignment: &str, origin: &str) -> Result<()> {
-        let Some((key, text)) = assignment.split_once('=') else {
-            return Err(Error::Usage(format!("{origin} {assignment}: expected key=value")));
-        };
-        let (key, text) = (key.trim(), text.trim());
-        // A word needs no quotes on a command line.
-        let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
-        self.assign(key, value.unwrap_or_else(|| Value::String(text.to_owned())), origin)?;
+        self.set_all([assignment], origin)
+    }
+
+    /// Applies several `key=value`, which need to agree only together.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`].
+    pub fn set_all<'a>(
+        &mut self,
+        assignments: impl IntoIterator<Item = &'a str>,
+        origin: &str,
+    ) -> Result<()> {
+        for assignment in assignments {
+            let Some((key, text)) = assignment.split_once('=') else {
+                return Err(Error::Usage(format!("{origin} {assignment}: expected key=value")));
+            };
+            let (key, text) = (key.trim(), text.trim());
+            // A word needs no quotes on a command line.
+            let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
+            self.assign(key, value.unwrap_or_else(|| Value::String(text.to_owned())), origin)?;
+        }
         self.validate(origin)
     }
 
@@ -267,6 +333,12 @@ impl Config {
         if !self.size.is_power_of_two() {
             return error("size", "must be a power of two from 16 to 256".into());
         }
+        if self.world == WorldName::TwoPhaseP2 && self.bins > self.size / 2 + 1 {
+            return error("bins", format!("must be at most size / 2 + 1 = {}", self.size / 2 + 1));
+        }
+        if self.world == WorldName::Polycrystal && self.grains > self.size * self.size / 16 {
+            return error("grains", format!("must be at most size^2 / 16 = {}", self.size * self.size / 16));
+        }
         if self.n_g + self.n_d + self.n_i == 0 {
             return error("n_g", "n_g, n_d and n_i are all 0: nothing would be trained".into());
         }
@@ -282,6 +354,8 @@ impl Config {
         match invariance {
             "area" => self.weight_area,
             "centroid" => self.weight_centroid,
+            "volume_fraction" | "fractions" => self.weight_fraction,
+            "correlation" => self.weight_correlation,
             other => panic!("no weight for the invariance {other}"),
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod dataset;
 mod model;
 pub mod objective;
 pub mod phases;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::config::{Config, Decay, Targets};
+use super::dataset::{Dataset, measure};
 use super::model::{Network, Optimiser, images};
 use super::objective;
 use super::world::World;
@@ -17,6 +18,9 @@ use crate::tape::{Tape, Var};
 
 /// How fast running statistics follow the batches.
 const MOMENTUM: f64 = 0.05;
+
+/// The leaf that keeps the properties of held-out images, for whoever samples the generator.
+pub(super) const TABLE: &str = "data.targets";
 
 /// Targets in the table that `targets = "prior"` draws from.
 const PRIOR_ROWS: usize = 1 << 15;
@@ -80,6 +84,7 @@ pub(super) struct Phases {
 /// Everything the formulas of a phase refer to.
 struct Recorder<'a> {
     config: &'a Config,
+    images: usize,
     world: World,
     net: Net,
     invariances: Vec<Box<dyn Invariance>>,
@@ -95,22 +100,33 @@ struct Recorder<'a> {
 
 impl Phases {
     /// Adds the leaves of a run to the store and records its phases, with rings of `rows` rows.
-    pub(super) fn record(store: &mut Store, config: &Config, rows: usize) -> Result<Self> {
-        let world = World::new(config.world, config.size);
+    pub(super) fn record(store: &mut Store, config: &Config, data: &Dataset, rows: usize) -> Result<Self> {
+        let Dataset { images: data, held_out } = data;
+        let mut world = World::of(config);
+        if world.needs_table() {
+            let measured = measure(&world, &held_out.maps)?;
+            let rows = world.properties(&measured);
+            world = world.with_table(rows);
+        }
         let net =
             Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
         let input = config.latent + world.condition_length();
         let seed = config.seed;
 
-        let data = world.generate(config.images, seed);
+        if world.needs_table() {
+            let width = world.names().len();
+            let values: Vec<f64> = world.table().iter().map(|&v| f64::from(v)).collect();
+            store.add_real(TABLE, [values.len() / width, width], &values)?;
+        }
         let maps = store.add_u8("data.maps", [data.count, data.height, data.width], &data.maps)?;
         let mut transient = vec![maps];
         let length = world.condition_length();
         let asked = world.condition(&world.sample_targets(PRIOR_ROWS, seed));
+        let wide = world.condition(&world.prior(PRIOR_ROWS, seed));
         let prior = match config.targets {
             Targets::Data => None,
             Targets::Prior | Targets::Mix => {
-                Some(store.add_real("data.prior", [PRIOR_ROWS, length], &asked)?)
+                Some(store.add_real("data.prior", [PRIOR_ROWS, length], &wide)?)
             }
         };
         transient.extend(prior);
@@ -128,6 +144,7 @@ impl Phases {
         let invariances = world.invariances();
         let recorder = Recorder {
             config,
+            images: data.count,
             world,
             net,
             invariances,
@@ -167,8 +184,12 @@ fn standardisation(rows: &[f64], length: usize, standardise: bool) -> (Vec<f64>,
     let count = (rows.len() / length) as f64;
     let column = |c: usize| rows.iter().skip(c).step_by(length);
     let mean: Vec<f64> = (0..length).map(|c| column(c).sum::<f64>() / count).collect();
-    let scale =
-        (0..length).map(|c| (count / column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>()).sqrt()).collect();
+    let scale = |c: usize| {
+        let variance = column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / count;
+        // A property that all images share says nothing, and is not blown up.
+        if variance > 1e-12 { 1.0 / variance.sqrt() } else { 1.0 }
+    };
+    let scale = (0..length).map(scale).collect();
     (mean, scale)
 }
 
@@ -243,7 +264,7 @@ impl Recorder<'_> {
 
     fn batch<'t>(&self, store: &Store, tape: &'t Tape) -> Batch<'t> {
         let (n, state) = (self.config.batch, store.var(tape, self.state));
-        let rows = tape.random_index(state, stream::ROWS, n, self.config.images as u32);
+        let rows = tape.random_index(state, stream::ROWS, n, self.images as u32);
         let from_data = || {
             let real = store.var(tape, self.maps).one_hot(rows, self.net.classes);
             measure_all(&self.invariances, real)

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
-use super::phases::sampling_plan;
+use super::phases::{TABLE, sampling_plan};
 use super::world::World;
 use crate::device::Kind;
 use crate::error::{Error, Result};
@@ -49,7 +49,16 @@ impl Sampler {
     /// # Errors
     /// If the checkpoint is of another configuration or the device is not there.
     pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path, kind: Kind) -> Result<Self> {
-        let world = World::new(config.world, config.size);
+        let mut world = World::of(config);
+        if world.needs_table() {
+            let rows = checkpoint
+                .values(TABLE)
+                .filter(|v| !v.is_empty() && v.len().is_multiple_of(world.names().len()));
+            let rows = rows.ok_or_else(|| {
+                Error::file(path, format!("no tensor {TABLE}: the checkpoint is of another world"))
+            })?;
+            world = world.with_table(rows.iter().map(|&v| v as f32).collect());
+        }
         let net =
             Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
         let length = world.condition_length();
@@ -92,8 +101,8 @@ impl Sampler {
 
     /// The world the generator was trained in.
     #[must_use]
-    pub fn world(&self) -> World {
-        self.world
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// One image for each row of `targets` `[N, P]` in pixels. The noise of image i depends on the

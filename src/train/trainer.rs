@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::checkpoint::Checkpoint;
 use super::config::Config;
-use super::phases::{Phase, Phases};
+use super::dataset::Dataset;
+use super::phases::{Phase, Phases, TABLE};
 use super::sampler::Sampler;
+use crate::data::ClassMaps;
 use crate::device::{Device, GraphId, Kind};
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -47,6 +49,7 @@ pub struct Trainer {
     replay: Replay,
     store: Store,
     phases: Phases,
+    held_out: ClassMaps,
     iteration: u64,
     ring_rows: u64,
 }
@@ -65,7 +68,9 @@ impl Trainer {
     /// # Errors
     /// If the device is not there or fails.
     pub fn on(config: &Config, kind: Kind) -> Result<Self> {
-        Ok(Self { kind, ..Self::with_device(config, kind.open(config.precision)?)? })
+        let device = kind.open(config.precision)?;
+        let data = Dataset::of(config, &mut *kind.for_data()?)?;
+        Ok(Self { kind, ..Self::with_dataset(config, device, data)? })
     }
 
     /// The same on any device. Samples are then drawn on the CPU.
@@ -73,11 +78,29 @@ impl Trainer {
     /// # Errors
     /// If the device fails.
     pub fn with_device(config: &Config, device: Box<dyn Device>) -> Result<Self> {
+        Self::with_dataset(config, device, Dataset::of(config, &mut *Kind::Cpu.for_data()?)?)
+    }
+
+    fn with_dataset(config: &Config, device: Box<dyn Device>, data: Dataset) -> Result<Self> {
         let mut store = Store::on(device);
         let ring_rows = config.log_every;
-        let phases = Phases::record(&mut store, config, ring_rows as usize)?;
-        let config = config.clone();
-        Ok(Self { config, kind: Kind::Cpu, replay: Replay::First, store, phases, iteration: 0, ring_rows })
+        let phases = Phases::record(&mut store, config, &data, ring_rows as usize)?;
+        Ok(Self {
+            config: config.clone(),
+            kind: Kind::Cpu,
+            replay: Replay::First,
+            store,
+            phases,
+            held_out: data.held_out,
+            iteration: 0,
+            ring_rows,
+        })
+    }
+
+    /// Images that training never sees.
+    #[must_use]
+    pub fn held_out(&self) -> &ClassMaps {
+        &self.held_out
     }
 
     /// What kind of device computes.
@@ -193,11 +216,21 @@ impl Trainer {
     /// Continues from a checkpoint of a run with the same configuration.
     ///
     /// # Errors
-    /// If the file cannot be read or is of another run.
+    /// If the file cannot be read or is of another run, or if the images of a file have changed since.
     pub fn load(&mut self, path: &Path) -> Result<()> {
+        let measured = self.table()?;
         Checkpoint::read(path)?.restore(&mut self.store, &self.phases.transient, path)?;
+        if !self.config.data.is_empty() && self.table()? != measured {
+            let problem = format!("is of a run on other images than {} holds now", self.config.data);
+            return Err(Error::file(path, problem));
+        }
         self.iteration = self.store.read(self.phases.iteration)?[0] as u64;
         Ok(())
+    }
+
+    /// Properties of the images held out, in worlds that draw targets from them.
+    fn table(&mut self) -> Result<Option<Vec<f64>>> {
+        self.store.find(TABLE).map(|leaf| self.store.read(leaf)).transpose()
     }
 
     /// The generator as it is now.

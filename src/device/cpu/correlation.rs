@@ -20,6 +20,9 @@ use crate::device::radial;
 use crate::op::Border;
 use crate::shape::Shape;
 
+/// Tables of every geometry that was met, in each precision.
+type Tables = HashMap<(TypeId, Geometry), Arc<dyn Any + Send + Sync>>;
+
 /// The geometry of a correlation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Geometry {
@@ -58,8 +61,7 @@ impl Geometry {
 
     /// B_r on the quarter, `[R, Q]`, computed once in double precision.
     fn table<T: Real>(self) -> Arc<Vec<T>> {
-        static TABLES: Mutex<Option<HashMap<(TypeId, Geometry), Arc<dyn Any + Send + Sync>>>> =
-            Mutex::new(None);
+        static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
         let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (TypeId::of::<T>(), self);
         let held =
@@ -176,7 +178,7 @@ pub(super) fn field<T: Real>(y: &[T], g: &[T], shape: &Shape, border: Border, ou
                 geometry.spectrum(&plane, y, spectrum);
                 for (line, filter) in spectrum.chunks_exact_mut(th).zip(filter.chunks_exact(qh)) {
                     for (row, value) in line.iter_mut().enumerate() {
-                        *value = *value * (scale * filter[row.min(th - row)]);
+                        *value *= scale * filter[row.min(th - row)];
                     }
                 }
                 if tw == geometry.w {

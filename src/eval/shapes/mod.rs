@@ -4,9 +4,12 @@
 //! have. Lengths are in pixels, pixel centres are at 0..W-1 and 0..H-1, and what lies outside the
 //! image counts as not belonging to the figure.
 
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+mod recognise;
 
-use crate::data::circles::Circle;
+use std::f64::consts::PI;
+
+use super::descriptors::{Crossings, regions};
+pub use recognise::{Shape, recognise};
 
 /// What is measured of one figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,81 +57,59 @@ pub fn figure(map: &[u8], h: usize, w: usize, class: u8) -> Figure {
         area,
         cx: sx / area,
         cy: sy / area,
-        components: components(map, h, w, class),
+        components: regions(map, h, w, false).areas(class).count(),
         perimeter,
         circularity: 4.0 * PI * area / (perimeter * perimeter),
     }
 }
 
-/// The length of the boundary by Crofton's formula in four directions: a curve's length is pi times
-/// its mean number of crossings with lines of all directions, over twice their density. Lines are
-/// the rows and columns (1 pixel apart) and both diagonals (1/sqrt(2) apart); a crossing is a step
-/// along one that enters or leaves the figure.
-///
-/// It is exact on average for a boundary without preferred direction, which is what a circularity
-/// needs; counting pixel edges instead gives 8 r for a disc, and following the boundary's chain of
-/// unit and diagonal steps 5 % too much. An axis-parallel square comes out 5 % short.
-/// (D. Legland, K. Kieu, M.-F. Devaux: Computation of Minkowski measures on 2D and 3D binary
-/// images. Image Analysis & Stereology 26 (2007), 83-92.)
+/// The length of the boundary; beside the image is a ring of pixels that are no figure.
 fn perimeter(map: &[u8], h: usize, w: usize, class: u8) -> f64 {
-    // Shifted by one: row 0 and column 0 are the outside.
     let inside = |x: usize, y: usize| {
         (1..=w).contains(&x) && (1..=h).contains(&y) && map[(y - 1) * w + x - 1] == class
     };
-    let (mut straight, mut diagonal) = (0_u32, 0_u32);
-    for y in 0..=h {
-        for x in 0..=w {
-            let [a, b, c, d] = [inside(x, y), inside(x + 1, y), inside(x, y + 1), inside(x + 1, y + 1)];
-            straight += u32::from(a != b) + u32::from(a != c);
-            diagonal += u32::from(a != d) + u32::from(b != c);
-        }
-    }
-    PI / 8.0 * (f64::from(straight) + f64::from(diagonal) * FRAC_1_SQRT_2)
+    Crossings::count(h + 2, w + 2, false, inside).length()
 }
 
-/// The number of 4-connected pieces, by flooding each with a stack of pixels to visit.
-fn components(map: &[u8], h: usize, w: usize, class: u8) -> usize {
-    let mut open: Vec<bool> = map.iter().map(|&c| c == class).collect();
-    let mut stack = Vec::new();
-    let mut pieces = 0;
-    for start in 0..open.len() {
-        if !std::mem::take(&mut open[start]) {
-            continue;
-        }
-        pieces += 1;
-        stack.push(start);
-        while let Some(i) = stack.pop() {
-            let (x, y) = (i % w, i / w);
-            let neighbours = [
-                (x > 0).then(|| i - 1),
-                (x + 1 < w).then_some(i + 1),
-                (y > 0).then(|| i - w),
-                (y + 1 < h).then_some(i + w),
-            ];
-            for j in neighbours.into_iter().flatten() {
-                if std::mem::take(&mut open[j]) {
-                    stack.push(j);
-                }
-            }
-        }
-    }
-    pieces
-}
-
-/// Intersection over union of the figure of `class` with the pixels of an ideal disc that lie on
-/// the image, 0..1. If there are neither it is 1.
+/// Area over area of the bounding box of the figure of `class`: 1 for a square or rectangle with
+/// sides along the axes, pi / 4 for a disc, 1/2 for a triangle; 0 if there is no figure.
 ///
 /// # Panics
 /// If `map` does not have `h * w` pixels.
 #[must_use]
 #[track_caller]
-pub fn iou_with_disc(map: &[u8], h: usize, w: usize, class: u8, disc: &Circle) -> f64 {
+pub fn extent(map: &[u8], h: usize, w: usize, class: u8) -> f64 {
     assert_eq!(map.len(), h * w, "class map of {h} x {w} with {} pixels", map.len());
+    let (mut area, mut left, mut right, mut top, mut bottom) = (0, w, 0, h, 0);
+    for (i, _) in map.iter().enumerate().filter(|&(_, &c)| c == class) {
+        let (x, y) = (i % w, i / w);
+        area += 1;
+        (left, right) = (left.min(x), right.max(x + 1));
+        (top, bottom) = (top.min(y), bottom.max(y + 1));
+    }
+    if area == 0 { 0.0 } else { f64::from(area) / ((right - left) * (bottom - top)) as f64 }
+}
+
+/// Intersection over union of the figure of `class` with an ideal figure: the pixels of the image
+/// for which `contains` (column, row) holds. 0..1; if there are neither it is 1.
+///
+/// # Panics
+/// If `map` does not have `h * w` pixels.
+#[must_use]
+#[track_caller]
+pub fn iou_with(map: &[u8], h: usize, w: usize, class: u8, contains: impl Fn(usize, usize) -> bool) -> f64 {
+    assert_eq!(map.len(), h * w, "class map of {h} x {w} with {} pixels", map.len());
+    let figure = map.iter().map(|&c| c == class);
+    overlap(figure, w, contains)
+}
+
+/// Intersection over union of the pixels of a figure, row by row, with an ideal one.
+fn overlap(figure: impl Iterator<Item = bool>, w: usize, contains: impl Fn(usize, usize) -> bool) -> f64 {
     let (mut both, mut either) = (0_u32, 0_u32);
-    for (i, &c) in map.iter().enumerate() {
-        let (figure, ideal) = (c == class, disc.contains(i % w, i / w));
-        both += u32::from(figure && ideal);
-        either += u32::from(figure || ideal);
+    for (i, found) in figure.enumerate() {
+        let ideal = contains(i % w, i / w);
+        both += u32::from(found && ideal);
+        either += u32::from(found || ideal);
     }
     if either == 0 { 1.0 } else { f64::from(both) / f64::from(either) }
 }
@@ -163,7 +144,7 @@ pub fn diversity(maps: &[&[u8]]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::circles::CircleWorld;
+    use crate::data::circles::{Circle, CircleWorld};
 
     /// A class map from a drawing: `.` is class 0, a digit its class.
     fn drawn(rows: &[&str]) -> (Vec<u8>, usize, usize) {
@@ -256,15 +237,32 @@ mod tests {
         let asked = Circle { r: 10.0, cx: 20.0, cy: 30.0 };
         let other = Circle { r: 8.0, cx: 48.0, cy: 30.0 };
         let map = world.rasterise(&[asked, other]);
-        assert_eq!(iou_with_disc(&map, 64, 64, 1, &asked), 1.0);
-        assert_eq!(iou_with_disc(&map, 64, 64, 2, &asked), 0.0);
+        let overlap = |class, disc: Circle| iou_with(&map, 64, 64, class, |x, y| disc.contains(x, y));
+        assert_eq!(overlap(1, asked), 1.0);
+        assert_eq!(overlap(2, asked), 0.0);
         // Two discs of equal radius a quarter radius apart share a lens.
         let moved = Circle { cx: 22.5, ..asked };
         let half: f64 = 1.25 / 10.0;
         let lens = 2.0 * (half.acos() - half * (1.0 - half * half).sqrt());
         let expected = lens / (2.0 * PI - lens);
-        assert!((iou_with_disc(&map, 64, 64, 1, &moved) - expected).abs() < 0.03);
-        assert_eq!(iou_with_disc(&map, 64, 64, 9, &Circle { cx: 900.0, ..asked }), 1.0, "neither is there");
+        assert!((overlap(1, moved) - expected).abs() < 0.03);
+        assert_eq!(overlap(9, Circle { cx: 900.0, ..asked }), 1.0, "neither is there");
+    }
+
+    #[test]
+    fn overlap_with_any_figure_and_the_extent_of_it() {
+        let (map, h, w) = drawn(&["....", ".33.", ".33.", "...."]);
+        let square = |x: usize, y: usize| (1..3).contains(&x) && (1..4).contains(&y);
+        assert!((iou_with(&map, h, w, 3, square) - 4.0 / 6.0).abs() < 1e-12);
+        assert_eq!(iou_with(&map, h, w, 3, |_, _| false), 0.0);
+        assert_eq!((extent(&map, h, w, 3), extent(&map, h, w, 1)), (1.0, 0.0));
+        let (stairs, h, w) = drawn(&["1...", "11..", "111.", "1111"]);
+        assert_eq!(extent(&stairs, h, w, 1), 10.0 / 16.0);
+        let world = CircleWorld { size: 64 };
+        let far = Circle { r: 0.1, cx: -9.0, cy: -9.0 };
+        let disc = world.rasterise(&[Circle { r: 16.0, cx: 30.3, cy: 31.8 }, far]);
+        // Over ideal discs of radius 16: 0.776 to 0.810.
+        assert!((extent(&disc, 64, 64, 1) - PI / 4.0).abs() < 0.03);
     }
 
     #[test]

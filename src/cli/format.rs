@@ -1,0 +1,73 @@
+//! The options that choose file formats beside the usual ones.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::data::ClassMaps;
+use crate::data::export::{Exported, Format, path_of, write_all};
+use crate::error::{Error, Result};
+use crate::eval::palette::Rgb;
+
+/// Further formats, and the physical size of a pixel.
+#[derive(Args)]
+pub(super) struct FormatArg {
+    /// Write these formats too: npy, npz, png, tiff, csv, vti; hdf5 and dream3d in a build with HDF5.
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
+    pub(super) format: Vec<Format>,
+    /// Side of a pixel, for formats with a physical size.
+    #[arg(long, default_value_t = 1.0, value_name = "LENGTH", value_parser = length)]
+    spacing: f64,
+    /// Unit of that length.
+    #[arg(long, default_value = "px", value_name = "UNIT")]
+    unit: String,
+}
+
+fn length(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(length) if length.is_finite() && length > 0.0 => Ok(length),
+        _ => Err("must be a length above 0".into()),
+    }
+}
+
+impl FormatArg {
+    /// Refuses a format that would be written over the archive `out`.
+    pub(super) fn check_beside(&self, out: &Path) -> Result<()> {
+        let (folder, stem) = beside(out);
+        let clash =
+            |format: &&Format| !matches!(format, Format::Npz) && path_of(folder, &stem, **format) == out;
+        match self.format.iter().find(clash) {
+            Some(format) => {
+                let problem = format!("is what --format {} writes too: name it .npz", format.name());
+                Err(Error::file(out, problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Writes class maps as `folder/stem.*`; returns what was written.
+    pub(super) fn write(&self, folder: &Path, stem: &str, data: &Exported) -> Result<Vec<PathBuf>> {
+        if self.format.is_empty() {
+            return Ok(Vec::new());
+        }
+        let data = Exported { spacing: self.spacing, unit: &self.unit, ..data.clone() };
+        write_all(folder, stem, &self.format, &data)
+    }
+
+    /// Writes a data set beside its archive `out`; returns what was written.
+    pub(super) fn write_beside(&self, out: &Path, data: &ClassMaps, palette: &[Rgb]) -> Result<Vec<PathBuf>> {
+        let (folder, stem) = beside(out);
+        self.write(folder, &stem, &Exported::new(data, palette))
+    }
+}
+
+/// The folder of an archive and its name without the extension.
+pub(super) fn beside(out: &Path) -> (&Path, String) {
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    (out.parent().unwrap_or(Path::new("")), stem)
+}
+
+/// What was written, to add to a line about the archive.
+pub(super) fn also(written: &[PathBuf]) -> String {
+    written.iter().map(|path| format!(", {}", path.display())).collect()
+}

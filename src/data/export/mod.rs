@@ -1,0 +1,312 @@
+//! Files that other programs read, one format a file, and the way every file is written.
+//!
+//! A file appears under its name only when it is whole: [`write_atomically`] is the one place that
+//! creates files which somebody may read while, or after, the program is killed.
+//!
+//! | format | written | holds |
+//! | --- | --- | --- |
+//! | `npy` | `STEM.npy` | classes, `u1` `[N, H, W]` |
+//! | `npz` | `STEM.npz` | the data set: classes, properties, names |
+//! | `png` | `STEM-png/STEM_000000.png`, ... | an image each, classes as indices of a palette |
+//! | `tiff` | `STEM.tiff` | a page for each image, classes as 8-bit grey levels |
+//! | `csv` | `STEM.csv` | the properties, a row for each image; no pixels |
+//! | `vti` | `STEM-vti/STEM_000000.vti`, ... | VTK image data each: classes in cells of a physical size |
+//! | `hdf5` | `STEM.h5` | `/maps`, `/properties`, `/names` |
+//! | `dream3d` | `STEM.dream3d` | an image geometry, each image a slice along z; phases count from 1 |
+//!
+//! The last two need the cargo feature `hdf5`. Bytes depend on the data only: no file holds a time.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+
+use super::ClassMaps;
+use crate::error::{Error, Result};
+
+mod csv;
+#[cfg(feature = "hdf5")]
+mod dream3d;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+mod numpy;
+mod png;
+mod tiff;
+mod vti;
+
+pub use numpy::{write_npy_f32, write_npy_u8, write_npz};
+
+/// A file format to write class maps in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// NumPy array.
+    Npy,
+    /// NumPy archive, the format of data sets.
+    Npz,
+    /// An indexed image for each map.
+    Png,
+    /// One file, a page for each map.
+    Tiff,
+    /// Table of properties.
+    Csv,
+    /// VTK XML image data, a file for each map.
+    Vti,
+    /// HDF5 with plain arrays.
+    Hdf5,
+    /// HDF5 in the layout of DREAM.3D.
+    Dream3d,
+}
+
+impl Format {
+    const ALL: [Self; 8] =
+        [Self::Npy, Self::Npz, Self::Png, Self::Tiff, Self::Csv, Self::Vti, Self::Hdf5, Self::Dream3d];
+
+    /// The name a user types.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Npy => "npy",
+            Self::Npz => "npz",
+            Self::Png => "png",
+            Self::Tiff => "tiff",
+            Self::Csv => "csv",
+            Self::Vti => "vti",
+            Self::Hdf5 => "hdf5",
+            Self::Dream3d => "dream3d",
+        }
+    }
+
+    /// Whether this build can write the format.
+    #[must_use]
+    pub fn is_built_in(self) -> bool {
+        cfg!(feature = "hdf5") || !matches!(self, Self::Hdf5 | Self::Dream3d)
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    /// A format that this build can write, by name.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let Some(format) = Self::ALL.into_iter().find(|f| f.name() == name) else {
+            return Err(format!("must be one of {}", Self::ALL.map(Self::name).join(", ")));
+        };
+        if !format.is_built_in() {
+            return Err(
+                "this build has no HDF5: build with `cargo build --release --features hdf5` (needs cmake)"
+                    .into(),
+            );
+        }
+        Ok(format)
+    }
+}
+
+/// Class maps and what is known of them, to be written in any format.
+#[derive(Clone, Debug)]
+pub struct Exported<'a> {
+    /// Number of images, N.
+    pub count: usize,
+    /// Rows of an image, H.
+    pub height: usize,
+    /// Columns of an image, W.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Class of every pixel, `[N, H, W]` row-major.
+    pub maps: &'a [u8],
+    /// Names of the P properties.
+    pub names: Vec<&'a str>,
+    /// Properties of every image, `[N, P]` row-major.
+    pub properties: &'a [f32],
+    /// Side of a pixel in `unit`.
+    pub spacing: f64,
+    /// Unit of length, for people: nothing is converted.
+    pub unit: &'a str,
+    /// Colours of the classes in formats that have any; used again from the start if there are more
+    /// classes.
+    pub palette: &'a [[u8; 3]],
+}
+
+impl<'a> Exported<'a> {
+    /// A data set with pixels of side 1 px.
+    #[must_use]
+    pub fn new(data: &'a ClassMaps, palette: &'a [[u8; 3]]) -> Self {
+        Self {
+            count: data.count,
+            height: data.height,
+            width: data.width,
+            classes: data.classes,
+            maps: &data.maps,
+            names: data.names.iter().map(String::as_str).collect(),
+            properties: &data.properties,
+            spacing: 1.0,
+            unit: "px",
+            palette,
+        }
+    }
+
+    /// The class map of image `i`, `[H, W]`.
+    fn map(&self, i: usize) -> &'a [u8] {
+        &self.maps[i * self.height * self.width..][..self.height * self.width]
+    }
+
+    /// The properties of image `i`, `[P]`.
+    fn row(&self, i: usize) -> &'a [f32] {
+        &self.properties[i * self.names.len()..][..self.names.len()]
+    }
+}
+
+/// Writes the maps in every format asked for, once each, into `folder`, which is made if it is not
+/// there. Returns the files and the folders of files that were written.
+///
+/// # Errors
+/// [`Error::Io`] if something cannot be written, [`Error::Usage`] for a spacing that is no length or a
+/// format that this build lacks (before anything is written).
+///
+/// # Panics
+/// If `maps` or `properties` do not have the stated shapes.
+#[track_caller]
+pub fn write_all(
+    folder: impl AsRef<Path>,
+    stem: &str,
+    formats: &[Format],
+    data: &Exported,
+) -> Result<Vec<PathBuf>> {
+    let folder = folder.as_ref();
+    checked_shape(data.maps.len(), &[data.count, data.height, data.width]);
+    checked_shape(data.properties.len(), &[data.count, data.names.len()]);
+    if !(data.spacing.is_finite() && data.spacing > 0.0) {
+        return Err(Error::Usage(format!("--spacing {}: must be a length above 0", data.spacing)));
+    }
+    if let Some(format) = formats.iter().find(|f| !f.is_built_in()) {
+        return Err(Error::Usage(format!("--format {}: this build has no HDF5", format.name())));
+    }
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let mut written = Vec::new();
+    for (i, &format) in formats.iter().enumerate() {
+        if !formats[..i].contains(&format) {
+            let path = path_of(folder, stem, format);
+            write(&path, stem, format, data)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+/// The file, or the folder of files, that [`write_all`] writes in a format.
+#[must_use]
+pub fn path_of(folder: impl AsRef<Path>, stem: &str, format: Format) -> PathBuf {
+    folder.as_ref().join(match format {
+        Format::Png | Format::Vti => format!("{stem}-{}", format.name()),
+        Format::Hdf5 => format!("{stem}.h5"),
+        _ => format!("{stem}.{}", format.name()),
+    })
+}
+
+fn write(path: &Path, stem: &str, format: Format, data: &Exported) -> Result<()> {
+    match format {
+        Format::Npy => write_npy_u8(path, data.maps, &[data.count, data.height, data.width]),
+        Format::Npz => numpy::write_data_set(path, data),
+        Format::Png => each(path, stem, "png", data, png::write),
+        Format::Tiff => tiff::write(path, data),
+        Format::Csv => csv::write(path, data),
+        Format::Vti => each(path, stem, "vti", data, vti::write),
+        #[cfg(feature = "hdf5")]
+        Format::Hdf5 => hdf5::write(path, data),
+        #[cfg(feature = "hdf5")]
+        Format::Dream3d => dream3d::write(path, data),
+        #[cfg(not(feature = "hdf5"))]
+        Format::Hdf5 | Format::Dream3d => unreachable!("write_all asks what is built in"),
+    }
+}
+
+/// Writes a file for every image into `folder`, numbered from 0, and removes those of an
+/// earlier, larger set: they would be read together.
+fn each(
+    folder: &Path,
+    stem: &str,
+    extension: &str,
+    data: &Exported,
+    write: impl Fn(&Path, &Exported, usize) -> Result<()> + Sync,
+) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let name = |i: usize| format!("{stem}_{i:06}.{extension}");
+    (0..data.count).into_par_iter().try_for_each(|i| write(&folder.join(name(i)), data, i))?;
+    for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let number = file.strip_prefix(&format!("{stem}_")).and_then(|n| n.split('.').next()?.parse().ok());
+        if number.is_some_and(|i| i >= data.count && file == name(i)) {
+            fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file so that `path` holds either what it held before or all of the new content.
+///
+/// `write` fills a temporary file in the same folder, which is synchronised and then renamed.
+/// When anything fails the temporary file is removed and `path` is as it was.
+///
+/// # Errors
+/// [`Error::Io`] with `path`, whatever step failed.
+pub fn write_atomically<F>(path: impl AsRef<Path>, write: F) -> Result<()>
+where
+    F: FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+{
+    replace(path.as_ref(), |temporary| fill(temporary, write))
+}
+
+/// The same where only a name can be given to what writes; the file must be synchronised.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let temporary = temporary_name(path).map_err(|source| Error::io(path, source))?;
+    let outcome = write(&temporary).and_then(|()| fs::rename(&temporary, path));
+    if outcome.is_err() {
+        // The first failure is the one to report; a leftover that cannot be removed adds nothing.
+        let _ = fs::remove_file(&temporary);
+    }
+    outcome.map_err(|source| Error::io(path, source))?;
+    synchronise_folder(path);
+    Ok(())
+}
+
+fn fill<F>(temporary: &Path, write: F) -> io::Result<()>
+where
+    F: FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+{
+    let mut file = BufWriter::with_capacity(1 << 18, File::create(temporary)?);
+    write(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()
+}
+
+/// A name beside `path` that no other writer uses: writers differ in process or in count.
+fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+    static WRITERS: AtomicU64 = AtomicU64::new(0);
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a file name"))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}-{}.tmp", std::process::id(), WRITERS.fetch_add(1, Ordering::Relaxed)));
+    Ok(path.with_file_name(temporary))
+}
+
+/// Makes the rename itself survive a power failure. Best effort: the content is safe already, and
+/// some file systems do not let a folder be opened.
+fn synchronise_folder(path: &Path) {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// `shape` as the file format wants it, if it describes `len` elements.
+#[track_caller]
+fn checked_shape(len: usize, shape: &[usize]) -> Vec<u64> {
+    assert_eq!(len, shape.iter().product::<usize>(), "array of shape {shape:?} with {len} elements");
+    shape.iter().map(|&n| n as u64).collect()
+}

@@ -1,0 +1,39 @@
+//! A folder of images.
+
+use std::path::{Path, PathBuf};
+
+use super::collect::Collector;
+use super::read_file;
+use crate::error::{Error, Result};
+
+const READ: [&str; 3] = ["png", "tif", "tiff"];
+/// Images that somebody may have meant, in formats that blur or need other tools.
+const REFUSED: [&str; 6] = ["jpg", "jpeg", "bmp", "gif", "webp", "pgm"];
+
+/// Reads every PNG and TIFF file in the order of their names. Hidden files, folders and files of
+/// other kinds are left alone, but an image of another format is an error: it may not be missed.
+pub(super) fn read(folder: &Path, collector: &mut Collector) -> Result<()> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        let path = entry.path();
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if entry.file_name().to_string_lossy().starts_with('.') || path.is_dir() {
+            continue;
+        }
+        if REFUSED.contains(&extension.as_str()) {
+            return Err(Error::file(
+                path,
+                "is an image that is not read: convert it to PNG or take it out of the folder",
+            ));
+        }
+        if READ.contains(&extension.as_str()) {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::file(folder, "holds no .png, .tif or .tiff file"));
+    }
+    files.sort();
+    files.iter().try_for_each(|path| read_file(path, collector))
+}

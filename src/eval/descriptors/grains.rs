@@ -1,0 +1,54 @@
+//! Grains: the connected regions of a polycrystal, whatever their class.
+//!
+//! Boundaries between grains lie where classes differ, so two grains of one orientation that touch
+//! are one region here. (Areas, equivalent diameters and neighbours as in S. Torquato, Random
+//! Heterogeneous Materials, 2002, chapter 8, and in stereology at large.)
+
+use std::f64::consts::PI;
+
+use super::regions::{Regions, edge_neighbours, regions};
+
+/// A connected region of one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grain {
+    /// Its class, e.g. an orientation.
+    pub class: u8,
+    /// Number of its pixels; for a grain that the border cuts, of those on the image.
+    pub area: usize,
+    /// Number of other grains with which it shares an edge of a pixel.
+    pub neighbours: usize,
+}
+
+impl Grain {
+    /// The diameter of a disc of the same area, in pixels.
+    #[must_use]
+    pub fn equivalent_diameter(&self) -> f64 {
+        (4.0 * self.area as f64 / PI).sqrt()
+    }
+}
+
+/// The grains of a class map `[h, w]` in the order of their first pixels. A grain that the border
+/// of an image cuts counts with what is visible of it; a periodic image has no border.
+///
+/// # Panics
+/// If `map` does not have `h * w` pixels.
+#[must_use]
+#[track_caller]
+pub fn grains(map: &[u8], h: usize, w: usize, periodic: bool) -> Vec<Grain> {
+    let Regions { labels, regions } = regions(map, h, w, periodic);
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for (i, &label) in labels.iter().enumerate() {
+        let others = edge_neighbours(i, h, w, periodic).map(|j| labels[j]);
+        pairs.extend(others.filter(|&other| other != label).map(|other| (label, other)));
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut grains: Vec<Grain> = regions
+        .iter()
+        .map(|region| Grain { class: region.class, area: region.area, neighbours: 0 })
+        .collect();
+    for (label, _) in pairs {
+        grains[label as usize].neighbours += 1;
+    }
+    grains
+}

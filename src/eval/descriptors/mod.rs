@@ -1,0 +1,21 @@
+//! Descriptors of class maps, to judge images by what nobody asked a generator for.
+//!
+//! All are pure functions of a map `[h, w]` of class numbers, row-major, and of whether it is
+//! periodic: whether its last row and column are beside its first. Lengths are in pixels. None is
+//! differentiable, none is part of training. Each states what it does at the border of a map that
+//! is not periodic.
+
+mod compare;
+mod correlation;
+mod grains;
+mod interface;
+mod lines;
+mod regions;
+
+pub use compare::{Comparison, Kind, Spread, compare, wasserstein1};
+pub use correlation::{two_point, two_point_cluster};
+pub use grains::{Grain, grains};
+pub(super) use interface::Crossings;
+pub use interface::interface_length;
+pub use lines::{chords, lineal_path};
+pub use regions::{Region, Regions, regions};

@@ -1,0 +1,54 @@
+//! Errors of one number over many samples.
+
+use serde::Serialize;
+
+/// Errors of one property, measured minus asked, in its unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Errors {
+    /// Mean of the absolute error.
+    pub mean_abs_error: f64,
+    /// Mean error.
+    pub bias: f64,
+    /// Standard deviation of the error.
+    pub std: f64,
+    /// 95th percentile of the absolute error.
+    pub p95: f64,
+}
+
+impl Errors {
+    /// The errors of `measured` against `asked`, pair by pair.
+    ///
+    /// # Panics
+    /// If there is no pair.
+    #[must_use]
+    pub fn of(asked: impl IntoIterator<Item = f64>, measured: impl IntoIterator<Item = f64>) -> Self {
+        let differences: Vec<f64> = measured.into_iter().zip(asked).map(|(m, a)| m - a).collect();
+        let n = differences.len() as f64;
+        let bias = differences.iter().sum::<f64>() / n;
+        let mut sizes: Vec<f64> = differences.iter().map(|d| d.abs()).collect();
+        sizes.sort_by(f64::total_cmp);
+        Self {
+            mean_abs_error: sizes.iter().sum::<f64>() / n,
+            bias,
+            std: (differences.iter().map(|d| (d - bias).powi(2)).sum::<f64>() / n).sqrt(),
+            p95: sizes[(0.95 * (n - 1.0)).round() as usize],
+        }
+    }
+}
+
+/// Column `i` of rows of `width` numbers.
+pub(super) fn column(rows: &[f32], width: usize, i: usize) -> impl Iterator<Item = f64> + Clone {
+    rows.iter().skip(i).step_by(width).map(|&v| f64::from(v))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_a_known_set() {
+        let e = Errors::of([1.0; 4], [1.0, 2.0, 0.0, 5.0]);
+        assert_eq!((e.mean_abs_error, e.bias, e.p95), (1.5, 1.0, 4.0));
+        assert!((e.std - (14.0_f64 / 4.0).sqrt()).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,201 @@
+//! What a trained generator achieved: random targets, repeated ones, and real images beside it.
+
+mod errors;
+mod quality;
+mod repeated;
+mod text;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::descriptors::{self, Comparison};
+use super::figures::{ReportFigure, report_png};
+use super::view::{measured_properties, picture};
+use crate::data::ClassMaps;
+use crate::data::export::write_atomically;
+use crate::error::Result;
+use crate::train::world::Family;
+use crate::train::{Sampler, World};
+pub use errors::Errors;
+use errors::column;
+pub use quality::Figures;
+use repeated::Repeated;
+pub use repeated::Target;
+
+/// Seeds of the targets and of the noise: fixed, so that reports of two runs compare.
+const TARGET_SEED: u64 = 0x7A26;
+const NOISE_SEED: u64 = 0x5EED;
+
+/// Samples in each picture, and in a row of it.
+const SHOWN: usize = 30;
+const COLUMNS: usize = 10;
+
+/// One property over all samples.
+#[derive(Clone, Debug, Serialize)]
+pub struct Property {
+    /// Name, as targets give it.
+    pub name: String,
+    /// Unit of the errors; empty for a share of the image.
+    pub unit: &'static str,
+    /// Measured on the class map.
+    pub argmax: Errors,
+    /// Measured on the class probabilities.
+    pub softmax: Errors,
+}
+
+/// The measurements of a trained generator.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Random targets, one sample each.
+    pub samples: usize,
+    /// Pixels a side.
+    pub size: usize,
+    /// Errors over the random targets, in the properties' units.
+    pub properties: Vec<Property>,
+    /// Mean absolute error over all properties and random targets, after argmax. Of figures this mixes
+    /// areas and positions, and only serves to compare runs.
+    pub mean_abs_error: f64,
+    /// Quality of figures, in worlds that have them.
+    #[serde(flatten)]
+    pub figures: Option<Figures>,
+    /// Samples of each repeated target.
+    pub repeats: usize,
+    /// Repeated targets.
+    pub targets: Vec<Target>,
+    /// Largest mean absolute error of a property at a repeated target; of figures that of an area.
+    pub worst_target_error: f64,
+    /// Mean share of pixels that differ between two samples of one target.
+    pub diversity: f64,
+    /// Descriptors that no loss sees, of samples at the data's own targets and of held-out images.
+    pub descriptors: Vec<Comparison>,
+    /// Wall time of generation, argmax and soft measurement included.
+    pub seconds_per_sample: f64,
+    #[serde(skip)]
+    shown: Shown,
+}
+
+/// What the picture needs beside the numbers.
+#[derive(Clone, Debug)]
+struct Shown {
+    world: World,
+    generated: Vec<u8>,
+    asked: Vec<f32>,
+    real: Vec<u8>,
+    repeated: Vec<u8>,
+}
+
+impl Report {
+    /// Measures `count` random targets and the repeated ones; `real` are held-out images.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn measure(sampler: &mut Sampler, real: &ClassMaps, count: usize) -> Result<Self> {
+        let world = sampler.world().clone();
+        let (names, size) = (world.names(), world.size());
+        let (width, pixels) = (names.len(), size * size);
+        let asked = world.sample_targets(count, TARGET_SEED);
+        let start = Instant::now();
+        let samples = sampler.sample(&asked, NOISE_SEED)?;
+        let seconds_per_sample = start.elapsed().as_secs_f64() / count as f64;
+        let hard = measured_properties(&world, &samples.maps)?;
+        let errors =
+            |measured: &[f32], i: usize| Errors::of(column(&asked, width, i), column(measured, width, i));
+        let properties: Vec<Property> = names
+            .into_iter()
+            .enumerate()
+            .map(|(i, name)| Property {
+                name,
+                unit: world.unit(i),
+                argmax: errors(&hard, i),
+                softmax: errors(&samples.soft, i),
+            })
+            .collect();
+        let repeated = Repeated::measure(sampler, count)?;
+        let worst = repeated.targets.iter().flat_map(|t| &t.mean_abs_error).fold(0.0_f64, |m, &e| m.max(e));
+        let shown = SHOWN.min(count);
+        Ok(Self {
+            samples: count,
+            size,
+            mean_abs_error: properties.iter().map(|p| p.argmax.mean_abs_error).sum::<f64>() / width as f64,
+            properties,
+            figures: Figures::measure(&world, &samples.maps, &asked, &hard),
+            repeats: repeated.samples,
+            worst_target_error: worst,
+            diversity: repeated.diversity,
+            descriptors: compare(&world, &samples.maps, real),
+            seconds_per_sample,
+            targets: repeated.targets,
+            shown: Shown {
+                generated: samples.maps[..shown * pixels].to_vec(),
+                asked: asked[..shown * width].to_vec(),
+                real: spread(real, shown),
+                repeated: repeated.maps,
+                world,
+            },
+        })
+    }
+
+    /// Writes `report.json` and `report.png` to a folder.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).expect("numbers and names are JSON");
+        write_atomically(folder.join("report.json"), |file| writeln!(file, "{text}"))?;
+        let Shown { world, generated, asked, real, repeated } = &self.shown;
+        let mut pictures = Vec::new();
+        let columns = match world.family() {
+            Family::Circles(_) | Family::CircleSquare(_) => {
+                let heading = "Asked (outline) against generated (colour)";
+                pictures.push((heading.to_owned(), picture(world, generated, asked, COLUMNS)));
+                COLUMNS
+            }
+            _ => {
+                let strip = repeated.len() / (self.size * self.size);
+                let heading = "Samples of the repeated targets, in order";
+                pictures.push((heading.to_owned(), picture(world, repeated, &[], strip)));
+                pictures.push((
+                    "Generated, at targets of held-out images".into(),
+                    picture(world, generated, &[], COLUMNS / 2),
+                ));
+                COLUMNS / 2
+            }
+        };
+        pictures.push(("Real, held out of training".into(), picture(world, real, &[], columns)));
+        let figure = ReportFigure {
+            title: format!("Asked against generated, {0} x {0} pixels", self.size),
+            panels: self.panels(),
+            pictures,
+            caption: self.caption(),
+        };
+        report_png(folder.join("report.png"), &figure)
+    }
+
+    fn panels(&self) -> Vec<super::figures::Panel> {
+        repeated::panels(&self.targets, &self.shown.world)
+    }
+}
+
+/// Up to `count` maps from all over a set: neighbours may be snapshots of one simulation.
+fn spread(set: &ClassMaps, count: usize) -> Vec<u8> {
+    let count = count.min(set.count);
+    (0..count).flat_map(|i| set.map(i * set.count / count)).copied().collect()
+}
+
+/// Descriptors that no loss sees. Two-phase images are periodic; the others end at their border.
+fn compare(world: &World, generated: &[u8], real: &ClassMaps) -> Vec<Comparison> {
+    let size = world.size();
+    let (kind, periodic) = match world.family() {
+        Family::Circles(_) | Family::CircleSquare(_) => (descriptors::Kind::Figures, false),
+        Family::VolumeFraction | Family::Correlation { .. } => (descriptors::Kind::TwoPhase, true),
+        Family::Fractions { .. } => (descriptors::Kind::Grains, false),
+    };
+    let generated: Vec<&[u8]> = generated.chunks_exact(size * size).collect();
+    let count = generated.len().clamp(2, real.count);
+    let real: Vec<&[u8]> =
+        (0..count).map(|i| &real.maps[i * real.count / count * size * size..][..size * size]).collect();
+    descriptors::compare(kind, &generated, &real, size, size, periodic)
+}
