@@ -186,6 +186,8 @@ fn a_set_of_ones_own_is_trained_on() {
     let here = folder.path();
     let args = ["--size=16", "--count=60", "--orientations=3", "--grains=6", "--out=mine.npz"];
     good(here, &[["data", "polycrystal"].as_slice(), &args].concat());
+    let few = ["--size=16", "--count=19", "--grains=6", "--out=few.npz"];
+    good(here, &[["data", "polycrystal"].as_slice(), &few].concat());
     let train = |more: &[&str]| -> Vec<String> {
         let args = ["train", "polycrystal-quick", "--iterations=2", "--out=run", "--set=data=mine.npz"];
         args.iter().chain(&TINY).chain(more).map(|a| (*a).to_owned()).collect()
@@ -194,9 +196,11 @@ fn a_set_of_ones_own_is_trained_on() {
     good(here, &args.iter().map(String::as_str).collect::<Vec<_>>());
     for (more, says) in [
         (["--set=orientations=2", "--overwrite"], "3 classes"),
+        (["--set=orientations=4", "--overwrite"], "3 classes"),
         (["--set=size=32", "--overwrite"], "16 x 16"),
         (["--set=world=circles", "--overwrite"], "mine.npz"),
         (["--set=data=absent.npz", "--overwrite"], "absent.npz"),
+        (["--set=data=few.npz", "--overwrite"], "19 images: training needs 20"),
     ] {
         let args = train(&more);
         bad(here, &args.iter().map(String::as_str).collect::<Vec<_>>(), &[says]);
@@ -208,6 +212,8 @@ fn a_set_of_ones_own_is_trained_on() {
     bad(here, &["train", "polycrystal-quick", "--out=run", "--resume"], &["other images", "mine.npz"]);
     let args = ["--size=16", "--count=4", "--grains=4", "--out=x.csv", "--format=csv"];
     bad(here, &[["data", "polycrystal"].as_slice(), &args].concat(), &["x.csv", ".npz"]);
+    bad(here, &["data", "circles", "--out=y.npz", "--format=vti", "--spacing=0"], &["--spacing", "above 0"]);
+    assert!(!here.join("y.npz").exists());
 }
 
 #[test]

@@ -234,6 +234,16 @@ fn comparisons_tell_like_from_unlike() {
     }
 }
 
+/// Neighbours in a data set can be snapshots of one simulation. Halves that shared them would be closer
+/// to each other than any two samples: of pairs of equal images, nothing apart.
+#[test]
+fn real_images_are_compared_between_halves_that_share_no_neighbours() {
+    let pairs: Vec<Vec<u8>> = (0..40).map(|i| bernoulli(i / 2, 16, 16, 0.5)).collect();
+    for found in compare(Kind::TwoPhase, &refs(&pairs[..4]), &refs(&pairs), 16, 16, true) {
+        assert!(found.wasserstein_real > 0.0, "{found:?}");
+    }
+}
+
 #[test]
 fn a_comparison_is_the_same_on_any_number_of_threads() {
     let maps: Vec<Vec<u8>> = (0..30).map(|i| bernoulli(i, 24, 20, 0.4)).collect();

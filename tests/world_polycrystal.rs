@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use invnet::data::polycrystal::lattice::Lattice;
+use invnet::data::lattice::Lattice;
 use invnet::data::polycrystal::{Polycrystal, PolycrystalWorld, potts};
 
 const WORLD: PolycrystalWorld = PolycrystalWorld {
@@ -263,7 +263,7 @@ fn the_first_image_of_a_seed_is_pinned() {
 #[test]
 fn the_energy_never_rises() {
     for (size, periodic) in [(40, true), (41, true), (40, false), (2, true), (1, true), (1, false)] {
-        let lattice = Lattice { size, periodic };
+        let lattice = Lattice::square(size, periodic);
         let mut grains: Vec<u32> = (0..(size * size) as u32).collect();
         let mut energy = potts::energy(lattice, &grains);
         if size > 2 {
@@ -288,7 +288,7 @@ fn the_energy_never_rises() {
 #[test]
 fn mean_grain_area_grows_about_linearly() {
     let (size, sweeps) = (256, 200);
-    let lattice = Lattice { size, periodic: true };
+    let lattice = Lattice::square(size, true);
     let mut mean_areas = vec![0.0; sweeps];
     let seeds = 3;
     for seed in 0..seeds {

@@ -46,18 +46,24 @@ impl FormatArg {
     }
 
     /// Writes class maps as `folder/stem.*`; returns what was written.
-    pub(super) fn write(&self, folder: &Path, stem: &str, data: &Exported) -> Result<Vec<PathBuf>> {
+    pub(super) fn write(
+        &self,
+        folder: &Path,
+        stem: &str,
+        data: &ClassMaps,
+        palette: &[Rgb],
+    ) -> Result<Vec<PathBuf>> {
         if self.format.is_empty() {
             return Ok(Vec::new());
         }
-        let data = Exported { spacing: self.spacing, unit: &self.unit, ..data.clone() };
+        let data = Exported { spacing: self.spacing, unit: &self.unit, ..Exported::new(data, palette) };
         write_all(folder, stem, &self.format, &data)
     }
 
     /// Writes a data set beside its archive `out`; returns what was written.
     pub(super) fn write_beside(&self, out: &Path, data: &ClassMaps, palette: &[Rgb]) -> Result<Vec<PathBuf>> {
         let (folder, stem) = beside(out);
-        self.write(folder, &stem, &Exported::new(data, palette))
+        self.write(folder, &stem, data, palette)
     }
 }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{GenerateArgs, also};
-use crate::data::export::{Exported, write_atomically, write_npy_f32, write_npy_u8};
+use crate::data::ClassMaps;
+use crate::data::export::{write_atomically, write_npy_f32, write_npy_u8};
 use crate::error::{Error, Result};
 use crate::eval::view::{measured_properties, palette, picture};
 use crate::train::{Sampler, World};
@@ -38,32 +39,28 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     args.device.announce(kind, quiet);
     let samples = sampler.sample(&asked, args.seed)?;
     let measured = measured_properties(&world, &samples.maps)?;
-
-    let out = args.out.clone().unwrap_or_else(|| args.run.join("generated"));
-    std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, e))?;
-    write_npy_u8(out.join("samples.npy"), &samples.maps, &[count, size, size])?;
-    if args.soft {
-        let shape = [count, size, size, world.classes()];
-        write_npy_f32(out.join("probabilities.npy"), &samples.probabilities, &shape)?;
-    }
-    write_measured(&out.join("measured.csv"), &world.names(), &asked, &measured)?;
-    let shown = count.min(SHOWN);
-    picture(&world, &samples.maps[..shown * size * size], &asked[..shown * width], 8)
-        .write_png(out.join("samples.png"))?;
-    let names = world.names();
-    let exported = Exported {
+    let data = ClassMaps {
         count,
         height: size,
         width: size,
         classes: world.classes(),
-        maps: &samples.maps,
-        names: names.iter().map(String::as_str).collect(),
-        properties: &measured,
-        spacing: 1.0,
-        unit: "px",
-        palette: palette(&world),
+        maps: samples.maps,
+        names: world.names(),
+        properties: measured,
     };
-    let written = args.format.write(&out, "samples", &exported)?;
+
+    let out = args.out.clone().unwrap_or_else(|| args.run.join("generated"));
+    std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, e))?;
+    write_npy_u8(out.join("samples.npy"), &data.maps, &[count, size, size])?;
+    if args.soft {
+        let shape = [count, size, size, world.classes()];
+        write_npy_f32(out.join("probabilities.npy"), &samples.probabilities, &shape)?;
+    }
+    write_measured(&out.join("measured.csv"), &data.names, &asked, &data.properties)?;
+    let shown = count.min(SHOWN);
+    picture(&world, &data.maps[..shown * size * size], &asked[..shown * width], 8)
+        .write_png(out.join("samples.png"))?;
+    let written = args.format.write(&out, "samples", &data, palette(&world))?;
     if !quiet {
         println!(
             "{count} samples in {}: samples.npy, samples.png, measured.csv{}",

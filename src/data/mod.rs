@@ -10,6 +10,7 @@ pub mod circle_square;
 pub mod circles;
 pub mod export;
 pub mod import;
+pub mod lattice;
 pub mod polycrystal;
 mod seeded;
 pub mod two_phase;

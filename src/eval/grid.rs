@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::palette::{Rgb, colour};
+use crate::data::circle_square::Square;
 use crate::data::circles::Circle;
 use crate::data::export::write_atomically;
 use crate::error::Result;
@@ -72,45 +73,24 @@ impl Image {
     }
 }
 
-/// The edge of an ideal figure, drawn over a sample. Lengths are in pixels of the class map, whose
-/// pixel centres are at 0, 1, ... on both axes, x to the right and y downward.
+/// The edge of an ideal figure, drawn over a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outline {
     /// A disc.
-    Disc {
-        /// Radius.
-        r: f64,
-        /// Centre, horizontally.
-        cx: f64,
-        /// Centre, vertically.
-        cy: f64,
-    },
+    Disc(Circle),
     /// A square whose sides are parallel to the axes.
-    Square {
-        /// Side.
-        side: f64,
-        /// Centre, horizontally.
-        cx: f64,
-        /// Centre, vertically.
-        cy: f64,
-    },
-}
-
-impl From<Circle> for Outline {
-    fn from(circle: Circle) -> Self {
-        Self::Disc { r: circle.r, cx: circle.cx, cy: circle.cy }
-    }
+    Square(Square),
 }
 
 impl Outline {
     /// The distance from a point of the map to the edge, in pixels of the map.
     fn distance(&self, x: f64, y: f64) -> f64 {
         match *self {
-            Self::Disc { r, cx, cy } => {
+            Self::Disc(Circle { r, cx, cy }) => {
                 let (dx, dy) = (x - cx, y - cy);
                 ((dx * dx + dy * dy).sqrt() - r).abs()
             }
-            Self::Square { side, cx, cy } => {
+            Self::Square(Square { side, cx, cy }) => {
                 let (dx, dy) = ((x - cx).abs() - side / 2.0, (y - cy).abs() - side / 2.0);
                 if dx > 0.0 && dy > 0.0 { (dx * dx + dy * dy).sqrt() } else { dx.max(dy).abs() }
             }
@@ -271,7 +251,8 @@ mod tests {
         let asked = Circle { r: 10.0, cx: 20.0, cy: 30.0 };
         let cut = Circle { r: 8.0, cx: 60.0, cy: 60.0 };
         let blank = [0; 64 * 64];
-        let image = grid_png(&blank, 1, 64, 64, 1, &FIGURES, &[vec![asked.into(), cut.into()]]);
+        let image =
+            grid_png(&blank, 1, 64, 64, 1, &FIGURES, &[vec![Outline::Disc(asked), Outline::Disc(cut)]]);
         // Scale 2, gutter 4: the middle of pixel 30 is at 4 + 61 - 0.5.
         let dark = |x: usize, y: usize| pixel(&image, x, y)[0] < 0x80;
         assert!(dark(64, 64) || dark(65, 64), "right end of the disc");
@@ -284,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_square_has_straight_sides_and_sharp_corners() {
-        let asked = Outline::Square { side: 20.0, cx: 30.0, cy: 24.0 };
+        let asked = Outline::Square(Square { side: 20.0, cx: 30.0, cy: 24.0 });
         let image = grid_png(&[0; 64 * 64], 1, 64, 64, 1, &TWO_PHASE, &[vec![asked]]);
         // Scale 2, gutter 4: coordinate c of the map is at 4.5 + 2 c.
         let darkest = |x: usize, y: usize| {

@@ -28,13 +28,12 @@ pub fn outlines(world: &World, properties: &[f32]) -> Vec<Vec<Outline>> {
     let rows = properties.as_chunks::<{ 2 * PER_FIGURE }>().0.iter();
     match world.family() {
         Family::Circles(_) => {
-            rows.map(|row| circles::from_properties(row).map(Outline::from).to_vec()).collect()
+            rows.map(|row| circles::from_properties(row).map(Outline::Disc).to_vec()).collect()
         }
         Family::CircleSquare(_) => rows
             .map(|row| {
                 let (disc, square) = circle_square::from_properties(row);
-                let circle_square::Square { side, cx, cy } = square;
-                vec![disc.into(), Outline::Square { side, cx, cy }]
+                vec![Outline::Disc(disc), Outline::Square(square)]
             })
             .collect(),
         _ => Vec::new(),

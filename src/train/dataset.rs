@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::{Config, WorldName};
+use super::config::Config;
 use super::world::{Family, World};
 use crate::data::ClassMaps;
 use crate::data::import::read_npz;
@@ -72,8 +72,7 @@ fn generate(config: &Config, count: usize, seed: u64, device: &mut dyn Device) -
 }
 
 /// The polycrystals that a configuration describes.
-#[must_use]
-pub fn polycrystal(config: &Config) -> PolycrystalWorld {
+fn polycrystal(config: &Config) -> PolycrystalWorld {
     PolycrystalWorld {
         size: config.size,
         grains: config.grains,
@@ -89,11 +88,12 @@ pub fn polycrystal(config: &Config) -> PolycrystalWorld {
 fn split(config: &Config) -> Result<(ClassMaps, ClassMaps)> {
     let path = Path::new(&config.data);
     let mut images = read_npz(path)?;
-    if matches!(config.world, WorldName::Circles | WorldName::CircleSquare) {
+    let world = World::of(config);
+    if !world.needs_table() {
         let problem = "data of these worlds is drawn: leave data empty, or choose another world";
         return Err(Error::file(path, problem));
     }
-    let classes = World::of(config).classes();
+    let classes = world.classes();
     if [images.height, images.width] != [config.size; 2] {
         let (h, w, size) = (images.height, images.width, config.size);
         return Err(Error::file(
@@ -143,4 +143,25 @@ pub fn measure(world: &World, maps: &[u8]) -> Result<Vec<f64>> {
         measured.extend_from_slice(&plan.read(&mut store, 0)?[..maps.len() / pixels * length]);
     }
     Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::data::export::write_npz;
+
+    #[test]
+    fn neighbours_of_held_out_images_are_not_trained_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.npz");
+        let mut config = Config::preset("polycrystal-quick").unwrap();
+        config.set_all(["size=16", "grains=6"], "test").unwrap();
+        let all = polycrystal(&config).generate(200, 1);
+        write_npz(&file, &all).unwrap();
+        config.data = file.to_str().unwrap().into();
+        let Dataset { images, held_out } = Dataset::of(&config, &mut Cpu::<f32>::new()).unwrap();
+        assert_eq!((images.count, held_out.count), (200 - 20 - GAP, 20));
+        assert!(all.maps.starts_with(&images.maps) && all.maps.ends_with(&held_out.maps));
+    }
 }

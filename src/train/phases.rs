@@ -107,26 +107,24 @@ impl Phases {
             let measured = measure(&world, &held_out.maps)?;
             let rows = world.properties(&measured);
             world = world.with_table(rows);
+            let values: Vec<f64> = world.table().iter().map(|&v| f64::from(v)).collect();
+            let width = world.names().len();
+            store.add_real(TABLE, [values.len() / width, width], &values)?;
         }
         let net =
             Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
         let input = config.latent + world.condition_length();
         let seed = config.seed;
 
-        if world.needs_table() {
-            let width = world.names().len();
-            let values: Vec<f64> = world.table().iter().map(|&v| f64::from(v)).collect();
-            store.add_real(TABLE, [values.len() / width, width], &values)?;
-        }
         let maps = store.add_u8("data.maps", [data.count, data.height, data.width], &data.maps)?;
         let mut transient = vec![maps];
         let length = world.condition_length();
         let asked = world.condition(&world.sample_targets(PRIOR_ROWS, seed));
-        let wide = world.condition(&world.prior(PRIOR_ROWS, seed));
         let prior = match config.targets {
             Targets::Data => None,
             Targets::Prior | Targets::Mix => {
-                Some(store.add_real("data.prior", [PRIOR_ROWS, length], &wide)?)
+                let prior = world.condition(&world.prior(PRIOR_ROWS, seed));
+                Some(store.add_real("data.prior", [PRIOR_ROWS, length], &prior)?)
             }
         };
         transient.extend(prior);
@@ -354,4 +352,15 @@ pub(super) fn sampling_plan(
     let weights: Weights<'_> = network.weights(store, &tape);
     let x = images(net, &weights, store.var(&tape, z), store.var(&tape, r), &Norm::Running);
     Plan::new(&tape, &[x, x.argmax(), measure_all(invariances, x)], store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_have_unit_variance_but_those_that_never_vary() {
+        let (mean, scale) = standardisation(&[1.0, 0.25, 5.0, 0.25], 2, true);
+        assert_eq!((mean, scale), (vec![3.0, 0.25], vec![0.5, 1.0]));
+    }
 }

@@ -25,7 +25,7 @@ pub struct Samples {
     pub maps: Vec<u8>,
     /// Probability of every class, `[N, H, W, C]`.
     pub probabilities: Vec<f32>,
-    /// Properties measured on the probabilities, `[N, P]` in pixels.
+    /// Properties measured on the probabilities, `[N, P]` in the world's units.
     pub soft: Vec<f32>,
 }
 

@@ -14,7 +14,6 @@
 //! are one grain with it, and grains are fewer and larger than asked.
 
 pub mod colouring;
-pub mod lattice;
 pub mod potts;
 pub mod tessellation;
 
@@ -24,9 +23,9 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::ClassMaps;
+use super::lattice::{self, Lattice};
 use super::seeded::{Stream, generator, images};
 use crate::rng::normal_pair;
-use lattice::Lattice;
 
 /// The world of images of `size` x `size` pixels that show a polycrystal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,7 +111,7 @@ impl PolycrystalWorld {
                 && self.concentration.is_finite(),
             "out of range: {self:?}"
         );
-        let lattice = Lattice { size: self.size, periodic: self.periodic };
+        let lattice = Lattice::square(self.size, self.periodic);
         let mut grains = tessellation::laguerre(lattice, self.grains, self.spread, rng);
         if self.coarsen > 0 {
             potts::coarsen(lattice, &mut grains, self.coarsen, [rng.random(), rng.random()]);

@@ -11,7 +11,7 @@
 //! neighbours, and what a pixel draws depends on its place, the sweep and the seed only: the order
 //! within a colour cannot matter.
 
-use super::lattice::{Lattice, OUTSIDE, areas};
+use crate::data::lattice::{Lattice, OUTSIDE, areas};
 use crate::rng::{index, philox};
 
 /// Pieces of fewer pixels are noise of the lattice, not grains.
@@ -22,7 +22,7 @@ const SPECK: usize = 4;
 pub fn energy(lattice: Lattice, grains: &[u32]) -> usize {
     let mut ends = 0;
     for (i, grain) in grains.iter().enumerate() {
-        let around = lattice.around(grains, i % lattice.size, i / lattice.size);
+        let around = lattice.around(grains, i % lattice.width, i / lattice.width);
         ends += around.iter().filter(|&other| other != grain && *other != OUTSIDE).count();
     }
     // Each pair was met from both of its ends.
@@ -31,17 +31,16 @@ pub fn energy(lattice: Lattice, grains: &[u32]) -> usize {
 
 /// Offers every pixel the grain of one of its neighbours once.
 pub fn sweep(lattice: Lattice, grains: &mut [u32], seed: [u32; 2], sweep: u32) {
-    let size = lattice.size;
-    // Even and odd coordinates, but around a periodic image of odd size the last one meets the first,
+    // Even and odd coordinates, but around a periodic image of odd extent the last one meets the first,
     // and has a colour of its own.
-    let odd_ring = lattice.periodic && size % 2 == 1;
-    let whole = size - usize::from(odd_ring);
-    let colours = if odd_ring { 3 } else { 2 };
-    let line = |colour: usize| if colour < 2 { colour..whole } else { whole..size };
-    for rows in 0..colours {
-        for columns in 0..colours {
-            for y in line(rows).step_by(2) {
-                for x in line(columns).step_by(2) {
+    let colours = |extent: usize| -> Vec<_> {
+        let whole = extent - usize::from(lattice.periodic && extent % 2 == 1);
+        [0..whole, 1..whole, whole..extent].into_iter().map(|line| line.step_by(2)).collect()
+    };
+    for rows in colours(lattice.height) {
+        for columns in colours(lattice.width) {
+            for y in rows.clone() {
+                for x in columns.clone() {
                     offer(lattice, grains, x, y, [seed[0], seed[1], sweep]);
                 }
             }
@@ -50,7 +49,7 @@ pub fn sweep(lattice: Lattice, grains: &mut [u32], seed: [u32; 2], sweep: u32) {
 }
 
 fn offer(lattice: Lattice, grains: &mut [u32], x: usize, y: usize, state: [u32; 3]) {
-    let i = y * lattice.size + x;
+    let i = y * lattice.width + x;
     let here = grains[i];
     let around = lattice.around(grains, x, y);
     // Within a grain nothing can be offered: no number is drawn.

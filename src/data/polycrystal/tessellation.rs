@@ -14,8 +14,8 @@ use std::f64::consts::PI;
 
 use rand::Rng;
 
-use super::lattice::{Lattice, areas};
 use super::normal;
+use crate::data::lattice::{Lattice, areas};
 use crate::data::seeded::uniform;
 
 /// Radii are scaled by this before discs are packed: discs then cover 0.42 of the image, which
@@ -38,12 +38,12 @@ struct Seed {
     weight: f64,
 }
 
-/// Draws a tessellation of `grains` cells whose equivalent diameters are log-normal with the
+/// Draws a tessellation of a square image into `grains` cells whose equivalent diameters are log-normal with the
 /// standard deviation `spread` of their logarithm. Returns the cell of every pixel, `[H, W]`,
 /// numbered from 0; each is connected. A cell so small that it holds no pixel is left out.
 #[must_use]
 pub fn laguerre(lattice: Lattice, grains: usize, spread: f64, rng: &mut impl Rng) -> Vec<u32> {
-    let pixels = (lattice.size * lattice.size) as f64;
+    let pixels = (lattice.height * lattice.width) as f64;
     // Rounded, so that no seed depends on the last bit of a library's exp.
     let mut radii: Vec<f64> = (0..grains).map(|_| f64::from((spread * normal(rng)).exp() as f32)).collect();
     radii.sort_by(|a, b| b.total_cmp(a));
@@ -62,9 +62,9 @@ pub fn laguerre(lattice: Lattice, grains: usize, spread: f64, rng: &mut impl Rng
             }
         }
     }
-    let mut cells = vec![0; lattice.size * lattice.size];
+    let mut cells = vec![0; lattice.height * lattice.width];
     runs(lattice, &seeds, |run| {
-        let row = run.y * lattice.size;
+        let row = run.y * lattice.width;
         cells[row + run.from..row + run.to].fill(run.seed as u32);
     });
     whole(lattice, &cells)
@@ -72,7 +72,7 @@ pub fn laguerre(lattice: Lattice, grains: usize, spread: f64, rng: &mut impl Rng
 
 /// Places discs, the largest first, where they do not overlap or else where they overlap least.
 fn pack(lattice: Lattice, radii: &[f64], rng: &mut impl Rng) -> Vec<Seed> {
-    let border = (-0.5, lattice.size as f64 - 0.5);
+    let border = (-0.5, lattice.width as f64 - 0.5);
     let mut seeds: Vec<Seed> = Vec::with_capacity(radii.len());
     for &radius in radii {
         let r = PACKING * radius;
@@ -104,7 +104,7 @@ fn pack(lattice: Lattice, radii: &[f64], rng: &mut impl Rng) -> Vec<Seed> {
 /// From `c` to `v` along one axis, the short way round where the image is periodic. Both lie on the
 /// image or less than half its size beside it.
 fn offset(lattice: Lattice, v: f64, c: f64) -> f64 {
-    let (size, direct) = (lattice.size as f64, v - c);
+    let (size, direct) = (lattice.width as f64, v - c);
     match lattice.periodic {
         true if direct > size / 2.0 => direct - size,
         true if direct < -size / 2.0 => direct + size,
@@ -130,7 +130,7 @@ struct Run {
 /// right. With seeds sorted by column the envelope is a stack (Felzenszwalb and Huttenlocher,
 /// "Distance transforms of sampled functions", Theory of Computing 8, 2012).
 fn runs(lattice: Lattice, seeds: &[Seed], mut visit: impl FnMut(Run)) {
-    let size = lattice.size as f64;
+    let size = lattice.width as f64;
     let shifts: &[f64] = if lattice.periodic { &[-size, 0.0, size] } else { &[0.0] };
     let mut columns: Vec<(f64, usize)> = shifts
         .iter()
@@ -140,7 +140,7 @@ fn runs(lattice: Lattice, seeds: &[Seed], mut visit: impl FnMut(Run)) {
 
     // Seed column, seed, power distance at that column, and where the seed's stretch begins.
     let mut envelope: Vec<(f64, usize, f64, f64)> = Vec::with_capacity(columns.len());
-    for y in 0..lattice.size {
+    for y in 0..lattice.height {
         envelope.clear();
         'seeds: for &(column, i) in &columns {
             let lowest = offset(lattice, y as f64, seeds[i].at[1]).powi(2) - seeds[i].weight;
@@ -163,7 +163,7 @@ fn runs(lattice: Lattice, seeds: &[Seed], mut visit: impl FnMut(Run)) {
         for (k, &(column, seed, ..)) in envelope.iter().enumerate() {
             // `as usize` takes what begins left of the image to column 0.
             let to =
-                envelope.get(k + 1).map_or(lattice.size, |next| (next.3.ceil() as usize).min(lattice.size));
+                envelope.get(k + 1).map_or(lattice.width, |next| (next.3.ceil() as usize).min(lattice.width));
             if to > from {
                 let row = y as f64 - offset(lattice, y as f64, seeds[seed].at[1]);
                 visit(Run { y, from, to, seed, at: [column, row] });
@@ -223,8 +223,8 @@ mod tests {
     fn every_pixel_is_in_the_cell_with_the_least_power_distance() {
         let mut rng = StdRng::seed_from_u64(3);
         for case in 0..200 {
-            let lattice = Lattice { size: 5 + case % 13, periodic: case % 2 == 0 };
-            let range = (-0.5, lattice.size as f64 - 0.5);
+            let lattice = Lattice::square(5 + case % 13, case % 2 == 0);
+            let range = (-0.5, lattice.width as f64 - 0.5);
             let mut seeds: Vec<Seed> = (0..1 + case % 9)
                 .map(|_| Seed {
                     at: [uniform(&mut rng, range), uniform(&mut rng, range)],
@@ -243,7 +243,7 @@ mod tests {
             let mut visited = 0;
             runs(lattice, &seeds, |run| {
                 for x in run.from..run.to {
-                    assert_eq!(visited, run.y * lattice.size + x, "in order, each once");
+                    assert_eq!(visited, run.y * lattice.width + x, "in order, each once");
                     visited += 1;
                     let least = seeds.iter().map(|s| power(s, x, run.y)).fold(f64::INFINITY, f64::min);
                     // Distances are below 1000: this is rounding.
@@ -254,7 +254,7 @@ mod tests {
                     );
                 }
             });
-            assert_eq!(visited, lattice.size * lattice.size);
+            assert_eq!(visited, lattice.height * lattice.width);
         }
     }
 }

@@ -10,11 +10,10 @@
 //! Chemical Physics 88 (1988), 6540-6547.)
 
 use std::cmp::Ordering;
-use std::sync::Arc;
-
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 use super::regions::{Regions, regions};
+use crate::device::radial;
+use crate::op::Border;
 
 /// A shift by rows and columns, and for how many of its bin it stands: a shift and its opposite
 /// have the same pairs.
@@ -41,8 +40,7 @@ impl Frame {
         let mut ring = Vec::new();
         for dy in span(self.h).filter(|dy| dy.abs() <= reach) {
             for dx in span(self.w).filter(|dx| dx.abs() <= reach) {
-                // No tie: the root of a whole number is never a whole number and a half.
-                if (((dy * dy + dx * dx) as f64).sqrt() + 0.5).floor() as usize != r {
+                if radial::bin(dy.unsigned_abs(), dx.unsigned_abs()) != r {
                     continue;
                 }
                 match [dy, dx].cmp(&[opposite(dy, self.h), opposite(dx, self.w)]) {
@@ -70,13 +68,17 @@ impl Frame {
     fn check(self, map: &[u8], bins: usize) {
         let Self { h, w, periodic } = self;
         assert_eq!(map.len(), h * w, "class map of {h} x {w} with {} pixels", map.len());
-        let most = if periodic { h.min(w) / 2 + 1 } else { h.min(w) };
+        let border = if periodic { Border::Periodic } else { Border::Open };
+        let most = radial::most_bins([h, w], border);
         assert!(bins <= most, "{bins} bins on a map of {h} x {w}: at most {most}");
     }
 }
 
 /// The two-point probability S2(r) of `class`, r = 0..bins: that both of two pixels r apart are in
-/// it. S2(0) is the fraction of the class. Exact: the transform's counts are rounded to whole pairs.
+/// it. S2(0) is the fraction of the class.
+///
+/// By counting pairs: the time is that of `h * w` comparisons for each vector, about pi `bins`^2 / 2
+/// of them.
 ///
 /// # Panics
 /// If `map` does not have `h * w` pixels, or if `bins` is more than half the shorter side and one
@@ -86,15 +88,13 @@ impl Frame {
 pub fn two_point(map: &[u8], h: usize, w: usize, class: u8, periodic: bool, bins: usize) -> Vec<f64> {
     let frame = Frame { h, w, periodic };
     frame.check(map, bins);
-    let pairs = Transform::new(h, w).pairs(map, class);
-    (0..bins).map(|r| frame.mean(&frame.ring(r), |v| pairs.count(v, periodic))).collect()
+    Groups::class(map, class, frame).curve(bins)
 }
 
 /// The two-point cluster function C2(r) of `class`, r = 0..bins: the probability that two pixels r
 /// apart are in it and in one 4-connected piece of it. C2(0) is the fraction of the class.
 ///
-/// By counting pairs: the time is that of `h * w` comparisons for each vector, about pi `bins`^2 / 2
-/// of them, whatever the number of clusters.
+/// By counting pairs, as [`two_point`], whatever the number of clusters.
 ///
 /// # Panics
 /// As [`two_point`].
@@ -103,80 +103,11 @@ pub fn two_point(map: &[u8], h: usize, w: usize, class: u8, periodic: bool, bins
 pub fn two_point_cluster(map: &[u8], h: usize, w: usize, class: u8, periodic: bool, bins: usize) -> Vec<f64> {
     let frame = Frame { h, w, periodic };
     frame.check(map, bins);
-    let clusters = Groups::clusters(&regions(map, h, w, periodic), class, frame);
-    (0..bins).map(|r| frame.mean(&frame.ring(r), |v| clusters.count(v))).collect()
+    Groups::clusters(&regions(map, h, w, periodic), class, frame).curve(bins)
 }
 
-/// Counts the pairs of all shifts at once.
-///
-/// Rows are laid end to end with w - 1 empty pixels between them. A shift by dy rows and dx columns
-/// is then one by dy (2 w - 1) + dx places and no two shifts coincide, so that one transform of a
-/// line does the plane. Behind the last row it is padded until nothing wraps around.
-pub(super) struct Transform {
-    h: usize,
-    w: usize,
-    forward: Arc<dyn RealToComplex<f64>>,
-    backward: Arc<dyn ComplexToReal<f64>>,
-}
-
-impl Transform {
-    pub(super) fn new(h: usize, w: usize) -> Self {
-        // One place for each shift at least.
-        let length = ((2 * h - 1) * (2 * w - 1)).next_power_of_two();
-        let mut planner = RealFftPlanner::new();
-        Self { h, w, forward: planner.plan_fft_forward(length), backward: planner.plan_fft_inverse(length) }
-    }
-
-    /// The numbers of pairs of pixels of `class` for all shifts.
-    pub(super) fn pairs(&self, map: &[u8], class: u8) -> Pairs {
-        let stride = 2 * self.w - 1;
-        let mut line = self.forward.make_input_vec();
-        for (row, places) in map.chunks_exact(self.w).zip(line.chunks_mut(stride)) {
-            for (&c, place) in row.iter().zip(places) {
-                *place = f64::from(u8::from(c == class));
-            }
-        }
-        let mut spectrum = self.forward.make_output_vec();
-        self.forward.process(&mut line, &mut spectrum).expect("buffers of the plan's lengths");
-        for value in &mut spectrum {
-            *value = value.norm_sqr().into();
-        }
-        self.backward.process(&mut spectrum, &mut line).expect("buffers of the plan's lengths");
-        let scale = 1.0 / line.len() as f64;
-        line.iter_mut().for_each(|v| *v = (*v * scale).round());
-        Pairs { h: self.h as isize, w: self.w as isize, line }
-    }
-}
-
-/// Numbers of pairs by shift.
-pub(super) struct Pairs {
-    h: isize,
-    w: isize,
-    line: Vec<f64>,
-}
-
-impl Pairs {
-    pub(super) fn count(&self, [dy, dx]: [isize; 2], periodic: bool) -> f64 {
-        if !periodic {
-            return self.open(dy, dx);
-        }
-        // A periodic shift pairs pixels directly and across either border, or both.
-        let (dy, dx) = (dy.rem_euclid(self.h), dx.rem_euclid(self.w));
-        let (across, down) = (dx - self.w, dy - self.h);
-        self.open(dy, dx) + self.open(dy, across) + self.open(down, dx) + self.open(down, across)
-    }
-
-    fn open(&self, dy: isize, dx: isize) -> f64 {
-        if dy.abs() >= self.h || dx.abs() >= self.w {
-            return 0.0;
-        }
-        // A shift and its opposite have the same pairs.
-        self.line[(dy * (2 * self.w - 1) + dx).unsigned_abs()]
-    }
-}
-
-/// Pixels in groups, to count the pairs within groups shift by shift; for a few bins of a small map
-/// that is less work than a [`Transform`].
+/// Pixels in groups, to count the pairs within groups shift by shift: for a few bins of a small map
+/// that is less work than a transform of all shifts.
 pub(super) struct Groups {
     frame: Frame,
     /// Columns of `labels`: twice those of a periodic map, so that no shifted row is cut.
@@ -203,6 +134,11 @@ impl Groups {
         let inside = |label: u32| regions.regions[label as usize].class == class;
         let labels: Vec<u32> = regions.labels.iter().map(|&l| if inside(l) { l + 1 } else { 0 }).collect();
         Self::new(&labels, frame)
+    }
+
+    /// Their two-point function, r = 0..bins.
+    fn curve(&self, bins: usize) -> Vec<f64> {
+        (0..bins).map(|r| self.frame.mean(&self.frame.ring(r), |v| self.count(v))).collect()
     }
 
     /// The number of pairs `[dy, dx]` apart that lie in one group.

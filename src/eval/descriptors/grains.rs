@@ -6,7 +6,8 @@
 
 use std::f64::consts::PI;
 
-use super::regions::{Regions, edge_neighbours, regions};
+use super::regions::{Regions, regions};
+use crate::data::lattice::Lattice;
 
 /// A connected region of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +37,10 @@ impl Grain {
 #[track_caller]
 pub fn grains(map: &[u8], h: usize, w: usize, periodic: bool) -> Vec<Grain> {
     let Regions { labels, regions } = regions(map, h, w, periodic);
-    let mut pairs: Vec<(u32, u32)> = Vec::new();
-    for (i, &label) in labels.iter().enumerate() {
-        let others = edge_neighbours(i, h, w, periodic).map(|j| labels[j]);
-        pairs.extend(others.filter(|&other| other != label).map(|other| (label, other)));
-    }
-    pairs.sort_unstable();
-    pairs.dedup();
-    let mut grains: Vec<Grain> = regions
+    let adjoining = Lattice { height: h, width: w, periodic }.adjoining(&labels);
+    regions
         .iter()
-        .map(|region| Grain { class: region.class, area: region.area, neighbours: 0 })
-        .collect();
-    for (label, _) in pairs {
-        grains[label as usize].neighbours += 1;
-    }
-    grains
+        .zip(adjoining)
+        .map(|(region, beside)| Grain { class: region.class, area: region.area, neighbours: beside.len() })
+        .collect()
 }

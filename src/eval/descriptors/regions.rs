@@ -5,6 +5,8 @@
 //! the last column beside the first. (J. Hoshen, R. Kopelman: Percolation and cluster distribution.
 //! Physical Review B 14 (1976), 3438-3445, for the notion; the labelling here floods.)
 
+use crate::data::lattice::{Lattice, areas};
+
 /// A connected region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
@@ -37,8 +39,7 @@ impl Regions {
     }
 }
 
-/// The connected regions of all classes of a map `[h, w]`, by flooding each with a stack of pixels
-/// to visit.
+/// The connected regions of all classes of a map `[h, w]`.
 ///
 /// # Panics
 /// If `map` does not have `h * w` pixels.
@@ -46,38 +47,10 @@ impl Regions {
 #[track_caller]
 pub fn regions(map: &[u8], h: usize, w: usize, periodic: bool) -> Regions {
     assert_eq!(map.len(), h * w, "class map of {h} x {w} with {} pixels", map.len());
-    const OPEN: u32 = u32::MAX;
-    let mut labels = vec![OPEN; map.len()];
-    let mut regions = Vec::new();
-    let mut stack = Vec::new();
-    for start in 0..map.len() {
-        if labels[start] != OPEN {
-            continue;
-        }
-        let (class, label) = (map[start], regions.len() as u32);
-        let mut area = 0;
-        labels[start] = label;
-        stack.push(start);
-        while let Some(i) = stack.pop() {
-            area += 1;
-            for j in edge_neighbours(i, h, w, periodic) {
-                if labels[j] == OPEN && map[j] == class {
-                    labels[j] = label;
-                    stack.push(j);
-                }
-            }
-        }
-        regions.push(Region { class, area });
+    let labels = Lattice { height: h, width: w, periodic }.pieces(map);
+    let mut regions: Vec<Region> = areas(&labels).into_iter().map(|area| Region { class: 0, area }).collect();
+    for (&label, &class) in labels.iter().zip(map) {
+        regions[label as usize].class = class;
     }
     Regions { labels, regions }
-}
-
-/// The pixels that share an edge with pixel `i`.
-pub(super) fn edge_neighbours(i: usize, h: usize, w: usize, periodic: bool) -> impl Iterator<Item = usize> {
-    let (x, y) = (i % w, i / w);
-    let left = if x > 0 { Some(i - 1) } else { periodic.then(|| i + w - 1) };
-    let right = if x + 1 < w { Some(i + 1) } else { periodic.then(|| i + 1 - w) };
-    let up = if y > 0 { Some(i - w) } else { periodic.then(|| i + (h - 1) * w) };
-    let down = if y + 1 < h { Some(i + w) } else { periodic.then_some(x) };
-    [left, right, up, down].into_iter().flatten()
 }

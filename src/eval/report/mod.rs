@@ -131,7 +131,7 @@ impl Report {
             shown: Shown {
                 generated: samples.maps[..shown * pixels].to_vec(),
                 asked: asked[..shown * width].to_vec(),
-                real: spread(real, shown),
+                real: spread(real, shown).concat(),
                 repeated: repeated.maps,
                 world,
             },
@@ -167,22 +167,18 @@ impl Report {
         pictures.push(("Real, held out of training".into(), picture(world, real, &[], columns)));
         let figure = ReportFigure {
             title: format!("Asked against generated, {0} x {0} pixels", self.size),
-            panels: self.panels(),
+            panels: repeated::panels(&self.targets, world),
             pictures,
             caption: self.caption(),
         };
         report_png(folder.join("report.png"), &figure)
     }
-
-    fn panels(&self) -> Vec<super::figures::Panel> {
-        repeated::panels(&self.targets, &self.shown.world)
-    }
 }
 
 /// Up to `count` maps from all over a set: neighbours may be snapshots of one simulation.
-fn spread(set: &ClassMaps, count: usize) -> Vec<u8> {
+fn spread(set: &ClassMaps, count: usize) -> Vec<&[u8]> {
     let count = count.min(set.count);
-    (0..count).flat_map(|i| set.map(i * set.count / count)).copied().collect()
+    (0..count).map(|i| set.map(i * set.count / count)).collect()
 }
 
 /// Descriptors that no loss sees. Two-phase images are periodic; the others end at their border.
@@ -194,8 +190,6 @@ fn compare(world: &World, generated: &[u8], real: &ClassMaps) -> Vec<Comparison>
         Family::Fractions { .. } => (descriptors::Kind::Grains, false),
     };
     let generated: Vec<&[u8]> = generated.chunks_exact(size * size).collect();
-    let count = generated.len().clamp(2, real.count);
-    let real: Vec<&[u8]> =
-        (0..count).map(|i| &real.maps[i * real.count / count * size * size..][..size * size]).collect();
+    let real = spread(real, generated.len().max(2));
     descriptors::compare(kind, &generated, &real, size, size, periodic)
 }

@@ -40,14 +40,17 @@ impl Figures {
     /// no figures.
     pub(super) fn measure(world: &World, maps: &[u8], asked: &[f32], measured: &[f32]) -> Option<Self> {
         let size = world.size();
-        let discs = match world.family() {
+        let shapes = match world.family() {
             Family::Circles(_) => [Shape::Disc; 2],
             Family::CircleSquare(_) => [Shape::Disc, Shape::Square],
             _ => return None,
         };
         let rows = asked.par_chunks_exact(2 * PER_FIGURE);
-        let sums: Vec<Sums> =
-            maps.par_chunks(size * size).zip(rows).map(|(map, row)| sample(world, map, row, discs)).collect();
+        let sums: Vec<Sums> = maps
+            .par_chunks(size * size)
+            .zip(rows)
+            .map(|(map, row)| sample(world, map, row, shapes))
+            .collect();
         // Summed in order, so that the same run gives the same report.
         let count = (2 * sums.len()) as f64;
         let mean = |f: fn(&Sums) -> f64| sums.iter().map(f).sum::<f64>() / count;
