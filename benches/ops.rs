@@ -14,7 +14,7 @@ use case::Case;
 use common::{setups, trial};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use invnet::gradcheck::{Input, Values, numbers};
-use invnet::op::{CahnHilliard, Leg, Window};
+use invnet::op::{Border, CahnHilliard, Leg, Window};
 use invnet::samples::samples;
 use invnet::shape::Shape;
 
@@ -33,17 +33,19 @@ fn small(c: &mut Criterion) {
     group.finish();
 }
 
-/// The critic's layers of the DCGAN pair: image size, channels in and out. The generator's are the
-/// same the other way round: its forward pass is the leg x.
-fn layers() -> Vec<[usize; 3]> {
+/// The critic's layers of the DCGAN pair: image size, channels in and out, and some of them on a
+/// torus. The generator's are the same the other way round: its forward pass is the leg x.
+fn layers() -> Vec<([usize; 3], Border)> {
     let mut all = Vec::new();
     for (size, width) in [(64, 32), (128, 64)] {
         let (mut side, mut from, mut to) = (size, 3, width);
         while side > 4 {
-            all.push([side, from, to]);
+            all.push(([side, from, to], Border::Open));
             (side, from, to) = (side / 2, to, 2 * to);
         }
     }
+    // One by unfolding, one by Winograd's transforms.
+    all.extend([[64, 3, 32], [32, 32, 64]].map(|layer| (layer, Border::Periodic)));
     all
 }
 
@@ -54,9 +56,8 @@ fn convolutions(c: &mut Criterion) {
     let mut group = c.benchmark_group("conv");
     group.sample_size(20);
     for setup in setups() {
-        for [side, from, to] in layers() {
-            let (image, half) = ([side, side], [side / 2, side / 2]);
-            let window = Window { image, kernel: [4, 4], stride: [2, 2], pad: [1, 1], out: half };
+        for ([side, from, to], border) in layers() {
+            let window = Window::over([side, side], [4, 4], [2, 2], [1, 1], border).unwrap();
             let tensor = |seed: u64, shape: [usize; 4]| {
                 let shape = Shape::from(shape);
                 Input { shape, values: Values::Real(numbers(seed, shape.numel())) }
@@ -73,7 +74,8 @@ fn convolutions(c: &mut Criterion) {
                 let mut case = None;
                 let flops = 2 * batch * (side / 2) * (side / 2) * 16 * from * to;
                 group.throughput(Throughput::Elements(flops as u64));
-                let id = BenchmarkId::new(format!("{side}x{side} {from} to {to} {name}"), setup);
+                let torus = if border == Border::Periodic { ", periodic" } else { "" };
+                let id = BenchmarkId::new(format!("{side}x{side} {from} to {to} {name}{torus}"), setup);
                 group.bench_function(id, |b| {
                     let case = case.get_or_insert_with(build);
                     b.iter_custom(|runs| case.time(runs));

@@ -1,7 +1,7 @@
 // The three legs of a convolution as implicit matrix products, in full single precision.
 //
-// Formula: T(x, w, g) = <g, x * w> with y = x * w the cross-correlation with zero padding; leg y is
-// the convolution, leg x the transposed convolution, leg w the weight gradient.
+// Formula: T(x, w, g) = <g, x * w> with y = x * w the cross-correlation; leg y is the convolution,
+// leg x the transposed convolution, leg w the weight gradient. Beyond its edges x is zero or periodic.
 // Launch: tiles of 64 x 64 or 128 x 128 of the result, 256 threads (gemm.cuh). Leg x: one dense
 // product per parity of the stride (grid z), no scatter. Leg w: output pixels in `pieces` (grid
 // z), added in order by a second launch. Up to 8 result channels: a warp per pixel.
@@ -95,7 +95,7 @@ KERNEL(256) conv_y_few(const float* x, const float* w, const float* bias, float*
     Tap tap;
     tap.set(lane, p.kw, p.ci);
     for (u32 k = lane; k < depth; k += WARP, tap.advance(WARP, p.kw, p.ci)) {
-        const u32 iy = (u32)((i32)oy * p.sh - p.ph + (i32)tap.ky), ix = (u32)((i32)ox * p.sw - p.pw + (i32)tap.kx);
+        const u32 iy = wrapped(oy * p.sh - p.ph + tap.ky, p.h, p), ix = wrapped(ox * p.sw - p.pw + tap.kx, p.w, p);
         if (iy >= p.h || ix >= p.w) continue;
         const float v = image[((u64)iy * p.w + ix) * p.ci + tap.c];
         UNROLL for (u32 c = 0; c < FEW; ++c)

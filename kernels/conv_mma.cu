@@ -15,7 +15,7 @@
 #include "conv_stores.cuh"
 #include "gemm_mma.cuh"
 
-// An offset no image reaches: rows beyond the matrix see only padding.
+// A place no image reaches, nor one period of it: rows beyond the matrix see only zeros.
 #define BEYOND 0x80000000u
 
 // ---- leg y: rows are output pixels, k is (ky, kx, ci) --------------------------------------
@@ -24,7 +24,7 @@
 struct Windows {
     enum { ALONG_K = 1 };
     struct Line {
-        u32 from, top, left;  // offset of the window's first number; it may lie before the image
+        u32 image, top, left;  // the row of x that an image begins at, and the window's corner in it
     };
     const Conv* p;
     Tap tap;
@@ -37,11 +37,12 @@ struct Windows {
         Pixel pixel;
         pixel.set(row, *p);
         const u32 top = pixel.y * p->sh - p->ph, left = pixel.x * p->sw - p->pw;
-        return {((pixel.n * p->h + top) * p->w + left) * p->ci, pixel.n < p->n ? top : BEYOND, left};
+        return {pixel.n * p->h, pixel.n < p->n ? top : BEYOND, left};
     }
     MEMBER bool at(const Line& line, u32& offset) const {
-        offset = line.from + (tap.ky * p->w + tap.kx) * p->ci + tap.c;
-        return line.top + tap.ky < p->h && line.left + tap.kx < p->w && k < end;
+        const u32 y = wrapped(line.top + tap.ky, p->h, *p), x = wrapped(line.left + tap.kx, p->w, *p);
+        offset = ((line.image + y) * p->w + x) * p->ci + tap.c;
+        return y < p->h && x < p->w && k < end;
     }
     MEMBER void advance(u32 by) {
         k += by;
@@ -70,7 +71,7 @@ struct Channels {
 struct Cones {
     enum { ALONG_K = 1 };
     struct Line {
-        u32 from, bottom, right;
+        u32 image, bottom, right;  // as of Windows, in g
     };
     const Conv* p;
     const Parity* parity;
@@ -84,11 +85,12 @@ struct Cones {
         const u32 x = parity->px + p->sw * (row % parity->width), rest = row / parity->width;
         const u32 y = parity->py + p->sh * (rest % parity->height), n = rest / parity->height;
         const u32 bottom = (y + p->ph - parity->ky0) / p->sh, right = (x + p->pw - parity->kx0) / p->sw;
-        return {((n * p->oh + bottom) * p->ow + right) * p->co, n < p->n ? bottom : BEYOND, right};
+        return {n * p->oh, n < p->n ? bottom : BEYOND, right};
     }
     MEMBER bool at(const Line& line, u32& offset) const {
-        offset = line.from - (tap.ky * p->ow + tap.kx) * p->co + tap.c;
-        return line.bottom - tap.ky < p->oh && line.right - tap.kx < p->ow && k < end;
+        const u32 y = wrapped(line.bottom - tap.ky, p->oh, *p), x = wrapped(line.right - tap.kx, p->ow, *p);
+        offset = ((line.image + y) * p->ow + x) * p->co + tap.c;
+        return y < p->oh && x < p->ow && k < end;
     }
     MEMBER void advance(u32 by) {
         k += by;
@@ -141,9 +143,10 @@ struct Sights {
         return {tap.ky < p->kh ? tap.ky - p->ph : BEYOND, tap.kx - p->pw, tap.c};
     }
     MEMBER bool at(const Line& line, u32& offset) const {
-        const u32 y = pixel.y * p->sh + line.down, left = pixel.x * p->sw + line.right;
-        offset = ((pixel.n * p->h + y) * p->w + left) * p->ci + line.channel;
-        return y < p->h && left < p->w && k < end;
+        const u32 y = wrapped(pixel.y * p->sh + line.down, p->h, *p);
+        const u32 x = wrapped(pixel.x * p->sw + line.right, p->w, *p);
+        offset = ((pixel.n * p->h + y) * p->w + x) * p->ci + line.channel;
+        return y < p->h && x < p->w && k < end;
     }
     MEMBER void advance(u32 by) {
         k += by;

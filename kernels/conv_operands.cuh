@@ -3,7 +3,12 @@
 // x [N, H, W, CI] * w [KH, KW, CI, CO] = y [N, OH, OW, CO], channels last. Each operand is a cursor
 // as `gemm.cuh` asks: it knows its row or column, and steps along k. Four channels are one load
 // where their number is a multiple of four.
+//
+// A periodic border is no branch: places one period off are brought back by two minima, and a period
+// of 0 leaves the places of zeros where no extent reaches. Of a periodic window x is stride times y,
+// so y is as periodic, and a parity class of x has the same taps all around.
 #pragma once
+#include "common.cuh"
 #include "params.cuh"
 
 // Four consecutive numbers of a row of `length`, from `at`; 0 beyond the row.
@@ -11,6 +16,12 @@ DEVICE float4 four_of(const float* row, u32 at, u32 length) {
     if (length % 4 == 0) return *reinterpret_cast<const float4*>(row + at);
     return make_float4(row[at], at + 1 < length ? row[at + 1] : 0.0f, at + 2 < length ? row[at + 2] : 0.0f,
                        at + 3 < length ? row[at + 3] : 0.0f);
+}
+
+// The place on an axis that `at` is, up to one extent beyond either end (below zero it is huge).
+DEVICE u32 wrapped(u32 at, u32 extent, const Conv& p) {
+    const u32 period = extent & p.periodic, above = least(at, at + period);
+    return least(above, above - period);
 }
 
 DEVICE float4 no_four() { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
@@ -55,7 +66,7 @@ struct Unfolded {
         tap.set(first, conv.kw, conv.ci);
     }
     MEMBER const float* pixel(const Tap& t) const {
-        const u32 y = (u32)(top + (i32)t.ky), x = (u32)(left + (i32)t.kx);
+        const u32 y = wrapped(top + t.ky, p->h, *p), x = wrapped(left + t.kx, p->w, *p);
         return y < p->h && x < p->w ? image + ((u64)y * p->w + x) * p->ci : nullptr;
     }
     MEMBER float4 load() const {
@@ -138,7 +149,7 @@ struct Folded {
         tap.set(first, taps_x > 0 ? taps_x : 1, conv.co);
     }
     MEMBER const float* pixel(const Tap& t) const {
-        const u32 y = (u32)(bottom - (i32)t.ky), x = (u32)(right - (i32)t.kx);
+        const u32 y = wrapped(bottom - t.ky, p->oh, *p), x = wrapped(right - t.kx, p->ow, *p);
         return y < p->oh && x < p->ow ? image + ((u64)y * p->ow + x) * p->co : nullptr;
     }
     MEMBER float4 load() const {
@@ -233,8 +244,8 @@ struct Seen {
         tap.set(first_row, conv.kw, conv.ci);
     }
     MEMBER const float* at(const Tap& t) const {
-        const u32 iy = (u32)((i32)pixel.y * p->sh - p->ph + (i32)t.ky);
-        const u32 ix = (u32)((i32)pixel.x * p->sw - p->pw + (i32)t.kx);
+        const u32 iy = wrapped(pixel.y * p->sh - p->ph + t.ky, p->h, *p);
+        const u32 ix = wrapped(pixel.x * p->sw - p->pw + t.kx, p->w, *p);
         return iy < p->h && ix < p->w ? x + (((u64)pixel.n * p->h + iy) * p->w + ix) * p->ci + t.c : nullptr;
     }
     MEMBER float4 load() const {

@@ -83,6 +83,7 @@ struct Conv {
     i32 pw;
     u32 pieces;
     u32 piece;
+    u32 periodic;  // what lies beyond an edge: all bits set, the opposite edge; none, zeros
     u32 activate;  // 0: as is; 1: add bias; 2: add bias, then LeakyReLU
     float slope;
 };

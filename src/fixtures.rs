@@ -236,6 +236,11 @@ impl<'t> Recorder<'_, 't> {
         })
     }
 
+    /// What a convolution sees beyond the edges: zeros unless the fixture says otherwise.
+    fn edges(&self) -> Result<Border> {
+        if self.fixture.attrs.get("border").is_some() { self.border() } else { Ok(Border::Open) }
+    }
+
     fn record(&self) -> Result<Var<'t>> {
         let x = || self.input("x");
         let (a, b) = (|| self.input("a"), || self.input("b"));
@@ -275,17 +280,21 @@ impl<'t> Recorder<'_, 't> {
                 self.tape.concat(&parts, self.count("axis")?)
             }
             "matmul" => a()?.matmul_t(b()?, self.flag("transpose_a")?, self.flag("transpose_b")?),
-            "conv" => x()?.conv(self.input("w")?, self.pair("stride")?, self.pair("padding")?),
+            "conv" => {
+                let (stride, pad) = (self.pair("stride")?, self.pair("padding")?);
+                x()?.conv(self.input("w")?, stride, pad, self.edges()?)
+            }
             "conv_transpose" => {
-                let extra = self.pair("output_padding")?;
-                x()?.conv_transpose(self.input("w")?, self.pair("stride")?, self.pair("padding")?, extra)
+                let (stride, pad) = (self.pair("stride")?, self.pair("padding")?);
+                let (extra, border) = (self.pair("output_padding")?, self.edges()?);
+                x()?.conv_transpose(self.input("w")?, stride, pad, extra, border)
             }
             "conv_weight" => {
                 let (x, g) = (x()?, self.input("g")?);
                 let (kernel, stride, pad) =
                     (self.pair("kernel")?, self.pair("stride")?, self.pair("padding")?);
                 let (image, out) = ([x.shape()[1], x.shape()[2]], [g.shape()[1], g.shape()[2]]);
-                x.conv_leg_w(g, Window { image, kernel, stride, pad, out })
+                x.conv_leg_w(g, Window { image, kernel, stride, pad, out, border: self.edges()? })
             }
             "mean_pool" => x()?.mean_pool(self.count("size")?),
             "upsample" => x()?.upsample(self.count("size")?),
@@ -332,7 +341,7 @@ impl<'t> Recorder<'_, 't> {
         if !size.is_power_of_two() || size < 16 {
             return Err(self.wrong(format!("size = {size}: must be a power of two, at least 16")));
         }
-        let net = Net { family, size, width, classes };
+        let net = Net::new(family, [size; 2], width, classes);
         let mut weights = Vec::new();
         for p in nn::critic_parameters(&net) {
             let var = self.input(&p.name)?;

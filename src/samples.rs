@@ -120,32 +120,58 @@ fn structural() -> Vec<Sample> {
 }
 
 /// The second convolution geometry: rectangular image and kernel, different strides and paddings.
-const ODD: Window = Window { image: [7, 5], kernel: [3, 2], stride: [2, 1], pad: [1, 0], out: [4, 4] };
+const ODD: Window =
+    Window { image: [7, 5], kernel: [3, 2], stride: [2, 1], pad: [1, 0], out: [4, 4], border: Border::Open };
 /// The DCGAN geometry on the smallest image whose tiles meet.
-const HALF: Window = Window { image: [8, 8], kernel: [4, 4], stride: [2, 2], pad: [1, 1], out: [4, 4] };
+const HALF: Window =
+    Window { image: [8, 8], kernel: [4, 4], stride: [2, 2], pad: [1, 1], out: [4, 4], border: Border::Open };
+/// A torus whose filter, longer than the step, reaches far over one edge and not over the other.
+const TORUS: Window = Window {
+    image: [6, 4],
+    kernel: [5, 2],
+    stride: [3, 1],
+    pad: [4, 0],
+    out: [2, 4],
+    border: Border::Periodic,
+};
 
 fn spatial() -> Vec<Sample> {
     vec![
         sample("conv", vec![real(25, [2, 5, 4, 3]), real(26, [3, 3, 3, 2])], |_, x| {
-            x[0].conv(x[1], [1, 1], [1, 1])
+            x[0].conv(x[1], [1, 1], [1, 1], Border::Open)
         }),
         sample("conv/odd", vec![real(27, [2, 7, 5, 2]), real(28, [3, 2, 2, 3])], |_, x| {
             x[0].conv_leg_y(x[1], ODD)
         }),
         sample("conv_transpose", vec![real(29, [2, 3, 4, 2]), real(30, [4, 4, 3, 2])], |_, x| {
-            x[0].conv_transpose(x[1], [2, 2], [1, 1], [0, 0])
+            x[0].conv_transpose(x[1], [2, 2], [1, 1], [0, 0], Border::Open)
         }),
         sample("conv_transpose/odd", vec![real(31, [2, 4, 4, 3]), real(32, [3, 2, 2, 3])], |_, x| {
             x[0].conv_leg_x(x[1], ODD)
         }),
         sample("conv_transpose/stride1", vec![real(33, [1, 4, 3, 2]), real(34, [3, 3, 3, 2])], |_, x| {
-            x[0].conv_transpose(x[1], [1, 1], [1, 1], [0, 0])
+            x[0].conv_transpose(x[1], [1, 1], [1, 1], [0, 0], Border::Open)
         }),
         sample("conv_weight", vec![real(35, [2, 7, 5, 2]), real(36, [2, 4, 4, 3])], |_, x| {
             x[0].conv_leg_w(x[1], ODD)
         }),
         sample("conv/winograd", vec![real(37, [1, 8, 8, 8]), real(38, [4, 4, 8, 9])], |_, x| {
             x[0].conv_leg_y(x[1], HALF)
+        }),
+        sample("conv/periodic", vec![real(62, [2, 6, 4, 2]), real(63, [5, 2, 2, 3])], |_, x| {
+            x[0].conv_leg_y(x[1], TORUS)
+        }),
+        sample("conv_transpose/periodic", vec![real(64, [2, 2, 4, 3]), real(65, [5, 2, 2, 3])], |_, x| {
+            x[0].conv_leg_x(x[1], TORUS)
+        }),
+        sample("conv_transpose/torus", vec![real(66, [1, 3, 5, 2]), real(67, [3, 3, 2, 2])], |_, x| {
+            x[0].conv_transpose(x[1], [1, 1], [1, 1], [0, 0], Border::Periodic)
+        }),
+        sample("conv_weight/periodic", vec![real(68, [2, 6, 4, 2]), real(69, [2, 2, 4, 3])], |_, x| {
+            x[0].conv_leg_w(x[1], TORUS)
+        }),
+        sample("conv/winograd_periodic", vec![real(70, [1, 8, 8, 8]), real(71, [4, 4, 8, 9])], |_, x| {
+            x[0].conv(x[1], [2, 2], [1, 1], Border::Periodic)
         }),
         sample("mean_pool", vec![real(39, [2, 4, 6, 3])], |_, x| x[0].square().mean_pool(2)),
         sample("upsample", vec![real(40, [2, 2, 3, 3])], |_, x| x[0].square().upsample(3)),

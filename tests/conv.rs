@@ -4,7 +4,7 @@
 
 use invnet::device::{Cpu, Real};
 use invnet::gradcheck::numbers;
-use invnet::op::{Leg, Op, Window};
+use invnet::op::{Border, Leg, Op, Window};
 use invnet::plan::Plan;
 use invnet::shape::Shape;
 use invnet::store::Store;
@@ -30,15 +30,17 @@ impl Case {
 
     /// Calls `f` with the flat indices of every product x w g of the trilinear form.
     fn terms(&self, mut f: impl FnMut(usize, usize, usize)) {
-        let Window { image: [h, w], kernel: [kh, kw], stride, pad, out: [oh, ow] } = self.window;
+        let Window { image: [h, w], kernel: [kh, kw], stride, pad, out: [oh, ow], border } = self.window;
         for n in 0..self.n {
             for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
                 for (ky, kx) in (0..kh).flat_map(|y| (0..kw).map(move |x| (y, x))) {
-                    let (y, x) = (oy * stride[0] + ky, ox * stride[1] + kx);
-                    if y < pad[0] || x < pad[1] || y - pad[0] >= h || x - pad[1] >= w {
+                    let from = |tap: usize, pad: usize| tap as isize - pad as isize;
+                    let (y, x) = (from(oy * stride[0] + ky, pad[0]), from(ox * stride[1] + kx, pad[1]));
+                    let (row, column) = (y.rem_euclid(h as isize), x.rem_euclid(w as isize));
+                    if border == Border::Open && (row, column) != (y, x) {
                         continue;
                     }
-                    let (y, x) = (y - pad[0], x - pad[1]);
+                    let (y, x) = (row as usize, column as usize);
                     for (i, o) in (0..self.ci).flat_map(|i| (0..self.co).map(move |o| (i, o))) {
                         f(
                             ((n * h + y) * w + x) * self.ci + i,
@@ -94,8 +96,18 @@ fn case(
     stride: [usize; 2],
     pad: [usize; 2],
 ) -> Case {
-    let out = std::array::from_fn(|i| (image[i] + 2 * pad[i] - kernel[i]) / stride[i] + 1);
-    Case { n, ci, co, window: Window { image, kernel, stride, pad, out } }
+    Case { n, ci, co, window: Window::over(image, kernel, stride, pad, Border::Open).unwrap() }
+}
+
+fn periodic(
+    n: usize,
+    [ci, co]: [usize; 2],
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    pad: [usize; 2],
+) -> Case {
+    Case { n, ci, co, window: Window::over(image, kernel, stride, pad, Border::Periodic).unwrap() }
 }
 
 fn cases() -> Vec<Case> {
@@ -129,7 +141,27 @@ fn cases() -> Vec<Case> {
         (6, 40, 40, [48, 48]),
     ] {
         all.push(case(n, ci, co, image, [4, 4], [2, 2], [1, 1]));
+        all.push(periodic(n, [ci, co], image, [4, 4], [2, 2], [1, 1]));
     }
+    let (one, two) = ([1, 1], [2, 2]);
+    all.extend([
+        // The layers of the networks, on sides that are no multiples of four.
+        periodic(2, [3, 5], [6, 10], [4, 4], two, one),
+        periodic(2, [9, 8], [14, 6], [4, 4], two, one),
+        periodic(2, [3, 4], [5, 7], [3, 3], one, one),
+        periodic(1, [2, 3], [3, 6], [1, 1], one, [0, 0]),
+        // A filter that reaches over one edge only, and one that is not where it should be.
+        periodic(2, [3, 2], [6, 5], [2, 3], [2, 1], [0, 0]),
+        periodic(2, [3, 2], [6, 5], [2, 3], [3, 5], [5, 4]),
+        periodic(1, [5, 3], [9, 15], [5, 4], [3, 5], [2, 1]),
+        // A filter as far beyond either edge as it may reach: every pixel twice, three times.
+        periodic(2, [2, 3], [4, 3], [9, 7], [2, 1], [4, 3]),
+        periodic(1, [3, 2], [1, 1], [3, 3], one, one),
+        // At stride 1, padding that the turned filter cannot undo.
+        periodic(1, [2, 2], [3, 4], [2, 2], one, [3, 2]),
+        // A weight gradient too large to be cut into pieces.
+        periodic(2, [65, 64], [6, 6], [3, 3], one, one),
+    ]);
     all
 }
 
@@ -151,4 +183,32 @@ fn legs_equal_their_definition_in_single_precision() {
             assert!(error < 4.0 * f64::from(f32::EPSILON), "{leg} of {case:?}: {error:.1e}");
         }
     }
+}
+
+#[test]
+fn a_periodic_convolution_halves_and_its_adjoint_doubles() {
+    let tape = Tape::new();
+    let w = tape.fill(0.0, [4, 4, 2, 3]);
+    let half = tape.fill(0.0, [1, 6, 10, 2]).conv(w, [2, 2], [1, 1], Border::Periodic);
+    assert_eq!(*half.shape(), [1, 3, 5, 3]);
+    let back = half.conv_transpose(w, [2, 2], [1, 1], [0, 0], Border::Periodic);
+    assert_eq!(*back.shape(), [1, 6, 10, 2]);
+    let over = |image, kernel, stride, pad| Window::over(image, kernel, stride, pad, Border::Periodic);
+    for (image, kernel, stride, pad) in [
+        ([5, 6], [4, 4], [2, 2], [1, 1]), // a step left over
+        ([4, 4], [4, 4], [0, 2], [1, 1]),
+        ([4, 4], [3, 3], [1, 1], [5, 1]), // twice round before the image
+        ([4, 4], [3, 7], [1, 1], [1, 1]), // and behind it
+    ] {
+        assert_eq!(over(image, kernel, stride, pad), None, "{image:?} {kernel:?} {stride:?} {pad:?}");
+    }
+    assert!(over([4, 4], [3, 6], [1, 1], [4, 1]).is_some());
+}
+
+#[test]
+#[should_panic(expected = "does not close")]
+fn a_periodic_window_that_does_not_close_is_refused() {
+    let tape = Tape::new();
+    let (g, w) = (tape.fill(0.0, [1, 2, 3, 1]), tape.fill(0.0, [3, 3, 1, 1]));
+    g.conv_transpose(w, [2, 2], [1, 1], [1, 1], Border::Periodic);
 }

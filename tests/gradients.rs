@@ -4,7 +4,7 @@
 
 use invnet::gradcheck::{Input, Outcome, Values, check, numbers};
 use invnet::nn::{self, Family, Net, Weights};
-use invnet::op::Over;
+use invnet::op::{Border, Over};
 use invnet::samples::samples;
 use invnet::shape::Shape;
 use invnet::tape::{Tape, Var};
@@ -121,7 +121,7 @@ fn penalty_inputs(norm: bool) -> Vec<Input> {
 }
 
 fn small_critic<'t>(x: Var<'t>, w: &[Var<'t>]) -> Var<'t> {
-    let h = x.conv(w[0], [2, 2], [1, 1]) + w[1];
+    let h = x.conv(w[0], [2, 2], [1, 1], Border::Open) + w[1];
     let h = match w.get(3) {
         Some(&gamma) => (h.normalise(Over::Layer, 1e-3) * gamma).tanh(),
         None => h.leaky_relu(0.2),
@@ -143,7 +143,7 @@ fn gradient_penalties_hold_to_second_order_in_weights_and_images() {
 #[test]
 fn whole_critics_hold_to_second_order() {
     for family in [Family::Dcgan, Family::Resnet] {
-        let net = Net { family, size: 16, width: 1, classes: 2 };
+        let net = Net::new(family, [16, 16], 1, 2);
         let parameters = nn::critic_parameters(&net);
         let mut inputs: Vec<Input> =
             parameters.iter().enumerate().map(|(i, p)| real(20 + i as u64, &p.shape, 0.7)).collect();

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use invnet::device::Cpu;
 use invnet::gradcheck::numbers;
 use invnet::nn::{self, Family, Net, Norm, Weights};
-use invnet::op::{AdamSettings, LeafId};
+use invnet::op::{AdamSettings, Border, LeafId};
 use invnet::plan::Plan;
 use invnet::rng;
 use invnet::store::Store;
@@ -21,7 +21,7 @@ const BATCH: usize = 3;
 
 /// A whole critic step of a small pair, with every op that works in place.
 fn step(store: &mut Store, planned: bool) -> (Plan, Vec<LeafId>) {
-    let net = Net { family: Family::Resnet, size: 16, width: 2, classes: 3 };
+    let net = Net::new(Family::Resnet, [16, 16], 2, 3);
     let mut add = |prefix: &str, parameters: &[nn::Parameter]| -> Vec<(String, LeafId)> {
         let leaves = parameters.iter().enumerate().map(|(i, p)| {
             let values: Vec<f64> = numbers(i as u64, p.shape.numel()).iter().map(|v| 0.3 * v).collect();
@@ -175,7 +175,7 @@ fn a_bias_joins_its_convolution_unless_somebody_looks() {
     let (x, w, b) = (add("x", &[2, 5, 7, 3]), add("w", &[3, 3, 3, 4]), add("b", &[4]));
     let tape = Tape::new();
     let [x, w, b] = [x, w, b].map(|id| store.var(&tape, id));
-    let sum = x.conv(w, [1, 1], [1, 1]) + b;
+    let sum = x.conv(w, [1, 1], [1, 1], Border::Open) + b;
     let y = sum.leaky_relu(0.2);
     let whole = Plan::new(&tape, &[y], &store);
     let seen = Plan::new(&tape, &[y, sum], &store);

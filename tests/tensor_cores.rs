@@ -10,7 +10,7 @@ use invnet::device::gpu::simt::{Schedule, Simt};
 use invnet::device::gpu::{Gpu, Precision};
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::numbers;
-use invnet::op::{Leg, Window};
+use invnet::op::{Border, Leg, Window};
 use invnet::plan::Plan;
 use invnet::shape::Shape;
 use invnet::store::Store;
@@ -136,14 +136,36 @@ fn matmuls() -> Vec<Product> {
 
 fn legs(
     n: usize,
+    channels: [usize; 2],
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    pad: [usize; 2],
+) -> [Product; 3] {
+    legs_with(Border::Open, n, channels, image, kernel, stride, pad)
+}
+
+fn periodic_legs(
+    n: usize,
+    channels: [usize; 2],
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    pad: [usize; 2],
+) -> [Product; 3] {
+    legs_with(Border::Periodic, n, channels, image, kernel, stride, pad)
+}
+
+fn legs_with(
+    border: Border,
+    n: usize,
     [ci, co]: [usize; 2],
     image: [usize; 2],
     kernel: [usize; 2],
     stride: [usize; 2],
     pad: [usize; 2],
 ) -> [Product; 3] {
-    let out = std::array::from_fn(|i| (image[i] + 2 * pad[i] - kernel[i]) / stride[i] + 1);
-    let window = Window { image, kernel, stride, pad, out };
+    let window = Window::over(image, kernel, stride, pad, border).unwrap();
     [Leg::Y, Leg::X, Leg::W].map(|leg| Product::Conv { leg, n, ci, co, window })
 }
 
@@ -164,6 +186,10 @@ fn convolutions() -> Vec<Product> {
         legs(1, [12, 12], [8, 7], [1, 2], [2, 3], [0, 0]),
         // Tiles of 128 for every leg.
         legs(5, [132, 132], [12, 11], [3, 3], one, one),
+        periodic_legs(5, [20, 64], [10, 6], [4, 4], two, one),
+        periodic_legs(1, [64, 20], [33, 15], [3, 3], one, one),
+        periodic_legs(5, [12, 20], [9, 4], [5, 6], [3, 2], [7, 1]),
+        periodic_legs(5, [132, 132], [6, 14], [4, 4], two, one),
     ]
     .concat()
 }
@@ -196,6 +222,7 @@ fn results_do_not_depend_on_the_schedule() {
     products.extend(legs(5, [20, 64], [8, 6], [4, 4], [2, 2], [1, 1]));
     products.extend(legs(1, [12, 132], [33, 17], [3, 3], [1, 1], [1, 1]));
     products.extend(legs(2, [132, 132], [5, 5], [4, 4], [2, 2], [1, 1]));
+    products.extend(periodic_legs(5, [20, 64], [10, 6], [4, 4], [2, 2], [1, 1]));
     for (product, precision) in products.iter().flat_map(|p| PRECISIONS.map(|precision| (p, precision))) {
         let (forward, _) = product.run_kernels(precision, Schedule::Forward);
         for schedule in [Schedule::Backward, Schedule::Shuffled(1), Schedule::Shuffled(2)] {

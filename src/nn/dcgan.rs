@@ -1,24 +1,26 @@
 //! The DCGAN pair: 4 x 4 kernels, stride 2, everywhere.
 //!
-//! With L levels the widest layer, at 4 x 4, has `width * 2^(L - 1)` channels; each doubling of
+//! With L levels the widest layer, at the base grid, has `width * 2^(L - 1)` channels; each doubling of
 //! the image halves them. The generator normalises over the batch; the critic does not, since a
 //! gradient penalty per sample and statistics over the batch contradict each other (Gulrajani et
 //! al. 2017, section 4).
 
-use super::{Net, Norm, Parameter, Weights, batch_norm, filter, linear, matrix, scale_and_shift, vector};
+use super::{
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, linear, matrix, scale_and_shift, vector,
+};
 use crate::shape::Shape;
 use crate::tape::Var;
 
 /// Slope of the critic's LeakyReLU for negative inputs.
 const SLOPE: f64 = 0.2;
 
-/// Channels of the generator's features at 4 x 4 times 2^level.
+/// Channels of the generator's features at the base grid times 2^level.
 fn channels(net: &Net, level: usize) -> usize {
     net.width << (net.levels() - 1 - level)
 }
 
 pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
-    let mut all = vec![matrix("linear.w", input, 16 * channels(net, 0))];
+    let mut all = vec![matrix("linear.w", input, net.cells_an_input() * channels(net, 0))];
     for level in 0..net.levels() {
         let from = channels(net, level);
         all.extend(scale_and_shift(&format!("norm{level}"), from));
@@ -36,12 +38,11 @@ pub(super) fn generator<'t>(
     input: Var<'t>,
     norm: &Norm<'_, 't>,
 ) -> Var<'t> {
-    let n = input.shape()[0];
     // No bias before a batch norm, which would take it out again.
-    let mut x = input.matmul(weights.get("linear.w")).reshape([n, 4, 4, channels(net, 0)]);
+    let mut x = base_features(net, input, |input| input.matmul(weights.get("linear.w")));
     for level in 0..net.levels() {
         x = batch_norm(weights, &format!("norm{level}"), x, norm).relu();
-        x = x.conv_transpose(weights.get(&format!("up{level}.w")), [2, 2], [1, 1], [0, 0]);
+        x = x.conv_transpose(weights.get(&format!("up{level}.w")), [2, 2], [1, 1], [0, 0], net.border);
     }
     x + weights.get("logits.b")
 }
@@ -55,7 +56,7 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
         all.push(vector(format!("conv{level}.b"), to, 0.0));
         from = to;
     }
-    all.push(matrix("linear.w", 16 * from, 1));
+    all.push(matrix("linear.w", net.cells() * from, 1));
     all.push(vector("linear.b".into(), 1, 0.0));
     all
 }
@@ -64,7 +65,7 @@ pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t
     let n = x.shape()[0];
     let mut x = x;
     for level in 0..net.levels() {
-        let convolved = x.conv(weights.get(&format!("conv{level}.w")), [2, 2], [1, 1]);
+        let convolved = x.conv(weights.get(&format!("conv{level}.w")), [2, 2], [1, 1], net.border);
         x = (convolved + weights.get(&format!("conv{level}.b"))).leaky_relu(SLOPE);
     }
     let features = x.shape().numel() / n;

@@ -1,18 +1,21 @@
 //! Networks: generators and critics as formulas over named weights.
 //!
 //! A network is a list of [`Parameter`]s and a function from [`Weights`] and an input to an
-//! output; nothing is stored in between. Both families double the image at every level from 4 x 4
-//! up to `size`, and the critic mirrors the generator.
+//! output; nothing is stored in between. Both families double the image at every level from a base
+//! grid up to `size`, and the critic mirrors the generator.
 
 mod dcgan;
 mod resnet;
+mod size;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::Over;
+pub use size::{Base, advice, base, nearest_sizes};
+
+use crate::op::{Border, Over};
 use crate::shape::Shape;
 use crate::tape::Var;
 
@@ -34,19 +37,50 @@ pub enum Family {
 pub struct Net {
     /// The architecture.
     pub family: Family,
-    /// Height and width of the images, a power of two of at least 16.
-    pub size: usize,
+    /// Height and width of the images, which have a [`base`].
+    pub size: [usize; 2],
     /// Channels next to the image.
     pub width: usize,
     /// Channels of the image: classes of a pixel.
     pub classes: usize,
+    /// What convolutions see beyond the edges of an image.
+    pub border: Border,
+    /// Whether every cell of the base grid has an input [z, r] of its own. The generator is then
+    /// convolutional throughout, and makes images from a base grid of any size.
+    pub latent_map: bool,
 }
 
 impl Net {
-    /// How often the image doubles from 4 x 4.
+    /// A pair that sees zeros beyond the edges, and has one input [z, r] an image.
+    #[must_use]
+    pub fn new(family: Family, size: [usize; 2], width: usize, classes: usize) -> Self {
+        Self { family, size, width, classes, border: Border::Open, latent_map: false }
+    }
+
+    /// The base of the pair's images.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn base(&self) -> Base {
+        base(self.size).unwrap_or_else(|| panic!("{}", advice(self.size)))
+    }
+
+    /// How often the image doubles from the base grid.
     #[must_use]
     pub fn levels(&self) -> usize {
-        (self.size / 4).ilog2() as usize
+        self.base().levels
+    }
+
+    /// Cells of the base grid.
+    fn cells(&self) -> usize {
+        self.base().grid.iter().product()
+    }
+
+    /// Cells of the base grid that one input of the generator gives features to.
+    fn cells_an_input(&self) -> usize {
+        if self.latent_map { 1 } else { self.cells() }
     }
 }
 
@@ -117,7 +151,20 @@ pub fn generator_statistics(net: &Net, input: usize) -> Vec<(String, Shape)> {
         .collect()
 }
 
-/// Logits `[N, size, size, classes]` of inputs [z, r] `[N, input]`.
+/// Inputs [z, r] of the generator: noise z `[N, Z]`, or `[N, BH, BW, Z]` of a latent map, and
+/// conditions r `[N, R]`, the same for all of an image.
+pub fn generator_input<'t>(z: Var<'t>, r: Var<'t>) -> Var<'t> {
+    let (cells, rank) = (z.shape(), z.shape().rank());
+    if rank == 2 {
+        return z.tape().concat(&[z, r], 1);
+    }
+    let [n, length] = [r.shape()[0], r.shape()[1]];
+    let everywhere = r.reshape([n, 1, 1, length]).broadcast([n, cells[1], cells[2], length]);
+    z.tape().concat(&[z, everywhere], rank - 1)
+}
+
+/// Logits `[N, H, W, classes]` of inputs [z, r] `[N, input]`, or, of a latent map,
+/// `[N, BH, BW, input]` with any base grid, which doubles as often as that of `net`.
 pub fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &Norm<'_, 't>) -> Var<'t> {
     match net.family {
         Family::Dcgan => dcgan::generator(net, weights, input, norm),
@@ -134,7 +181,7 @@ pub fn critic_parameters(net: &Net) -> Vec<Parameter> {
     }
 }
 
-/// Scores `[N, 1]` of images `[N, size, size, classes]`.
+/// Scores `[N, 1]` of images `[N, H, W, classes]` of the size of `net`.
 pub fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     match net.family {
         Family::Dcgan => dcgan::critic(net, weights, x),
@@ -164,6 +211,21 @@ fn scale_and_shift(layer: &str, channels: usize) -> [Parameter; 2] {
 /// x through a dense layer `{name}.w` `[inputs, outputs]`, `{name}.b` if it has one.
 fn linear<'t>(weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
     x.matmul(weights.get(&format!("{name}.w"))) + weights.get(&format!("{name}.b"))
+}
+
+/// The generator's features `[N, BH, BW, C]` at its base: `layer` maps `[_, input]` to the features of
+/// all cells that one input is of.
+///
+/// # Panics
+/// If the input is not of this kind of network.
+#[track_caller]
+fn base_features<'t>(net: &Net, input: Var<'t>, layer: impl Fn(Var<'t>) -> Var<'t>) -> Var<'t> {
+    let shape = input.shape();
+    let (n, length) = (shape[0], shape.channels());
+    assert!(shape.rank() == if net.latent_map { 4 } else { 2 }, "a generator's input: {shape:?} of {net:?}");
+    let [h, w] = if net.latent_map { [shape[1], shape[2]] } else { net.base().grid };
+    let features = layer(input.reshape([n * h * w / net.cells_an_input(), length]));
+    features.reshape([n, h, w, features.shape().numel() / (n * h * w)])
 }
 
 /// Batch normalisation with scale and shift over the channels.
@@ -205,13 +267,14 @@ mod tests {
     #[test]
     fn every_size_maps_noise_to_images_and_images_to_scores() {
         for family in [Family::Dcgan, Family::Resnet] {
-            for size in [16, 32, 64, 128, 256] {
-                let net = Net { family, size, width: 3, classes: 4 };
+            let squares = [16, 32, 64, 96, 128, 256].map(|side| [side, side]);
+            for size in squares.into_iter().chain([[48, 80], [64, 128], [12, 20]]) {
+                let net = Net::new(family, size, 3, 4);
                 let tape = Tape::new();
                 let noted = RefCell::new(Vec::new());
                 let generator_weights = weights(&tape, &generator_parameters(&net, 10));
                 let x = generator(&net, &generator_weights, tape.fill(0.0, [2, 10]), &Norm::Batch(&noted));
-                assert_eq!(*x.shape(), [2, size, size, 4]);
+                assert_eq!(*x.shape(), [2, size[0], size[1], 4]);
                 let names: Vec<String> = noted.borrow().iter().map(|(name, _)| name.clone()).collect();
                 let mut wanted: Vec<String> =
                     generator_statistics(&net, 10).into_iter().map(|(n, _)| n).collect();

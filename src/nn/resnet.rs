@@ -1,11 +1,12 @@
-//! The residual pair of Gulrajani et al. 2017 (their 64 x 64 network), at any power of two.
+//! The residual pair of Gulrajani et al. 2017 (their 64 x 64 network), at any size.
 //!
 //! Channels are `width` times at most 8, doubling with every halving of the image. A 1 x 1
 //! convolution commutes with nearest-neighbour repetition and with block means, so the shortcuts
 //! convolve the smaller of the two images.
 
 use super::{
-    Net, Norm, Parameter, Weights, batch_norm, filter, layer_norm, linear, matrix, scale_and_shift, vector,
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, layer_norm, linear, matrix,
+    scale_and_shift, vector,
 };
 use crate::shape::Shape;
 use crate::tape::Var;
@@ -29,21 +30,22 @@ fn block(all: &mut Vec<Parameter>, name: &str, from: usize, middle: usize, to: u
     all.push(vector(format!("{name}.shortcut.b"), to, 0.0));
 }
 
-fn conv3<'t>(weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
-    x.conv(weights.get(&format!("{name}.w")), [1, 1], [1, 1])
+fn conv3<'t>(net: &Net, weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
+    x.conv(weights.get(&format!("{name}.w")), [1, 1], [1, 1], net.border)
 }
 
 /// A convolution with bias, 3 x 3 or 1 x 1 by the filter's own extent.
-fn biased<'t>(weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
+fn biased<'t>(net: &Net, weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
     let w = weights.get(&format!("{name}.w"));
     let pad = w.shape()[0] / 2;
-    x.conv(w, [1, 1], [pad, pad]) + weights.get(&format!("{name}.b"))
+    x.conv(w, [1, 1], [pad, pad], net.border) + weights.get(&format!("{name}.b"))
 }
 
 pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     let levels = net.levels();
     let widest = channels(net, levels - 1);
-    let mut all = vec![matrix("linear.w", input, 16 * widest), vector("linear.b".into(), 16 * widest, 0.0)];
+    let features = net.cells_an_input() * widest;
+    let mut all = vec![matrix("linear.w", input, features), vector("linear.b".into(), features, 0.0)];
     let mut from = widest;
     for level in 0..levels {
         let to = channels(net, levels - 1 - level);
@@ -62,17 +64,16 @@ pub(super) fn generator<'t>(
     input: Var<'t>,
     norm: &Norm<'_, 't>,
 ) -> Var<'t> {
-    let n = input.shape()[0];
-    let mut x = linear(weights, "linear", input).reshape([n, 4, 4, channels(net, net.levels() - 1)]);
+    let mut x = base_features(net, input, |input| linear(weights, "linear", input));
     for level in 0..net.levels() {
         let name = format!("block{level}");
         let main = batch_norm(weights, &format!("{name}.norm1"), x, norm).relu().upsample(2);
-        let main = conv3(weights, &format!("{name}.conv1"), main);
+        let main = conv3(net, weights, &format!("{name}.conv1"), main);
         let main = batch_norm(weights, &format!("{name}.norm2"), main, norm).relu();
-        let main = biased(weights, &format!("{name}.conv2"), main);
-        x = main + biased(weights, &format!("{name}.shortcut"), x).upsample(2);
+        let main = biased(net, weights, &format!("{name}.conv2"), main);
+        x = main + biased(net, weights, &format!("{name}.shortcut"), x).upsample(2);
     }
-    biased(weights, "logits", batch_norm(weights, "norm", x, norm).relu())
+    biased(net, weights, "logits", batch_norm(weights, "norm", x, norm).relu())
 }
 
 pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
@@ -84,21 +85,21 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
         let (from, to) = (channels(net, level), channels(net, level + 1));
         block(&mut all, &format!("block{level}"), from, from, to);
     }
-    all.push(matrix("linear.w", 16 * channels(net, net.levels()), 1));
+    all.push(matrix("linear.w", net.cells() * channels(net, net.levels()), 1));
     all.push(vector("linear.b".into(), 1, 0.0));
     all
 }
 
 pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     let n = x.shape()[0];
-    let mut x = biased(weights, "input", x);
+    let mut x = biased(net, weights, "input", x);
     for level in 0..net.levels() {
         let name = format!("block{level}");
         let main = layer_norm(weights, &format!("{name}.norm1"), x).relu();
-        let main = conv3(weights, &format!("{name}.conv1"), main);
+        let main = conv3(net, weights, &format!("{name}.conv1"), main);
         let main = layer_norm(weights, &format!("{name}.norm2"), main).relu();
-        let main = biased(weights, &format!("{name}.conv2"), main).mean_pool(2);
-        x = main + biased(weights, &format!("{name}.shortcut"), x.mean_pool(2));
+        let main = biased(net, weights, &format!("{name}.conv2"), main).mean_pool(2);
+        x = main + biased(net, weights, &format!("{name}.shortcut"), x.mean_pool(2));
     }
     let features = x.shape().numel() / n;
     linear(weights, "linear", x.reshape(Shape::from([n, features])))

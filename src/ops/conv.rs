@@ -1,47 +1,56 @@
 //! Convolutions, their legs, and changes of resolution.
 
-use crate::op::{DType, Leg, Op, Window};
+use crate::op::{Border, DType, Leg, Op, Window};
 use crate::shape::Shape;
 use crate::tape::Var;
 
 impl Var<'_> {
-    /// Convolution of x `[N, H, W, CI]` with w `[KH, KW, CI, CO]`.
+    /// Convolution of x `[N, H, W, CI]` with w `[KH, KW, CI, CO]`, whose filter begins `pad` pixels
+    /// before x. With a periodic border the result has H / stride by W / stride pixels, whatever the
+    /// filter.
     ///
     /// # Panics
-    /// If the channels differ or the filter is larger than the padded image.
+    /// If the channels differ, the filter is larger than the padded image, or a periodic window is
+    /// not [closed](Window::is_closed).
     #[track_caller]
-    pub fn conv(self, w: Self, stride: [usize; 2], pad: [usize; 2]) -> Self {
+    pub fn conv(self, w: Self, stride: [usize; 2], pad: [usize; 2], border: Border) -> Self {
         let (x, f) = (self.shape(), w.shape());
         assert!(x.rank() == 4 && f.rank() == 4 && x[3] == f[2], "conv: {x:?} by {f:?}");
-        let (image, kernel) = ([x[1], x[2]], [f[0], f[1]]);
-        let out = [0, 1].map(|i| {
-            let span = image[i] + 2 * pad[i];
-            assert!(
-                span >= kernel[i] && stride[i] > 0,
-                "conv: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}"
-            );
-            (span - kernel[i]) / stride[i] + 1
-        });
-        self.conv_leg_y(w, Window { image, kernel, stride, pad, out })
+        let Some(window) = Window::over([x[1], x[2]], [f[0], f[1]], stride, pad, border) else {
+            panic!("conv: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}, {border:?}")
+        };
+        self.conv_leg_y(w, window)
     }
 
     /// Transposed convolution of x `[N, H, W, CI]` with w `[KH, KW, CO, CI]`: the adjoint of the
-    /// convolution that maps CO channels to CI. The result is `(H - 1) stride - 2 pad + KH + extra`
-    /// pixels high, likewise wide.
+    /// convolution that maps CO channels to CI. With an open border the result is
+    /// `(H - 1) stride - 2 pad + KH + extra` pixels high, with a periodic one `H stride`; likewise
+    /// wide.
     ///
     /// # Panics
-    /// If the channels differ or the result would be empty.
+    /// If the channels differ, the result would be empty, or the border is periodic and there is an
+    /// extra or the window is not [closed](Window::is_closed).
     #[track_caller]
-    pub fn conv_transpose(self, w: Self, stride: [usize; 2], pad: [usize; 2], extra: [usize; 2]) -> Self {
+    pub fn conv_transpose(
+        self,
+        w: Self,
+        stride: [usize; 2],
+        pad: [usize; 2],
+        extra: [usize; 2],
+        border: Border,
+    ) -> Self {
         let (x, f) = (self.shape(), w.shape());
         assert!(x.rank() == 4 && f.rank() == 4 && x[3] == f[3], "conv_transpose: {x:?} by {f:?}");
         let (out, kernel) = ([x[1], x[2]], [f[0], f[1]]);
-        let image = [0, 1].map(|i| {
-            let full = (out[i] - 1) * stride[i] + kernel[i] + extra[i];
-            assert!(full > 2 * pad[i], "conv_transpose: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}");
-            full - 2 * pad[i]
+        let image = [0, 1].map(|i| match border {
+            Border::Open => ((out[i] - 1) * stride[i] + kernel[i] + extra[i]).saturating_sub(2 * pad[i]),
+            Border::Periodic => out[i] * stride[i] + extra[i], // which closes for no extra but 0
         });
-        self.conv_leg_x(w, Window { image, kernel, stride, pad, out })
+        assert!(
+            image.iter().all(|&extent| extent > 0),
+            "conv_transpose: {x:?} by {f:?}, stride {stride:?}, pad {pad:?}"
+        );
+        self.conv_leg_x(w, Window { image, kernel, stride, pad, out, border })
     }
 
     /// The leg y = x * w.
@@ -49,8 +58,7 @@ impl Var<'_> {
     pub fn conv_leg_y(self, w: Self, window: Window) -> Self {
         let (x, f) = (self.shape(), w.shape());
         assert!(x[1..3] == window.image && f[..2] == window.kernel && x[3] == f[2], "conv: {x:?} by {f:?}");
-        let shape = Shape::from([x[0], window.out[0], window.out[1], f[3]]);
-        self.tape().push(Op::Conv(Leg::Y, window), &[self, w], shape, DType::Real)
+        self.leg(Leg::Y, w, window, [x[0], window.out[0], window.out[1], f[3]])
     }
 
     /// The leg x of cotangent g (this) and filter w.
@@ -58,8 +66,7 @@ impl Var<'_> {
     pub fn conv_leg_x(self, w: Self, window: Window) -> Self {
         let (g, f) = (self.shape(), w.shape());
         assert!(g[1..3] == window.out && f[..2] == window.kernel && g[3] == f[3], "conv x: {g:?} by {f:?}");
-        let shape = Shape::from([g[0], window.image[0], window.image[1], f[2]]);
-        self.tape().push(Op::Conv(Leg::X, window), &[self, w], shape, DType::Real)
+        self.leg(Leg::X, w, window, [g[0], window.image[0], window.image[1], f[2]])
     }
 
     /// The leg w of image x (this) and cotangent g.
@@ -67,8 +74,13 @@ impl Var<'_> {
     pub fn conv_leg_w(self, g: Self, window: Window) -> Self {
         let (x, c) = (self.shape(), g.shape());
         assert!(x[1..3] == window.image && c[1..3] == window.out && x[0] == c[0], "conv w: {x:?} by {c:?}");
-        let shape = Shape::from([window.kernel[0], window.kernel[1], x[3], c[3]]);
-        self.tape().push(Op::Conv(Leg::W, window), &[self, g], shape, DType::Real)
+        self.leg(Leg::W, g, window, [window.kernel[0], window.kernel[1], x[3], c[3]])
+    }
+
+    #[track_caller]
+    fn leg(self, leg: Leg, other: Self, window: Window, shape: [usize; 4]) -> Self {
+        assert!(window.is_closed(), "conv: a periodic window that does not close: {window:?}");
+        self.tape().push(Op::Conv(leg, window), &[self, other], Shape::from(shape), DType::Real)
     }
 
     /// Mean over k x k blocks of `[N, H, W, C]`.

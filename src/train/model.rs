@@ -1,7 +1,7 @@
 //! Networks in a store: named leaves for parameters, their running statistics and optimisers.
 
 use crate::error::Result;
-use crate::nn::{Init, Norm, Parameter, Weights};
+use crate::nn::{self, Init, Norm, Parameter, Weights};
 use crate::op::{AdamSettings, LeafId};
 use crate::rng;
 use crate::shape::Shape;
@@ -148,11 +148,11 @@ impl Optimiser {
 
 /// Class probabilities `[N, H, W, C]` of inputs [z, r].
 pub(super) fn images<'t>(
-    net: &crate::nn::Net,
+    net: &nn::Net,
     weights: &Weights<'t>,
     z: Var<'t>,
     r: Var<'t>,
     norm: &Norm<'_, 't>,
 ) -> Var<'t> {
-    crate::nn::generator(net, weights, z.tape().concat(&[z, r], 1), norm).softmax()
+    nn::generator(net, weights, nn::generator_input(z, r), norm).softmax()
 }

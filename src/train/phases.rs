@@ -111,8 +111,7 @@ impl Phases {
             let width = world.names().len();
             store.add_real(TABLE, [values.len() / width, width], &values)?;
         }
-        let net =
-            Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
+        let net = Net::new(config.net, [config.size; 2], config.width, world.classes());
         let input = config.latent + world.condition_length();
         let seed = config.seed;
 

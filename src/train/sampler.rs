@@ -59,8 +59,7 @@ impl Sampler {
             })?;
             world = world.with_table(rows.iter().map(|&v| v as f32).collect());
         }
-        let net =
-            Net { family: config.net, size: config.size, width: config.width, classes: world.classes() };
+        let net = Net::new(config.net, [config.size; 2], config.width, world.classes());
         let length = world.condition_length();
         let input = config.latent + length;
         let prefix = if config.ema > 0.0 { "ema" } else { "generator" };

@@ -9,7 +9,6 @@ mod transforms;
 
 use invnet::gradcheck::Input;
 use invnet::op::Over;
-use invnet::rng;
 use invnet::shape::Shape;
 
 pub use products::{convolutions, fused, products};

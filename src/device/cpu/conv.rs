@@ -1,4 +1,4 @@
-//! The three legs of a convolution, any kernel, stride and padding, as blocked matrix products.
+//! The three legs of a convolution, any kernel, stride, padding and border, as blocked matrix products.
 //!
 //! Pixels are unfolded (im2col) a block at a time into working space that stays in the cache. The
 //! 4 x 4 stride 2 convolutions of the DCGAN pair with enough channels take `winograd.rs` instead.
@@ -9,7 +9,7 @@ use super::Real;
 use super::matmul::{Mat, product};
 use super::scratch;
 use super::winograd;
-use crate::op::{Leg, Window};
+use crate::op::{Border, Leg, Window};
 use crate::shape::Shape;
 
 /// Geometry and channel extents of one convolution x * w = y.
@@ -50,28 +50,76 @@ fn block_rows<T>(columns: usize) -> usize {
     (BLOCK_BYTES / (columns * size_of::<T>())).clamp(32, 1024)
 }
 
+/// Where a run of adjacent taps lies on an axis of an image.
+struct Run {
+    /// The first pixel that a tap within the image meets.
+    start: usize,
+    /// The taps before the image, within it and behind it: `..from`, `from..to`, `to..`.
+    from: usize,
+    to: usize,
+    /// The pixels that taps before and behind meet on a periodic image.
+    before: usize,
+    behind: usize,
+}
+
+impl Run {
+    /// Of `taps` taps, the first of which meets pixel `first` - `pad` of an axis of `extent`.
+    #[inline(always)]
+    fn of(first: usize, pad: usize, taps: usize, extent: usize) -> Self {
+        let left = first as isize - pad as isize;
+        let from = (-left).clamp(0, taps as isize) as usize;
+        let to = (extent as isize - left).clamp(from as isize, taps as isize) as usize;
+        // A part without taps has its pixel anywhere.
+        let at = |pixel: isize| pixel.clamp(0, extent as isize) as usize;
+        Self {
+            start: at(left + from as isize),
+            from,
+            to,
+            before: at(left + extent as isize),
+            behind: at(left + to as isize - extent as isize),
+        }
+    }
+}
+
+/// The row of an image of `h` rows that lies `pad` rows before row `below`, if there is one.
+#[inline(always)]
+pub(super) fn row_of(below: usize, pad: usize, h: usize, border: Border) -> Option<usize> {
+    match border {
+        Border::Open => below.checked_sub(pad).filter(|&y| y < h),
+        // A closed window reaches one image beyond either edge at most.
+        Border::Periodic => Some((below + h - pad) % h),
+    }
+}
+
 /// Writes the filter rows `kernel_rows` of the windows of output pixels `first..` to `cols`, one
 /// row of `kernel_rows.len() * KW * CI` numbers a pixel.
 fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Range<usize>, cols: &mut [T]) {
-    let Window { image: [h, w], kernel: [_, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow] } = e.window;
+    let Window { image: [h, w], kernel: [_, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow], border } =
+        e.window;
     let run = kw * e.ci;
-    for (i, row) in cols.chunks_exact_mut(kernel_rows.len() * run).enumerate() {
+    for (i, taps) in cols.chunks_exact_mut(kernel_rows.len() * run).enumerate() {
         let pixel = first + i;
         let (n, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
-        // The part of a filter row that lies in the image.
-        let left = (ox * sw) as isize - pw as isize;
-        let from = (-left).clamp(0, kw as isize) as usize;
-        let to = (w as isize - left).clamp(from as isize, kw as isize) as usize;
-        for (ky, line) in kernel_rows.clone().zip(row.chunks_exact_mut(run)) {
-            let y = (oy * sh + ky) as isize - ph as isize;
-            if y < 0 || y >= h as isize || from == to {
+        let Run { start, from, to, before, behind } = Run::of(ox * sw, pw, kw, w);
+        for (ky, line) in kernel_rows.clone().zip(taps.chunks_exact_mut(run)) {
+            let Some(y) = row_of(oy * sh + ky, ph, h, border) else {
                 line.fill(T::zero());
                 continue;
+            };
+            let source = &x[(n * h + y) * w * e.ci..][..w * e.ci];
+            let (left, rest) = line.split_at_mut(from * e.ci);
+            let (middle, right) = rest.split_at_mut((to - from) * e.ci);
+            match border {
+                Border::Open => {
+                    left.fill(T::zero());
+                    right.fill(T::zero());
+                }
+                Border::Periodic => {
+                    left.copy_from_slice(&source[before * e.ci..][..left.len()]);
+                    right.copy_from_slice(&source[behind * e.ci..][..right.len()]);
+                }
             }
-            let start = ((n * h + y as usize) * w).wrapping_add_signed(left) + from;
-            line[..from * e.ci].fill(T::zero());
-            line[from * e.ci..to * e.ci].copy_from_slice(&x[start * e.ci..][..(to - from) * e.ci]);
-            line[to * e.ci..].fill(T::zero());
+            middle.copy_from_slice(&source[start * e.ci..][..middle.len()]);
         }
     }
 }
@@ -106,7 +154,7 @@ pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
 
 /// At stride 1 the adjoint is a convolution with the filter turned half round.
 fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
-    let Window { image, kernel, pad, out, .. } = e.window;
+    let Window { image, kernel, pad, out, border, .. } = e.window;
     let turned = Extents {
         window: Window {
             image: out,
@@ -114,6 +162,7 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
             stride: [1, 1],
             pad: [0, 1].map(|i| kernel[i] - 1 - pad[i]),
             out: image,
+            border,
         },
         n: e.n,
         ci: e.co,
@@ -135,8 +184,17 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
 
 /// Any geometry: every pixel of g times the whole filter, then each pixel of x gathers its share.
 fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
-    let Window { image: [h, width], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow] } =
+    let Window { image: [h, width], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out, border } =
         e.window;
+    let [oh, ow] = out;
+    // The row of windows whose filter row ky lies on row y of x.
+    let row_of_windows = |y: usize, ky: usize| {
+        let at = match border {
+            Border::Open => (y + ph).checked_sub(ky)?,
+            Border::Periodic => (y + ph + h - ky) % h,
+        };
+        (at % sh == 0 && at / sh < oh).then_some(at / sh)
+    };
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co).t();
     x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).for_each(|(x, g)| {
@@ -146,27 +204,30 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
             let run = kw * e.ci;
             for (y, line) in x.chunks_exact_mut(width * e.ci).enumerate() {
                 for ky in 0..kh {
-                    let Some(at) = (y + ph).checked_sub(ky).filter(|at| at % sh == 0 && at / sh < oh) else {
-                        continue;
-                    };
+                    let Some(oy) = row_of_windows(y, ky) else { continue };
                     // A filter row lands on adjacent pixels: one run of KW * CI numbers.
                     for ox in 0..ow {
-                        let taps = &cols[(at / sh * ow + ox) * columns + ky * run..][..run];
-                        let left = (ox * sw) as isize - pw as isize;
-                        let from = (-left).clamp(0, kw as isize) as usize;
-                        let to = (width as isize - left).clamp(from as isize, kw as isize) as usize;
-                        if from == to {
-                            continue; // all of it in the padding
-                        }
-                        let start = (left + from as isize) as usize * e.ci;
-                        for (o, &v) in line[start..].iter_mut().zip(&taps[from * e.ci..to * e.ci]) {
-                            *o += v;
+                        let taps = &cols[(oy * ow + ox) * columns + ky * run..][..run];
+                        let Run { start, from, to, before, behind } = Run::of(ox * sw, pw, kw, width);
+                        let (left, rest) = taps.split_at(from * e.ci);
+                        let (middle, right) = rest.split_at((to - from) * e.ci);
+                        add(line, start * e.ci, middle);
+                        if border == Border::Periodic {
+                            add(line, before * e.ci, left);
+                            add(line, behind * e.ci, right);
                         }
                     }
                 }
             }
         });
     });
+}
+
+/// Adds numbers to those of a line from `start` on.
+fn add<T: Real>(line: &mut [T], start: usize, numbers: &[T]) {
+    for (to, &v) in line[start..].iter_mut().zip(numbers) {
+        *to += v;
+    }
 }
 
 /// A filter with at most this many weights is summed in pieces that each have their own copy.

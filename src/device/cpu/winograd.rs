@@ -11,15 +11,17 @@
 //! Only sums and differences, so nothing is lost in accuracy. In two dimensions the trilinear form
 //! T(x, w, g) splits into 9 matrix products over tiles of 2 x 2 outputs, and every leg is the same
 //! three transforms or their transposes around them. For tile t the data of parity p are
-//! `x[4 t + p - 1], x[4 t + p + 1], x[4 t + p + 3]`.
+//! `x[4 t + p - 1], x[4 t + p + 1], x[4 t + p + 3]`; only the first and the last pixel of an axis see
+//! what lies beyond the border.
 
 use rayon::prelude::*;
 
 use super::Real;
-use super::conv::Extents;
+use super::conv::{Extents, row_of};
 use super::matmul::{Mat, product};
 use super::real::simd;
 use super::scratch;
+use crate::op::Border;
 
 /// Products per tile, and parities of a pixel.
 const POINTS: usize = 9;
@@ -232,22 +234,30 @@ fn image_to_points<T: Real>(e: &Extents, tiles: &Tiles, x: &[T], first: usize, c
         let (n, ty) = (row / down, row % down);
         scratch::with(3 * (w + 2) * ci, |lines: &mut [T]| {
             for py in 0..2 {
-                // Transform down the columns of the whole image row first; a margin of one pixel
-                // left and right stays zero.
+                // Transform down the columns of the whole image row first, with a margin of one pixel
+                // left and right.
                 let line = |j: usize| {
-                    let y = (4 * ty + py + 2 * j).checked_sub(1).filter(|&y| y < h)?;
+                    let y = row_of(4 * ty + py + 2 * j, 1, h, e.window.border)?;
                     Some(&x[(n * h + y) * w * ci..][..w * ci])
                 };
                 let [d0, d1, d2] = [0, 1, 2].map(line);
                 for (k, line) in lines.chunks_exact_mut((w + 2) * ci).enumerate() {
                     let (left, rest) = line.split_at_mut(ci);
                     let (out, right) = rest.split_at_mut(w * ci);
-                    left.fill(T::zero());
-                    right.fill(T::zero());
                     match k {
                         0 => difference(out, d0, d1),
                         1 => difference(out, d1, None),
                         _ => difference(out, d1, d2),
+                    }
+                    match e.window.border {
+                        Border::Open => {
+                            left.fill(T::zero());
+                            right.fill(T::zero());
+                        }
+                        Border::Periodic => {
+                            left.copy_from_slice(&out[(w - 1) * ci..]);
+                            right.copy_from_slice(&out[..ci]);
+                        }
                     }
                 }
                 for (k, line) in lines.chunks_exact((w + 2) * ci).enumerate() {
@@ -347,13 +357,23 @@ fn points_to_outputs<T: Real>(e: &Extents, tiles: &Tiles, m: &[T], first: usize,
 }
 
 /// The transpose of [`image_to_points`] for whole images: d0 = V0, d1 = V1 + V2 - V0, d2 = -V2,
-/// where d2 of a tile and d0 of the next fall on the same pixel.
+/// where d2 of a tile and d0 of the next fall on the same pixel; on a periodic image the first tile is
+/// next to the last.
 fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, images: usize, x: &mut [T]) {
     let [h, w] = e.window.image;
     let [down, across] = tiles.grid;
     let (ci, depth) = (e.ci, PARITIES * e.ci);
     let count = images * down * across;
     let x = &mut x[image * h * w * ci..][..images * h * w * ci];
+    // Of `count` tiles on an axis, number t and the one before it.
+    let own = |t: usize, count: usize| match e.window.border {
+        Border::Open => (t < count).then_some(t),
+        Border::Periodic => Some(t % count),
+    };
+    let before = |t: usize, count: usize| match e.window.border {
+        Border::Open => t.checked_sub(1),
+        Border::Periodic => Some((t + count - 1) % count),
+    };
     // Band r of an image holds rows 4r - 1 .. 4r + 2, cut to the image: row 4r - 1 and 4r are
     // shared between tile rows r - 1 and r, the other two belong to r alone. One task writes one
     // row of x, gathering from the one or two tile rows that reach it.
@@ -378,8 +398,8 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
                         Some((tile_row(t, 0), -T::one())),
                     ]
                 } else {
-                    let own = (t < down).then(|| (tile_row(t, 0), T::one()));
-                    [own, t.checked_sub(1).map(|above| (tile_row(above, 2), -T::one())), None]
+                    let own = own(t, down).map(|t| (tile_row(t, 0), T::one()));
+                    [own, before(t, down).map(|above| (tile_row(above, 2), -T::one())), None]
                 };
                 weighted_sum(out, width, depth, from);
             }
@@ -399,16 +419,17 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
                                 pixel[i] = b[i] + c[i] - a[i];
                             }
                         } else {
-                            match (t < across, t > 0) {
-                                (true, true) => {
-                                    let (a, c) = (&v0[at(t)], &v2[at(t - 1)]);
+                            match (own(t, across), before(t, across)) {
+                                (Some(t), Some(left)) => {
+                                    let (a, c) = (&v0[at(t)], &v2[at(left)]);
                                     for i in 0..ci {
                                         pixel[i] = a[i] - c[i];
                                     }
                                 }
-                                (true, false) => pixel.copy_from_slice(&v0[at(t)]),
-                                _ => {
-                                    for (o, &c) in pixel.iter_mut().zip(&v2[at(t - 1)]) {
+                                (Some(t), None) => pixel.copy_from_slice(&v0[at(t)]),
+                                (None, left) => {
+                                    let left = left.expect("a pixel is in a tile");
+                                    for (o, &c) in pixel.iter_mut().zip(&v2[at(left)]) {
                                         *o = -c;
                                     }
                                 }

@@ -7,7 +7,7 @@ use super::params::Conv;
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
-use crate::op::{Leg, Window};
+use crate::op::{Border, Leg, Window};
 
 /// Result channels up to which a warp per pixel beats a tile of 64 columns.
 const FEW: usize = 8;
@@ -87,7 +87,7 @@ impl Call {
     }
 
     fn params(&self, cut: &Cut) -> Conv {
-        let Window { image, kernel, stride, pad, out } = self.window;
+        let Window { image, kernel, stride, pad, out, border } = self.window;
         let signed = |v: usize| i32::try_from(v).expect("strides and paddings are small");
         Conv {
             n: word(self.n),
@@ -105,6 +105,7 @@ impl Call {
             pw: signed(pad[1]),
             pieces: cut.pieces,
             piece: cut.piece,
+            periodic: if border == Border::Periodic { u32::MAX } else { 0 },
             activate: self.activate,
             slope: self.slope,
         }

@@ -25,9 +25,9 @@ impl<L: Launcher> Gpu<L> {
     /// If not even the roots fit.
     pub(super) fn planes(&mut self, count: usize, [h, w]: [usize; 2], reals: usize) -> Result<Planes> {
         const COMPLEX: usize = size_of::<[f32; 2]>();
-        let longest_direct = [h, w].into_iter().filter(|n| !n.is_power_of_two()).max();
-        let lines = longest_direct.map_or(0, |n| n.max(THREADS));
-        let tables = h + w + lines + reals.div_ceil(2);
+        let longest_block = [h, w].into_iter().map(|n| n >> n.trailing_zeros()).max().unwrap_or(1);
+        let blocks = if longest_block > 1 { longest_block.max(THREADS) } else { 0 };
+        let tables = h + w + blocks + reals.div_ceil(2);
         let (limit, bytes) = (self.launcher.shared_limit() as usize, COMPLEX * tables);
         let with_plane = bytes + COMPLEX * h * w;
         if with_plane <= limit {

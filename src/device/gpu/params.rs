@@ -53,7 +53,8 @@ params! {
     /// The legs of a convolution.
     Conv {
         n: u32, h: u32, w: u32, ci: u32, oh: u32, ow: u32, co: u32, kh: u32, kw: u32,
-        sh: i32, sw: i32, ph: i32, pw: i32, pieces: u32, piece: u32, activate: u32, slope: f32,
+        sh: i32, sw: i32, ph: i32, pw: i32, pieces: u32, piece: u32, periodic: u32, activate: u32,
+        slope: f32,
     }
     /// stats, normalise, normalise_grad.
     Norm { rows: u32, columns: u32, pieces: u32, piece: u32, eps: f32, }

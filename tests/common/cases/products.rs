@@ -1,6 +1,6 @@
 //! Matrix products and convolutions.
 
-use invnet::op::Window;
+use invnet::op::{Border, Window};
 use invnet::rng;
 
 use super::super::real;
@@ -60,28 +60,39 @@ fn windows(count: usize) -> Vec<(usize, usize, usize, Window)> {
         let kernel = [[4, 4], [3, 3], [1, 1], [5, 2]][rng::index(words[0], 4) as usize];
         let stride = [[2, 2], [1, 1], [2, 1], [3, 2]][rng::index(words[1], 4) as usize];
         let pad = [pick(2, &[0, 1]), pick(3, &[0, 1, 2])];
-        let image = [pick(4, &[5, 8, 16, 33]), pick(5, &[7, 8, 12, 65])];
-        let out = std::array::from_fn(|a| (image[a] + 2 * pad[a] - kernel[a]) / stride[a] + 1);
-        let window = Window { image, kernel, stride, pad, out };
+        let mut image = [pick(4, &[5, 8, 16, 33]), pick(5, &[7, 8, 12, 65])];
+        // One in four is a torus.
+        let border = if i % 4 == 3 { Border::Periodic } else { Border::Open };
+        if border == Border::Periodic {
+            image = std::array::from_fn(|a| image[a].next_multiple_of(stride[a]));
+        }
+        let window = Window::over(image, kernel, stride, pad, border).unwrap();
         let (ci, co) = (pick(6, &CHANNELS), pick(7, &CHANNELS));
         let n = if image[0] * image[1] > 300 { 1 } else { 5 };
         all.push((n, ci, co, window));
     }
+    let (open, torus) = (Border::Open, Border::Periodic);
+    let mut add = |n, ci, co, image, kernel, stride, pad, border| {
+        all.push((n, ci, co, Window::over(image, kernel, stride, pad, border).unwrap()));
+    };
     // Single pixels, and a filter as large as its image.
-    let tiny = Window { image: [1, 1], kernel: [1, 1], stride: [1, 1], pad: [0, 0], out: [1, 1] };
-    all.push((1, 1, 1, tiny));
+    add(1, 1, 1, [1, 1], [1, 1], [1, 1], [0, 0], open);
+    add(5, 130, 1, [4, 4], [4, 4], [1, 1], [0, 0], open);
     // Channels that fill four-number loads: small tiles and large.
-    let half = Window { image: [8, 6], kernel: [4, 4], stride: [2, 2], pad: [1, 1], out: [4, 3] };
-    all.push((5, 20, 64, half));
-    let same = Window { image: [12, 11], kernel: [3, 3], stride: [1, 1], pad: [1, 1], out: [12, 11] };
-    all.push((5, 132, 132, same));
-    all.push((5, 130, 1, Window { image: [4, 4], kernel: [4, 4], stride: [1, 1], pad: [0, 0], out: [1, 1] }));
+    for border in [open, torus] {
+        add(5, 20, 64, [8, 6], [4, 4], [2, 2], [1, 1], border);
+        add(5, 132, 132, [12, 11], [3, 3], [1, 1], [1, 1], border);
+    }
+    // A filter that goes round a torus twice, in channels that do not fill loads, and few of them.
+    add(1, 1, 3, [1, 1], [3, 3], [1, 1], [1, 1], torus);
+    add(5, 17, 64, [3, 4], [7, 9], [3, 2], [3, 4], torus);
+    add(5, 5, 3, [9, 4], [5, 2], [3, 1], [7, 0], torus);
     all
 }
 
 pub fn convolutions() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (n, ci, co, window) in windows(40) {
+    for (n, ci, co, window) in windows(50) {
         let Window { image, kernel, out, .. } = window;
         let x = real(1, [n, image[0], image[1], ci]);
         let w = real(2, [kernel[0], kernel[1], ci, co]);
@@ -113,7 +124,7 @@ pub fn convolutions() -> Vec<Case> {
 /// Convolutions whose bias and LeakyReLU the plan folds into the kernel.
 pub fn fused() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (n, ci, co, window) in windows(24) {
+    for (n, ci, co, window) in windows(30) {
         let Window { image, kernel, out, .. } = window;
         let x = real(1, [n, image[0], image[1], ci]);
         let w = real(2, [kernel[0], kernel[1], ci, co]);

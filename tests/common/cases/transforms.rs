@@ -8,10 +8,13 @@ use super::super::{U, real, values};
 use super::{Bound, Case, case};
 
 /// What a transform [H, W] misses of a number, relative to the root mean square of all. Rounding is
-/// noise that is spread evenly: two units roundoff, at most, for each halving of an axis; those of a
-/// direct sum of n terms grow with the root of n.
+/// noise that is spread evenly: two units roundoff, at most, for each halving of an axis; those of the
+/// direct sum of the m terms that are left grow with the root of m.
 fn transform_noise(extents: [usize; 2]) -> f64 {
-    let of = |n: usize| if n.is_power_of_two() { 2.0 * (n as f64).log2() } else { 2.0 * (n as f64).sqrt() };
+    let of = |n: usize| {
+        let odd = n >> n.trailing_zeros();
+        2.0 * f64::from(n.trailing_zeros()) + if odd > 1 { 2.0 * (odd as f64).sqrt() } else { 0.0 }
+    };
     U * (4.0 + of(extents[0]) + of(extents[1]))
 }
 
@@ -98,6 +101,10 @@ pub fn correlations() -> Vec<Case> {
         ([2, 20, 13], 13, Border::Open),
         ([3, 12, 7], 1, Border::Periodic),
         ([5, 32, 64], 17, Border::Periodic),
+        // Sides of images that are no powers of two.
+        ([3, 48, 80], 25, Border::Periodic),
+        ([1, 96, 56], 29, Border::Periodic),
+        ([2, 12, 20], 12, Border::Open),
     ];
     let mut cases = Vec::new();
     for turn in 0..2 {
@@ -148,7 +155,18 @@ pub fn stepping() -> Vec<Case> {
         vec![step * carried; u.len()]
     }
     // The third is too large for shared memory.
-    let shapes = [[3, 16, 8], [2, 9, 15], [1, 256, 128], [2, 8, 15], [1, 1, 1], [1, 1, 7], [5, 32, 64]];
+    let shapes = [
+        [3, 16, 8],
+        [2, 9, 15],
+        [1, 256, 128],
+        [2, 8, 15],
+        [1, 1, 1],
+        [1, 1, 7],
+        [5, 32, 64],
+        [2, 48, 80],
+        [1, 96, 112],
+        [2, 12, 6],
+    ];
     let steps = |shape| {
         case(format!("cahn_hilliard {shape:?}"), vec![real(1, shape)], Bound::Of(bound), |_, x| {
             x[0].cahn_hilliard(SETTINGS)

@@ -1,0 +1,137 @@
+//! What the networks' geometry promises: latent maps of any size, and images that go round.
+
+#![allow(clippy::unwrap_used)]
+
+use invnet::device::Cpu;
+use invnet::gradcheck::numbers;
+use invnet::nn::{self, Family, Init, Net, Norm, Weights};
+use invnet::op::Border;
+use invnet::plan::Plan;
+use invnet::shape::Shape;
+use invnet::store::Store;
+use invnet::tape::Tape;
+
+const NOISE: usize = 3;
+const R: [f64; 2] = [0.3, -0.8];
+
+fn net(family: Family, size: [usize; 2], border: Border) -> Net {
+    Net { border, latent_map: true, ..Net::new(family, size, 2, 3) }
+}
+
+/// Logits `[H, W, 3]` of one latent map `[BH, BW, NOISE]`, and their size.
+fn image(net: &Net, grid: [usize; 2], z: &[f64]) -> (Vec<f64>, [usize; 2]) {
+    let input = NOISE + R.len();
+    let mut store = Store::new(Cpu::<f64>::new());
+    let mut named = Vec::new();
+    for (i, p) in nn::generator_parameters(net, input).iter().enumerate() {
+        let scale = match p.init {
+            Init::Constant(_) => 0.5,
+            Init::Normal(deviation) => 2.0 * deviation,
+        };
+        let values: Vec<f64> = numbers(i as u64, p.shape.numel()).iter().map(|v| v * scale).collect();
+        named.push((p.name.clone(), store.add_real(&p.name, p.shape, &values).unwrap()));
+    }
+    for (name, shape) in nn::generator_statistics(net, input) {
+        let half = shape.numel() / 2;
+        let values: Vec<f64> = (0..2 * half).map(|i| if i < half { 0.1 } else { 0.7 }).collect();
+        named.push((name.clone(), store.add_real(&name, shape, &values).unwrap()));
+    }
+    let z = store.add_real("z", [1, grid[0], grid[1], NOISE], z).unwrap();
+    let r = store.add_real("r", [1, R.len()], &R).unwrap();
+    let tape = Tape::new();
+    let weights = Weights::new(named.into_iter().map(|(name, leaf)| (name, store.var(&tape, leaf))));
+    let input = nn::generator_input(store.var(&tape, z), store.var(&tape, r));
+    let logits = nn::generator(net, &weights, input, &Norm::Running);
+    let shape = logits.shape();
+    assert_eq!((shape[0], shape[3]), (1, 3));
+    let plan = Plan::new(&tape, &[logits], &store);
+    plan.run(&mut store).unwrap();
+    (plan.read(&mut store, 0).unwrap(), [shape[1], shape[2]])
+}
+
+/// The pixels of a field `[H, W, C]` moved down and right on a torus.
+fn moved(field: &[f64], [h, w]: [usize; 2], [down, right]: [usize; 2]) -> Vec<f64> {
+    let channels = field.len() / (h * w);
+    let pixel =
+        |y: usize, x: usize| &field[((y + h - down) % h * w + (x + w - right) % w) * channels..][..channels];
+    (0..h).flat_map(|y| (0..w).flat_map(move |x| pixel(y, x).to_vec())).collect()
+}
+
+fn difference(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+fn latent(seed: u64, [h, w]: [usize; 2]) -> Vec<f64> {
+    numbers(seed, h * w * NOISE)
+}
+
+#[test]
+fn moving_a_latent_map_by_cells_moves_a_periodic_image() {
+    for family in [Family::Dcgan, Family::Resnet] {
+        for (size, border) in
+            [([32, 32], Border::Periodic), ([24, 40], Border::Periodic), ([32, 32], Border::Open)]
+        {
+            let net = net(family, size, border);
+            let nn::Base { grid, levels } = net.base();
+            let z = latent(1, grid);
+            let (still, extents) = image(&net, grid, &z);
+            assert_eq!(extents, size);
+            let (after, _) = image(&net, grid, &moved(&z, grid, [1, 2]));
+            let off = difference(&after, &moved(&still, size, [1 << levels, 2 << levels]));
+            match border {
+                Border::Periodic => assert!(off < 1e-12, "{family:?} {size:?}: {off:.1e}"),
+                // Zeros beyond the edges stay where they are.
+                Border::Open => assert!(off > 1e-2, "{family:?} {size:?}: {off:.1e}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_generator_of_latent_maps_makes_images_of_any_size() {
+    for family in [Family::Dcgan, Family::Resnet] {
+        let net = net(family, [16, 16], Border::Periodic);
+        let small = latent(2, [4, 4]);
+        let (tile, size) = image(&net, [4, 4], &small);
+        assert_eq!(size, [16, 16]);
+        // A map that repeats gives an image that repeats: the weights are the same everywhere.
+        let cell = |y: usize, x: usize| &small[(y % 4 * 4 + x % 4) * NOISE..][..NOISE];
+        let z: Vec<f64> = (0..32).flat_map(|y| (0..32).flat_map(move |x| cell(y, x).to_vec())).collect();
+        let (large, size) = image(&net, [32, 32], &z);
+        assert_eq!(size, [128, 128]);
+        let pixel = |y: usize, x: usize| &tile[(y % 16 * 16 + x % 16) * 3..][..3];
+        let tiled: Vec<f64> =
+            (0..128).flat_map(|y| (0..128).flat_map(move |x| pixel(y, x).to_vec())).collect();
+        assert!(difference(&large, &tiled) < 1e-12, "{family:?}");
+        // One that does not gives one that does not.
+        let (other, _) = image(&net, [5, 9], &latent(3, [5, 9]));
+        assert_eq!(other.len(), 20 * 36 * 3);
+        assert!(difference(&other, &moved(&other, [20, 36], [0, 16])) > 1e-2, "{family:?}");
+    }
+}
+
+#[test]
+fn the_condition_is_the_same_in_every_cell() {
+    let tape = Tape::new();
+    let (z, r) = (tape.fill(0.0, [2, 3, 5, NOISE]), tape.fill(0.0, [2, 4]));
+    assert_eq!(nn::generator_input(z, r).shape(), Shape::from([2, 3, 5, NOISE + 4]));
+    let z = tape.fill(0.0, [2, NOISE]);
+    assert_eq!(nn::generator_input(z, r).shape(), Shape::from([2, NOISE + 4]));
+}
+
+#[test]
+#[should_panic(expected = "a generator's input")]
+fn a_map_is_refused_by_a_network_of_one_vector_an_image() {
+    let tape = Tape::new();
+    let net = Net::new(Family::Dcgan, [16, 16], 1, 2);
+    let names = nn::generator_parameters(&net, 3);
+    let weights = Weights::new(names.iter().map(|p| (p.name.clone(), tape.fill(0.0, p.shape))));
+    let _ = nn::generator(&net, &weights, tape.fill(0.0, [1, 4, 4, 3]), &Norm::Running);
+}
+
+#[test]
+#[should_panic(expected = "101 x 101: networks make")]
+fn a_size_without_a_base_is_refused() {
+    let _ = nn::critic_parameters(&Net::new(Family::Dcgan, [101, 101], 1, 2));
+}
