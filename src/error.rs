@@ -46,16 +46,13 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// A loss stopped being a finite number.
-    #[error(
-        "training diverged: the {phase} loss is {value} at iteration {iteration}; \
-         the last good checkpoint is kept: lower the learning rates or raise lambda_gp, then --resume"
-    )]
+    /// A number of a run stopped being finite.
+    #[error("training diverged: {what} is {value} at iteration {iteration}")]
     Diverged {
-        /// The first iteration with a loss that is not finite.
+        /// Iterations done when it was seen, counted from 1.
         iteration: u64,
-        /// The phase of Algorithm 1 that produced it.
-        phase: String,
+        /// The loss or the tensor.
+        what: String,
         /// The value.
         value: f64,
     },
@@ -78,6 +75,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A signal asked the command to stop; what it made is kept.
+    #[error("{message}")]
+    Interrupted {
+        /// 128 plus the number of the signal.
+        exit_code: i32,
+        /// Where it stopped and how to go on.
+        message: String,
+    },
+
     /// A check that the user asked for did not hold.
     #[error("{0}")]
     Failed(String),
@@ -94,12 +100,14 @@ impl Error {
         Self::File { path: path.as_ref().to_path_buf(), problem: problem.into() }
     }
 
-    /// The process exit code: 2 for wrong use, 1 for a failure of something used rightly.
+    /// The process exit code: 2 for wrong use, 1 for a failure of something used rightly, 128 plus its
+    /// number for a signal.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::NoDevice { .. } => 2,
             Self::Io { .. } | Self::Diverged { .. } | Self::Device { .. } | Self::Failed(_) => 1,
+            Self::Interrupted { exit_code, .. } => *exit_code,
         }
     }
 }

@@ -81,7 +81,7 @@ fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
     }
     assert!(run.join("samples/000006.png").exists());
     let rows = lines(&run.join("metrics.jsonl"));
-    assert_eq!(rows.iter().map(|r| r["iteration"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3, 5, 7]);
+    assert_eq!(rows.iter().map(|r| r["iteration"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 4, 6, 8]);
     let names =
         "seconds critic_loss wasserstein gradient_penalty generator_loss invariance_loss area centroid";
     for name in names.split(' ') {
@@ -165,7 +165,7 @@ fn every_world_trains_generates_and_evaluates() {
         );
         let table = good(here, &["evaluate", &run, "--samples=20"]);
         assert!(table.contains("20 random targets"), "{table}");
-        let json = fs::read_to_string(here.join(preset).join("report.json")).unwrap();
+        let json = fs::read_to_string(here.join(preset).join("evaluated/report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert!(report["worst_target_error"].as_f64().unwrap() > 0.0);
         assert!(report["targets"].as_array().unwrap().len() >= 6);
@@ -208,6 +208,7 @@ fn a_set_of_ones_own_is_trained_on() {
     assert!(here.join("run/checkpoint.safetensors").exists(), "a mistake costs no earlier run");
 
     let args = ["--size=16", "--count=60", "--orientations=3", "--grains=6", "--seed=1", "--out=mine.npz"];
+    let args = [args.as_slice(), &["--overwrite"]].concat();
     good(here, &[["data", "polycrystal"].as_slice(), &args].concat());
     bad(here, &["train", "polycrystal-quick", "--out=run", "--resume"], &["other images", "mine.npz"]);
     let args = ["--size=16", "--count=4", "--grains=4", "--out=x.csv", "--format=csv"];

@@ -92,6 +92,9 @@ pub(super) struct ImagesArgs {
     /// The archive to write.
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
+    /// Replace files that are there.
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -105,6 +108,7 @@ pub(super) fn run(command: &DataCommand, quiet: bool) -> Result<()> {
     | DataCommand::Polycrystal { images, .. } = command
     {
         images.format.check_beside(&images.out)?;
+        images.format.check_absent(&images.out, images.overwrite)?;
     }
     match command {
         DataCommand::Circles(args) => {

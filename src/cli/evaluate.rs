@@ -1,21 +1,27 @@
 //! `invnet evaluate`.
 
-use super::EvaluateArgs;
-use crate::error::{Error, Result};
+use super::lock::Lock;
+use super::{EvaluateArgs, room};
+use crate::error::Result;
 use crate::eval::report::Report;
 use crate::train::Sampler;
 use crate::train::dataset::held_out;
 
+/// What the command writes.
+const FILES: [&str; 2] = ["report.json", "report.png"];
+
 /// Measures a run and writes `report.json` and `report.png`.
 pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
+    let out = args.out.clone().unwrap_or_else(|| args.run.join("evaluated"));
+    room::check_folder_name(&out)?;
+    FILES.iter().try_for_each(|file| room::check_absent(&out.join(file), args.overwrite))?;
     let kind = args.device.kind();
     let (config, mut sampler) = Sampler::open(&args.run, kind)?;
     args.device.announce(kind, quiet);
     let real = held_out(&config, &mut *kind.for_data()?)?;
     let report = Report::measure(&mut sampler, &real, args.samples as usize)?;
-    let out = args.out.as_deref().unwrap_or(&args.run);
-    std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
-    report.write(out)?;
+    let _lock = Lock::take(&out)?;
+    report.write(&out)?;
     print!("{}", report.table());
     if !quiet {
         println!("report in {} and {}", out.join("report.json").display(), out.join("report.png").display());

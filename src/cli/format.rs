@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::room;
 use crate::data::ClassMaps;
 use crate::data::export::{Exported, Format, path_of, write_all};
 use crate::error::{Error, Result};
@@ -31,8 +32,9 @@ fn length(text: &str) -> Result<f64, String> {
 }
 
 impl FormatArg {
-    /// Refuses a format that would be written over the archive `out`.
+    /// Refuses what is no archive, and a format that would be written over the archive `out`.
     pub(super) fn check_beside(&self, out: &Path) -> Result<()> {
+        room::check_archive_name(out)?;
         let (folder, stem) = beside(out);
         let clash =
             |format: &&Format| !matches!(format, Format::Npz) && path_of(folder, &stem, **format) == out;
@@ -43,6 +45,15 @@ impl FormatArg {
             }
             None => Ok(()),
         }
+    }
+
+    /// Refuses to replace the archive `out` or what is to be written beside it, unless asked to.
+    pub(super) fn check_absent(&self, out: &Path, overwrite: bool) -> Result<()> {
+        let (folder, stem) = beside(out);
+        let beside = self.format.iter().map(|&format| path_of(folder, &stem, format));
+        std::iter::once(out.to_path_buf())
+            .chain(beside)
+            .try_for_each(|path| room::check_absent(&path, overwrite))
     }
 
     /// Writes class maps as `folder/stem.*`; returns what was written.

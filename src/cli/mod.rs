@@ -8,7 +8,10 @@ mod format;
 mod generate;
 mod gradcheck;
 mod import;
+mod interrupt;
+mod lock;
 mod presets;
+mod room;
 mod train;
 
 use std::path::PathBuf;
@@ -50,7 +53,9 @@ enum Command {
   invnet train circles --iterations 500 --set width=32 --out runs/narrow
   invnet train two-phase-p1-quick
   invnet train polycrystal-quick --set data=mine.npz
-  invnet train circles-quick --resume")]
+  invnet train circles-quick --resume --iterations 2000
+
+Ctrl-C, TERM and HUP save a checkpoint and exit with 130, 143 and 129; --seconds reached is success.")]
     Train(TrainArgs),
     /// Generate samples with the properties asked for.
     #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
@@ -143,14 +148,14 @@ impl DeviceArg {
 #[derive(Args)]
 struct TrainArgs {
     /// A preset (see `invnet presets`) or a file that ends in .toml.
-    #[arg(value_name = "PRESET|FILE.toml")]
-    preset: String,
+    #[arg(value_name = "PRESET|FILE.toml", required_unless_present = "resume")]
+    preset: Option<String>,
     /// Run directory [default: runs/PRESET].
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
-    /// Iterations, instead of the configuration's.
+    /// Iterations in all, instead of the configuration's; with --resume it lengthens the run.
     #[arg(long, value_name = "N")]
     iterations: Option<u64>,
     /// Stop training after this many seconds, then report.
@@ -159,11 +164,12 @@ struct TrainArgs {
     /// Seed, instead of the configuration's.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Set a configuration key; may be repeated.
+    /// Set a configuration key; may be repeated. With --resume: learning rates and their decay, weights,
+    /// lambda_gp, iterations, log_every, sample_every, checkpoint_every, eval_samples, data.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Continue the run in the directory, with its own configuration.
-    #[arg(long, conflicts_with_all = ["overwrite", "set", "seed", "iterations"])]
+    /// Continue the run in the directory from its last checkpoint, with its own configuration.
+    #[arg(long, conflicts_with = "overwrite")]
     resume: bool,
     /// Replace the run in the directory.
     #[arg(long)]
@@ -209,9 +215,12 @@ struct EvaluateArgs {
     /// Random targets to measure.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     samples: u32,
-    /// Where to write report.json and report.png [default: RUN].
+    /// Where to write report.json and report.png [default: RUN/evaluated].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace the report that is there.
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     device: DeviceArg,
 }

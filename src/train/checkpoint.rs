@@ -90,6 +90,17 @@ impl Checkpoint {
         )
     }
 
+    /// The first number of a single-precision tensor that is not finite, and the tensor's name.
+    #[must_use]
+    pub fn not_finite(&self) -> Option<(&str, f64)> {
+        let real = self.tensors.iter().filter(|(_, t)| t.dtype == Dtype::F32);
+        real.into_iter().find_map(|(name, tensor)| {
+            let mut values =
+                tensor.bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            values.find(|v| !v.is_finite()).map(|v| (name.as_str(), f64::from(v)))
+        })
+    }
+
     /// Writes the file under a temporary name, then renames it.
     ///
     /// # Errors

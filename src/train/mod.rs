@@ -11,10 +11,12 @@ pub mod objective;
 pub mod phases;
 pub mod sampler;
 pub mod trainer;
+pub mod watch;
 pub mod world;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use sampler::{Sampler, Samples};
 pub use trainer::{LogRow, Trainer};
+pub use watch::Watch;
 pub use world::World;

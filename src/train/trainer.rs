@@ -15,7 +15,7 @@ use crate::store::Store;
 /// The losses of one iteration, each of the last step of its phase.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LogRow {
-    /// Counted from 0.
+    /// Iterations done, this one included: counted from 1.
     pub iteration: u64,
     /// (name, value), phase by phase.
     pub values: Vec<(&'static str, f64)>,
@@ -175,21 +175,21 @@ impl Trainer {
         self.phases.closing.run(&mut self.store)
     }
 
-    /// Losses of the iterations from `first` to the present.
+    /// Losses of the iterations after `first`.
     fn losses(&mut self, first: u64) -> Result<Vec<LogRow>> {
         let mut rows: Vec<LogRow> =
-            (first..self.iteration).map(|iteration| LogRow { iteration, values: Vec::new() }).collect();
+            (first + 1..=self.iteration).map(|iteration| LogRow { iteration, values: Vec::new() }).collect();
         let mut rings = Vec::new();
         for phase in &self.phases.phases {
             rings.push((phase.phase, &phase.names, self.store.read(phase.ring)?));
         }
         for row in &mut rows {
-            let at = (row.iteration % self.ring_rows) as usize;
+            let at = ((row.iteration - 1) % self.ring_rows) as usize;
             for (phase, names, ring) in &rings {
                 let values = &ring[at * names.len()..][..names.len()];
                 if let Some(&value) = values.iter().find(|v| !v.is_finite()) {
-                    let phase = phase.name().to_owned();
-                    return Err(Error::Diverged { iteration: row.iteration, phase, value });
+                    let what = format!("the {} loss", phase.name());
+                    return Err(Error::Diverged { iteration: row.iteration, what, value });
                 }
                 row.values.extend(names.iter().copied().zip(values.iter().copied()));
             }
@@ -208,9 +208,15 @@ impl Trainer {
     /// Writes a checkpoint under a temporary name, then renames it.
     ///
     /// # Errors
+    /// [`Error::Diverged`] if a number of it is not finite: from such a checkpoint no run could go on.
     /// If the file cannot be written.
     pub fn save(&mut self, path: &Path) -> Result<()> {
-        self.checkpoint()?.write(path)
+        let checkpoint = self.checkpoint()?;
+        if let Some((name, value)) = checkpoint.not_finite() {
+            let what = format!("tensor {name}");
+            return Err(Error::Diverged { iteration: self.iteration, what, value });
+        }
+        checkpoint.write(path)
     }
 
     /// Continues from a checkpoint of a run with the same configuration.

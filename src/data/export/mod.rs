@@ -295,6 +295,34 @@ fn temporary_name(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
+/// Whether a file name is one of those given to files while they are written.
+#[must_use]
+pub fn is_leftover(name: &str) -> bool {
+    let numbers =
+        name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp")).and_then(|n| n.rsplit_once('.'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    numbers.and_then(|(_, n)| n.split_once('-')).is_some_and(|(a, b)| is_number(a) && is_number(b))
+}
+
+/// Removes the half-written files that a killed process left in a folder, if there is one. Nobody may
+/// be writing there.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read or a file not removed.
+pub fn remove_leftovers(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| Error::io(folder, e))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        if is_leftover(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the rename itself survive a power failure. Best effort: the content is safe already, and
 /// some file systems do not let a folder be opened.
 fn synchronise_folder(path: &Path) {

@@ -3,50 +3,53 @@
 //! Files of a run: `config.toml`, `metrics.jsonl`, `samples/*.png`, `checkpoint.safetensors`, and
 //! at the end `losses.png`, `report.json`, `report.png`.
 
+mod folder;
+mod log;
+mod resume;
+
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::TrainArgs;
+use super::interrupt::{self, Signal};
+use super::lock::Lock;
+use super::{TrainArgs, room};
 use crate::data::export::write_atomically;
 use crate::device::Kind;
 use crate::error::{Error, Result};
 use crate::eval::plot::{Curve, losses_png};
 use crate::eval::report::Report;
 use crate::eval::view::picture;
-use crate::train::{Config, LogRow, Trainer};
-
-/// Everything a run writes, and so everything `--overwrite` removes.
-const FILES: [&str; 6] =
-    ["config.toml", "metrics.jsonl", "checkpoint.safetensors", "losses.png", "report.json", "report.png"];
-const SAMPLES: &str = "samples";
+use crate::train::{Config, LogRow, Trainer, Watch};
+use folder::{CHECKPOINT, CONFIG, LOSSES, METRICS, SAMPLES};
+use log::Log;
 
 /// The samples drawn through training: the same targets and noise each time.
 const GRID: usize = 32;
 const GRID_SEED: u64 = 1;
 
-/// Set by Ctrl-C; the iteration at hand is finished.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-struct Run {
+struct Run<'a> {
+    args: &'a TrainArgs,
     folder: PathBuf,
     config: Config,
     trainer: Trainer,
+    watch: Watch,
+    log: Log,
     /// Seconds of training in earlier sessions of this run.
     earlier: f64,
     quiet: bool,
+    /// Held as long as the run is.
+    _lock: Lock,
 }
 
 /// Why training stopped.
 enum Ending {
     Complete,
     OutOfTime,
-    Interrupted,
+    Interrupted(Signal),
 }
 
 /// Trains, or continues a run, then reports.
@@ -54,41 +57,36 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
     if args.seconds.is_some_and(|s| !(s > 0.0 && s.is_finite())) {
         return Err(Error::Usage("--seconds: must be a number above 0".into()));
     }
-    let folder = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem(&args.preset)));
-    let mut run =
-        if args.resume { Run::resume(args, folder, quiet)? } else { Run::create(args, folder, quiet)? };
-    args.device.announce(run.trainer.kind(), quiet);
-    catch_interrupts()?;
-    let ending = run.train(args.seconds)?;
-    run.finish(&ending, &args.preset)
-}
-
-fn stem(preset: &str) -> String {
-    let name = Path::new(preset).file_stem().unwrap_or_default();
-    name.to_string_lossy().into_owned()
-}
-
-fn catch_interrupts() -> Result<()> {
-    // The handler belongs to the process, and a second Ctrl-C must end it.
-    static SET: OnceLock<bool> = OnceLock::new();
-    let set = *SET.get_or_init(|| {
-        ctrlc::set_handler(|| {
-            if INTERRUPTED.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        })
-        .is_ok()
-    });
-    if set { Ok(()) } else { Err(Error::Failed("cannot listen for Ctrl-C".into())) }
-}
-
-fn load_config(args: &TrainArgs) -> Result<Config> {
-    let mut config = if args.preset.ends_with(".toml") {
-        let text = fs::read_to_string(&args.preset).map_err(|e| Error::file(&args.preset, e.to_string()))?;
-        Config::from_toml(&text, &args.preset)?
-    } else {
-        Config::preset(&args.preset)?
+    let folder = match (&args.out, &args.preset) {
+        (Some(out), _) => out.clone(),
+        (None, Some(preset)) => folder::default_for(preset),
+        (None, None) => return Err(Error::Usage("--resume: give the run's --out, or its preset".into())),
     };
+    room::check_folder_name(&folder)?;
+    let mut run = match &args.preset {
+        Some(preset) if !args.resume => Run::create(args, preset, folder, quiet)?,
+        _ => Run::resume(args, folder, quiet)?,
+    };
+    args.device.announce(run.trainer.kind(), quiet);
+    interrupt::listen()?;
+    let ending = run.train(args.seconds).map_err(|error| run.advise(error))?;
+    // What follows can be had again from the checkpoint.
+    interrupt::stop_listening();
+    run.finish(&ending)
+}
+
+/// The configuration of a preset or of a file.
+fn load(preset: &str) -> Result<Config> {
+    if preset.ends_with(".toml") {
+        let text = fs::read_to_string(preset).map_err(|e| Error::file(preset, e.to_string()))?;
+        Config::from_toml(&text, preset)
+    } else {
+        Config::preset(preset)
+    }
+}
+
+/// Changes what the options say.
+fn apply(config: &mut Config, args: &TrainArgs) -> Result<()> {
     config.set_all(args.set.iter().map(String::as_str), "--set")?;
     if let Some(iterations) = args.iterations {
         config.set(&format!("iterations={iterations}"), "--iterations")?;
@@ -96,7 +94,7 @@ fn load_config(args: &TrainArgs) -> Result<Config> {
     if let Some(seed) = args.seed {
         config.set(&format!("seed={seed}"), "--seed")?;
     }
-    Ok(config)
+    Ok(())
 }
 
 /// The kind of device, once it has been opened.
@@ -112,94 +110,87 @@ fn announce_data(config: &Config, quiet: bool) {
     }
 }
 
-/// Says why there is no room for a new run, if there is none.
-fn check_room(folder: &Path, overwrite: bool) -> Result<()> {
-    if fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none()) {
-        return Ok(());
-    }
-    if !folder.join("config.toml").exists() {
-        return Err(Error::file(folder, "is not empty and not a run: choose another --out"));
-    }
-    if !overwrite {
-        return Err(Error::file(folder, "holds a run: --resume continues it, --overwrite replaces it"));
-    }
-    Ok(())
-}
-
-/// Makes room for a new run.
-fn clear(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    for file in FILES {
-        let path = folder.join(file);
-        if path.exists() {
-            fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
-        }
-    }
-    let samples = folder.join(SAMPLES);
-    if samples.exists() {
-        fs::remove_dir_all(&samples).map_err(|e| Error::io(&samples, e))?;
-    }
-    Ok(())
-}
-
-impl Run {
-    fn create(args: &TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
-        let config = load_config(args)?;
-        check_room(&folder, args.overwrite)?;
+impl<'a> Run<'a> {
+    fn create(args: &'a TrainArgs, preset: &str, folder: PathBuf, quiet: bool) -> Result<Self> {
+        let mut config = load(preset)?;
+        apply(&mut config, args)?;
+        folder::check_room(&folder, args.overwrite)?;
         let kind = usable(args.device.kind(), &config)?;
+        let lock = Lock::take(&folder)?;
+        // Another process may have made a run since.
+        folder::check_room(&folder, args.overwrite)?;
         announce_data(&config, quiet);
-        let trainer = Trainer::on(&config, kind)?;
+        let mut trainer = Trainer::on(&config, kind)?;
         // Not before: a device that is not there, or data that cannot be read, cost no earlier run.
-        clear(&folder)?;
-        write_atomically(folder.join("config.toml"), |file| file.write_all(config.to_toml().as_bytes()))?;
-        Ok(Self { folder, config, trainer, earlier: 0.0, quiet })
+        folder::clear(&folder)?;
+        // A run can be resumed from the moment it is one.
+        trainer.save(&folder.join(CHECKPOINT))?;
+        write_config(&folder, &config, preset)?;
+        let watch = Watch::new(config.size, config.lambda_gp);
+        let log = Log::open(folder.join(METRICS), &[])?;
+        Ok(Self { args, folder, config, trainer, watch, log, earlier: 0.0, quiet, _lock: lock })
     }
 
     /// A run continues with its own configuration from its last checkpoint; rows of the log that
     /// the checkpoint does not know are written again.
-    fn resume(args: &TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
-        let file = folder.join("config.toml");
+    fn resume(args: &'a TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
+        let file = folder.join(CONFIG);
         let text = fs::read_to_string(&file)
             .map_err(|e| Error::file(&file, format!("{e}: there is no run to resume")))?;
-        let config = Config::from_toml(&text, &file.display().to_string())?;
+        if let Some(preset) = &args.preset {
+            resume::check_preset(preset, &text, &folder)?;
+        }
+        let lock = Lock::take(&folder)?;
+        folder::remove_leftovers(&folder)?;
+        let stored = Config::from_toml(&text, &file.display().to_string())?;
+        let config = resume::changed(&stored, args)?;
+        let checkpoint = folder.join(CHECKPOINT);
+        if !checkpoint.exists() {
+            let problem = "is missing: there is nothing to resume from; --overwrite starts the run again";
+            return Err(Error::file(&checkpoint, problem));
+        }
         announce_data(&config, quiet);
         let mut trainer = Trainer::on(&config, args.device.kind())?;
-        let checkpoint = folder.join("checkpoint.safetensors");
-        if checkpoint.exists() {
-            trainer.load(&checkpoint)?;
+        trainer.load(&checkpoint)?;
+        let done = trainer.iteration();
+        if config.iterations < done {
+            let problem = format!("--iterations {}: the run has done {done} already", config.iterations);
+            return Err(Error::Usage(problem));
         }
-        let mut run = Self { folder, config, trainer, earlier: 0.0, quiet };
-        let rows = run.logged_rows()?;
-        let kept: Vec<&(u64, String)> = rows.iter().filter(|(i, _)| *i < run.trainer.iteration()).collect();
-        run.earlier = kept.last().and_then(|(_, line)| number(line, "seconds")).unwrap_or(0.0);
-        write_atomically(run.metrics(), |file| {
-            kept.iter().try_for_each(|(_, line)| writeln!(file, "{line}"))
-        })?;
-        Ok(run)
+        if config != stored {
+            write_config(&folder, &config, resume::made_with(&text).unwrap_or_default())?;
+        }
+        let mut kept = log::read(&folder.join(METRICS))?;
+        kept.retain(|row| row.iteration <= done);
+        let mut watch = Watch::new(config.size, config.lambda_gp);
+        for row in &kept {
+            watch.see(row.iteration, row.losses());
+        }
+        let earlier = kept.last().and_then(|row| row.number("seconds")).unwrap_or(0.0);
+        let log = Log::open(folder.join(METRICS), &kept)?;
+        Ok(Self { args, folder, config, trainer, watch, log, earlier, quiet, _lock: lock })
     }
 
-    fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
-    }
-
-    /// Lines of the log with their iterations; a line cut short by a kill is left out.
-    fn logged_rows(&self) -> Result<Vec<(u64, String)>> {
-        let path = self.metrics();
-        if !path.exists() {
-            return Ok(Vec::new());
+    /// What to do about a run that failed.
+    fn advise(&self, error: Error) -> Error {
+        if !matches!(error, Error::Diverged { .. }) {
+            return error;
         }
-        let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-        Ok(text.lines().filter_map(|l| Some((number(l, "iteration")? as u64, l.to_owned()))).collect())
+        let Config { lr_g, lr_d, lr_i, .. } = self.config;
+        let lower = [("lr_g", lr_g), ("lr_d", lr_d), ("lr_i", lr_i)];
+        let more: Vec<String> =
+            lower.iter().flat_map(|(key, rate)| ["--set".into(), format!("{key}={}", rate / 2.0)]).collect();
+        let command = resume::command(self.args, &self.folder, &more);
+        Error::Failed(format!(
+            "{error}; the last good checkpoint is kept: go on from it at half the rates: {command}"
+        ))
     }
 
     fn train(&mut self, seconds: Option<f64>) -> Result<Ending> {
         let bar = self.progress_bar();
         let start = Instant::now();
         let late = || seconds.is_some_and(|s| start.elapsed().as_secs_f64() >= s);
-        let stop = || INTERRUPTED.load(Ordering::SeqCst) || late();
-        let path = self.metrics();
-        let mut log =
-            fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::io(&path, e))?;
+        let stop = || interrupt::caught().is_some() || late();
         let Config { log_every, checkpoint_every, sample_every, iterations, .. } = self.config;
         while self.trainer.iteration() < iterations {
             if stop() {
@@ -216,8 +207,8 @@ impl Run {
             let due = |every: u64| every > 0 && now.is_multiple_of(every);
             if let Some(row) = rows.last() {
                 if due(log_every) || now == iterations {
-                    let line = self.json(row, self.earlier + start.elapsed().as_secs_f64());
-                    writeln!(log, "{line}").map_err(|e| Error::io(&path, e))?;
+                    self.log.add(row, self.earlier + start.elapsed().as_secs_f64())?;
+                    self.look_at(row, &bar);
                 }
                 self.show(&bar, row);
             }
@@ -233,22 +224,21 @@ impl Run {
             return Ok(Ending::Complete);
         }
         self.save()?;
-        Ok(if INTERRUPTED.load(Ordering::SeqCst) { Ending::Interrupted } else { Ending::OutOfTime })
+        Ok(interrupt::caught().map_or(Ending::OutOfTime, Ending::Interrupted))
     }
 
     fn save(&mut self) -> Result<()> {
-        let path = self.folder.join("checkpoint.safetensors");
-        self.trainer.save(&path)
+        self.log.sync()?;
+        self.trainer.save(&self.folder.join(CHECKPOINT))
     }
 
-    fn json(&self, row: &LogRow, seconds: f64) -> serde_json::Value {
-        let mut object = serde_json::Map::new();
-        object.insert("iteration".into(), row.iteration.into());
-        object.insert("seconds".into(), ((seconds * 1000.0).round() / 1000.0).into());
-        for (name, value) in &row.values {
-            object.insert((*name).to_owned(), (*value).into());
+    /// Warns when the run begins to blow up.
+    fn look_at(&mut self, row: &LogRow, bar: &ProgressBar) {
+        if self.watch.see(row.iteration, row.values.iter().copied())
+            && let Some(warning) = self.watch.warning()
+        {
+            bar.suspend(|| eprintln!("warning: {warning}; lower rates or a higher lambda_gp may help"));
         }
-        object.into()
     }
 
     fn draw_samples(&mut self) -> Result<()> {
@@ -287,7 +277,7 @@ impl Run {
         ];
         let parts = short.iter().filter_map(|(name, label)| Some(format!("{label} {:.2e}", row.get(name)?)));
         let losses = parts.collect::<Vec<_>>().join("  ");
-        let done = row.iteration + 1;
+        let done = row.iteration;
         bar.set_position(done);
         let every = (self.config.iterations / 10).max(1);
         if !self.quiet && bar.is_hidden() && done.is_multiple_of(every) {
@@ -297,19 +287,15 @@ impl Run {
     }
 
     /// Plots, measures, and says where everything is.
-    fn finish(&mut self, ending: &Ending, preset: &str) -> Result<()> {
+    fn finish(&mut self, ending: &Ending) -> Result<()> {
         self.plot_losses()?;
         let shown = self.folder.display().to_string();
         let at = self.trainer.iteration();
         match ending {
-            Ending::Interrupted => {
-                let out = if self.folder == Path::new("runs").join(stem(preset)) {
-                    String::new()
-                } else {
-                    format!(" --out {shown}")
-                };
-                eprintln!("stopped after iteration {at}; continue with: invnet train {preset} --resume{out}");
-                return Ok(());
+            Ending::Interrupted(signal) => {
+                let command = resume::command(self.args, &self.folder, &[]);
+                let message = format!("{signal}: stopped after iteration {at}; continue with: {command}");
+                return Err(Error::Interrupted { exit_code: signal.exit_code(), message });
             }
             Ending::OutOfTime if !self.quiet => eprintln!("time is up after iteration {at}"),
             _ => {}
@@ -328,9 +314,10 @@ impl Run {
     }
 
     fn plot_losses(&self) -> Result<()> {
-        let rows = self.logged_rows()?;
+        let rows = log::read(&self.folder.join(METRICS))?;
         let curve = |key: &str, name: &str, log: bool| {
-            let points = rows.iter().filter_map(|(i, line)| Some((*i as f64, number(line, key)?))).collect();
+            let points =
+                rows.iter().filter_map(|row| Some((row.iteration as f64, row.number(key)?))).collect();
             Curve { name: name.into(), points, log }
         };
         let curves = [
@@ -338,11 +325,11 @@ impl Run {
             curve("gradient_penalty", "gradient penalty", true),
             curve("invariance_loss", "invariance loss", true),
         ];
-        losses_png(self.folder.join("losses.png"), "Training", &curves)
+        losses_png(self.folder.join(LOSSES), "Training", &curves)
     }
 }
 
-/// A number of a line of JSON.
-fn number(line: &str, key: &str) -> Option<f64> {
-    serde_json::from_str::<serde_json::Value>(line).ok()?.get(key)?.as_f64()
+fn write_config(folder: &Path, config: &Config, preset: &str) -> Result<()> {
+    let text = resume::file_text(config, preset);
+    write_atomically(folder.join(CONFIG), |file| file.write_all(text.as_bytes()))
 }

@@ -1,0 +1,7 @@
+//! The commands as a person and a scheduler use them: interrupted, killed, called twice, out of order.
+
+#![allow(clippy::unwrap_used)]
+
+mod outputs;
+mod program;
+mod runs;
