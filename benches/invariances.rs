@@ -20,7 +20,7 @@ use common::{Setup, setups, trial};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use invnet::device::{Kind, radial};
 use invnet::gradcheck::{Input, Values, numbers};
-use invnet::invariance::{Area, Centroid, Invariance};
+use invnet::invariance::{Centroid, Extent, Images, Invariance};
 use invnet::op::Border;
 use invnet::shape::Shape;
 use invnet::tape::{Tape, Var};
@@ -76,6 +76,7 @@ fn subjects(shape: Shape) -> Vec<Subject> {
     let cotangent = || image(1, Shape::from([n, channels, 3]));
     let target = |length: usize| image(2, Shape::from([n, length]));
     let figures = channels - 1;
+    let images = Images { size: [shape[1], shape[2]], classes: channels, border: Border::Open };
     let labels = (0..pixels).map(|i| (i % channels) as u8).collect();
     let maps = Input { shape: Shape::from([n, shape[1], shape[2]]), values: Values::Labels(labels) };
     // A fixed permutation: 7 divides no size of a batch here.
@@ -90,13 +91,17 @@ fn subjects(shape: Shape) -> Vec<Subject> {
             let y = x[0].moments();
             [y].into_iter().chain(tape.pullback(y, x[1], &x[..1])).collect()
         }),
-        subject("area loss forward", vec![x(), target(figures)], tensor, |_, x| vec![loss(&Area, x)]),
-        subject("area loss both", vec![x(), target(figures)], 2 * tensor, |_, x| both(loss(&Area, x), x[0])),
-        subject("centroid loss forward", vec![x(), target(2 * figures)], tensor, |_, x| {
-            vec![loss(&Centroid, x)]
+        subject("area loss forward", vec![x(), target(figures)], tensor, move |_, x| {
+            vec![loss(&Extent { images, radius: false }, x)]
         }),
-        subject("centroid loss both", vec![x(), target(2 * figures)], 2 * tensor, |_, x| {
-            both(loss(&Centroid, x), x[0])
+        subject("area loss both", vec![x(), target(figures)], 2 * tensor, move |_, x| {
+            both(loss(&Extent { images, radius: false }, x), x[0])
+        }),
+        subject("centroid loss forward", vec![x(), target(2 * figures)], tensor, move |_, x| {
+            vec![loss(&Centroid { images }, x)]
+        }),
+        subject("centroid loss both", vec![x(), target(2 * figures)], 2 * tensor, move |_, x| {
+            both(loss(&Centroid { images }, x), x[0])
         }),
         subject("one-hot gather", vec![maps, rows], pixels as u64 + tensor, move |_, x| {
             vec![x[0].one_hot(x[1], channels)]

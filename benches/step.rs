@@ -30,10 +30,11 @@ fn steps(c: &mut Criterion) {
     for setup in setups() {
         for &(size, width) in sizes(setup) {
             let mut config = Config::preset("circles").unwrap();
-            (config.size, config.width, config.images) = (size, width, 1024);
-            config.precision = setup.precision;
+            let settings = [format!("size={size}"), format!("width={width}"), "images=1024".into()];
+            config.set_all(settings.iter().map(String::as_str), "bench").unwrap();
+            config.net.precision = setup.precision;
             let mut trainer = Trainer::on(&config, setup.kind).unwrap();
-            let size = format!("{setup}/{size}/{width}/{}", config.batch);
+            let size = format!("{setup}/{size}/{width}/{}", config.train.batch);
             // The first iteration takes memory, the second may record a graph.
             for _ in 0..if trial() { 0 } else { 2 } {
                 trainer.advance(1, &|| false).unwrap();

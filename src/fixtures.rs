@@ -313,7 +313,7 @@ impl<'t> Recorder<'_, 't> {
             "area" => invariance::area(x()?),
             "centroid" => invariance::centroid(x()?),
             "fractions" => invariance::fractions(x()?),
-            "volume_fraction" => invariance::volume_fraction(x()?, self.count("phase")?),
+            "volume_fraction" => invariance::fraction(x()?, self.count("phase")?),
             "correlation" => {
                 let (x, bins, border) = (x()?, self.count("bins")?, self.border()?);
                 self.inputs

@@ -21,6 +21,7 @@ pub mod invariance;
 pub mod nn;
 pub mod op;
 mod ops;
+pub mod options;
 pub mod plan;
 pub mod rng;
 pub mod samples;

@@ -4,7 +4,7 @@
 
 use invnet::device::{Cpu, Device, radial};
 use invnet::gradcheck::numbers;
-use invnet::invariance::{Correlation, Invariance, VolumeFraction, two_point_map};
+use invnet::invariance::{Correlation, Fraction, Invariance, two_point_map};
 use invnet::op::Border;
 use invnet::plan::Plan;
 use invnet::store::Store;
@@ -196,12 +196,11 @@ fn invariances_measure_their_phase_and_weigh_their_bins() {
     let image: Vec<f64> = first.iter().flat_map(|&v| [1.0 - v, v]).collect();
     let weights = vec![2.0, 1.0, 1.0, 0.0];
     let s2 = |weights| Correlation { phase: 1, bins, border: Border::Periodic, weights };
-    assert_eq!((s2(None).dimension(2), VolumeFraction { phase: 1 }.dimension(2)), (bins, 1));
     let found = evaluate(Cpu::<f64>::new(), &[(&image, [n, h, w, 2])], |v| {
         let (plain, weighted) = (s2(None), s2(Some(weights.clone())));
         let measured = plain.measure(v[0]);
         let target = v[0].tape().fill(0.25, [n, bins]);
-        let fraction = VolumeFraction { phase: 1 }.measure(v[0]);
+        let fraction = Fraction { class: 1 }.measure(v[0]);
         vec![measured, plain.loss(measured, target), weighted.loss(measured, target), fraction]
     });
     let mut losses = [0.0; 2];

@@ -3,8 +3,9 @@
 use std::f64::consts::PI;
 
 use invnet::data::circles::CircleWorld;
+use invnet::data::source::Look;
 use invnet::eval::descriptors::{
-    Kind, chords, compare, grains, interface_length, lineal_path, regions, two_point, two_point_cluster,
+    chords, compare, grains, interface_length, lineal_path, regions, two_point, two_point_cluster,
     wasserstein1,
 };
 use invnet::rng;
@@ -216,15 +217,15 @@ fn comparisons_tell_like_from_unlike() {
     let stripes: Vec<Vec<u8>> =
         (0..40).map(|i| from_fn(side, side, |x, _| u8::from((x + i) % 16 < 8))).collect();
     let (real, alike) = (noise(1000, 0.5), noise(2000, 0.5));
-    for kind in [Kind::TwoPhase, Kind::Grains, Kind::Figures] {
-        let like = compare(kind, &refs(&alike), &refs(&real), side, side, true);
-        let unlike = compare(kind, &refs(&stripes), &refs(&real), side, side, true);
+    for look in [Look::Phases, Look::Grains, Look::Figures] {
+        let like = compare(look, &refs(&alike), &refs(&real), side, side, true);
+        let unlike = compare(look, &refs(&stripes), &refs(&real), side, side, true);
         assert_eq!(like.len(), unlike.len());
         for (like, unlike) in like.iter().zip(&unlike) {
             assert_eq!(like.name, unlike.name);
             assert_eq!(like.real, unlike.real);
             // Real against real is a distance between two samples of the same law, so are these.
-            assert!(like.wasserstein < 3.0 * like.wasserstein_real + 1e-12, "{kind:?}: {like:?}");
+            assert!(like.wasserstein < 3.0 * like.wasserstein_real + 1e-12, "{look:?}: {like:?}");
         }
         let of = |name: &str| unlike.iter().find(|c| c.name == name).expect("compared");
         let interface = of("interface length per area");
@@ -239,7 +240,7 @@ fn comparisons_tell_like_from_unlike() {
 #[test]
 fn real_images_are_compared_between_halves_that_share_no_neighbours() {
     let pairs: Vec<Vec<u8>> = (0..40).map(|i| bernoulli(i / 2, 16, 16, 0.5)).collect();
-    for found in compare(Kind::TwoPhase, &refs(&pairs[..4]), &refs(&pairs), 16, 16, true) {
+    for found in compare(Look::Phases, &refs(&pairs[..4]), &refs(&pairs), 16, 16, true) {
         assert!(found.wasserstein_real > 0.0, "{found:?}");
     }
 }
@@ -251,7 +252,7 @@ fn a_comparison_is_the_same_on_any_number_of_threads() {
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| {
-            [Kind::TwoPhase, Kind::Grains].map(|kind| compare(kind, &refs(a), &refs(b), 24, 20, false))
+            [Look::Phases, Look::Grains].map(|look| compare(look, &refs(a), &refs(b), 24, 20, false))
         })
     };
     assert_eq!(with(1), with(4));
@@ -264,7 +265,7 @@ fn figures_are_compared_by_their_shapes() {
     let maps = |data: &invnet::data::ClassMaps| -> Vec<Vec<u8>> {
         (0..data.count).map(|i| data.map(i).to_vec()).collect()
     };
-    let found = compare(Kind::Figures, &refs(&maps(&generated)), &refs(&maps(&real)), 32, 32, false);
+    let found = compare(Look::Figures, &refs(&maps(&generated)), &refs(&maps(&real)), 32, 32, false);
     let of = |name: &str| found.iter().find(|c| c.name == name).expect("compared");
     // Radii from 3.5 to 8: the grain of the pixels moves a circularity by 3 %, the mean by less than 2 %.
     for class in [1, 2] {

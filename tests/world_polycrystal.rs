@@ -8,6 +8,7 @@ use invnet::data::polycrystal::{Polycrystal, PolycrystalWorld, potts};
 const WORLD: PolycrystalWorld = PolycrystalWorld {
     size: 64,
     grains: 14,
+    grains_to: 0,
     spread: 0.3,
     periodic: false,
     orientations: 5,

@@ -56,10 +56,11 @@ pub fn measure(
     device: Kind,
 ) -> Result<StepTimes> {
     let mut config = Config::preset("circles")?;
-    (config.net, config.size, config.width, config.batch) = (net, size, width, batch);
-    config.precision = precision;
-    config.images = 1024;
-    config.validate("bench step")?;
+    config.net.precision = precision;
+    config.net.family = net;
+    let [size, width, batch] =
+        [("size", size), ("width", width), ("batch", batch)].map(|(k, v)| format!("{k}={v}"));
+    config.set_all([&*size, &*width, &*batch, "images=1024"], "bench step")?;
     let mut trainer = Trainer::on(&config, device)?;
     let device = trainer.device_name();
     let started = Instant::now();

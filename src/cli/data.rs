@@ -132,6 +132,7 @@ pub(super) fn run(command: &DataCommand, quiet: bool) -> Result<()> {
             let world = PolycrystalWorld {
                 size: images.size as usize,
                 grains: *grains as usize,
+                grains_to: 0,
                 spread: *spread,
                 periodic: *periodic,
                 orientations: *orientations as usize,

@@ -7,8 +7,9 @@ use super::{GenerateArgs, also};
 use crate::data::ClassMaps;
 use crate::data::export::{write_atomically, write_npy_f32, write_npy_u8};
 use crate::error::{Error, Result};
-use crate::eval::view::{measured_properties, palette, picture};
-use crate::train::{Sampler, World};
+use crate::eval::view::{palette, picture};
+use crate::train::dataset::measured;
+use crate::train::{Sampler, Task};
 
 /// Most samples drawn into the grid.
 const SHOWN: usize = 64;
@@ -22,45 +23,47 @@ struct Target {
 /// Writes samples, a grid of them, and what was asked and measured.
 pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let kind = args.device.kind();
-    let (config, mut sampler) = Sampler::open(&args.run, kind)?;
-    let (world, size, count) = (sampler.world().clone(), config.size, args.count as usize);
+    let (_, mut sampler) = Sampler::open(&args.run, kind)?;
+    let (task, count) = (sampler.task().clone(), args.count as usize);
+    let [height, width] = task.images().size;
     let targets = match &args.targets {
-        Some(file) => read_table(file, &world)?,
-        None => args.target.iter().map(|t| parse_target(t, &world)).collect::<Result<_>>()?,
+        Some(file) => read_table(file, &task)?,
+        None => args.target.iter().map(|t| parse_target(t, &task)).collect::<Result<_>>()?,
     };
-    let width = world.names().len();
-    let mut asked = world.sample_targets(count, args.seed);
-    for (row, target) in asked.chunks_exact_mut(width).zip(targets.iter().cycle()) {
-        world.complete(&target.wanted, row, &target.origin)?;
+    let numbers = task.columns().len();
+    let mut asked = task.sample_targets(count, args.seed);
+    for (i, (row, target)) in asked.chunks_exact_mut(numbers).zip(targets.iter().cycle()).enumerate() {
+        task.complete(&target.wanted, row, (args.seed, i), &target.origin)?;
     }
     for target in &targets {
-        warn_outside(&target.wanted, &world);
+        warn_outside(&target.wanted, &task);
     }
     args.device.announce(kind, quiet);
     let samples = sampler.sample(&asked, args.seed)?;
-    let measured = measured_properties(&world, &samples.maps)?;
+    let measured = measured(&task, &samples.maps)?;
     let data = ClassMaps {
         count,
-        height: size,
-        width: size,
-        classes: world.classes(),
+        height,
+        width,
+        classes: task.images().classes,
         maps: samples.maps,
-        names: world.names(),
+        names: task.names(),
         properties: measured,
     };
 
-    let out = args.out.clone().unwrap_or_else(|| args.run.join("generated"));
+    let folder = if args.run.is_file() { args.run.parent().unwrap_or(&args.run) } else { &args.run };
+    let out = args.out.clone().unwrap_or_else(|| folder.join("generated"));
     std::fs::create_dir_all(&out).map_err(|e| Error::io(&out, e))?;
-    write_npy_u8(out.join("samples.npy"), &data.maps, &[count, size, size])?;
+    write_npy_u8(out.join("samples.npy"), &data.maps, &[count, height, width])?;
     if args.soft {
-        let shape = [count, size, size, world.classes()];
+        let shape = [count, height, width, data.classes];
         write_npy_f32(out.join("probabilities.npy"), &samples.probabilities, &shape)?;
     }
     write_measured(&out.join("measured.csv"), &data.names, &asked, &data.properties)?;
     let shown = count.min(SHOWN);
-    picture(&world, &data.maps[..shown * size * size], &asked[..shown * width], 8)
+    picture(&task, &data.maps[..shown * height * width], &asked[..shown * numbers], 8)
         .write_png(out.join("samples.png"))?;
-    let written = args.format.write(&out, "samples", &data, palette(&world))?;
+    let written = args.format.write(&out, "samples", &data, palette(task.look(), data.classes))?;
     if !quiet {
         println!(
             "{count} samples in {}: samples.npy, samples.png, measured.csv{}",
@@ -71,9 +74,9 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-fn property(name: &str, world: &World, origin: &str) -> Result<usize> {
-    world.names().iter().position(|n| *n == name.trim()).ok_or_else(|| {
-        Error::Usage(format!("{origin}: unknown property {}: use {}", name.trim(), world.names().join(", ")))
+fn property(name: &str, task: &Task, origin: &str) -> Result<usize> {
+    task.names().iter().position(|n| *n == name.trim()).ok_or_else(|| {
+        Error::Usage(format!("{origin}: unknown property {}: use {}", name.trim(), task.names().join(", ")))
     })
 }
 
@@ -84,19 +87,19 @@ fn value(text: &str, name: &str, origin: &str) -> Result<f32> {
     }
 }
 
-fn parse_target(text: &str, world: &World) -> Result<Target> {
+fn parse_target(text: &str, task: &Task) -> Result<Target> {
     let origin = format!("--target {text}");
-    let mut wanted = vec![None; world.names().len()];
+    let mut wanted = vec![None; task.names().len()];
     for part in text.split(',') {
         let Some((name, number)) = part.split_once('=') else {
             return Err(Error::Usage(format!("{origin}: expected name=number, found {part:?}")));
         };
-        wanted[property(name, world, &origin)?] = Some(value(number, name.trim(), &origin)?);
+        wanted[property(name, task, &origin)?] = Some(value(number, name.trim(), &origin)?);
     }
     Ok(Target { wanted, origin })
 }
 
-fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
+fn read_table(file: &Path, task: &Task) -> Result<Vec<Target>> {
     let text = std::fs::read_to_string(file).map_err(|e| Error::file(file, e.to_string()))?;
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let Some((_, header)) = lines.next() else {
@@ -104,7 +107,7 @@ fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
     };
     let shown = file.display().to_string();
     let columns: Vec<usize> =
-        header.split(',').map(|name| property(name, world, &shown)).collect::<Result<_>>()?;
+        header.split(',').map(|name| property(name, task, &shown)).collect::<Result<_>>()?;
     let mut targets = Vec::new();
     for (number, line) in lines {
         let origin = format!("{shown}, line {}", number + 1);
@@ -113,11 +116,11 @@ fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
             let (have, want) = (cells.len(), columns.len());
             return Err(Error::Usage(format!("{origin}: {have} values for {want} columns")));
         }
-        let mut wanted = vec![None; world.names().len()];
+        let mut wanted = vec![None; task.names().len()];
         for (cell, &column) in cells.iter().zip(&columns) {
             // An empty cell leaves the property open.
             if !cell.trim().is_empty() {
-                wanted[column] = Some(value(cell, &world.names()[column], &origin)?);
+                wanted[column] = Some(value(cell, &task.names()[column], &origin)?);
             }
         }
         targets.push(Target { wanted, origin });
@@ -128,11 +131,11 @@ fn read_table(file: &Path, world: &World) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn warn_outside(wanted: &[Option<f32>], world: &World) {
+fn warn_outside(wanted: &[Option<f32>], task: &Task) {
     for (i, wanted) in wanted.iter().enumerate() {
-        let (low, high) = world.range(i);
+        let (low, high) = task.range(i);
         if let Some(v) = wanted.filter(|&v| f64::from(v) < low || f64::from(v) > high) {
-            eprintln!("warning: {} = {v} is outside the trained range {low} to {high}", world.names()[i]);
+            eprintln!("warning: {} = {v} is outside the trained range {low} to {high}", task.names()[i]);
         }
     }
 }

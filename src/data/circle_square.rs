@@ -10,12 +10,27 @@
 //! No square is cut by the border of the image; a large disc can be, as in the two-circle world.
 
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 use rand::Rng;
 
 use super::ClassMaps;
-use super::circles::{Circle, CircleWorld, paint};
+use super::circles::{Circle, CircleWorld, known_figures, known_row, paint};
+use super::figure::Figure;
 use super::seeded::{Stream, generator, images, uniform};
+use super::source::{Kind, Known, Look, Part, Source, square};
+use crate::device::Device;
+use crate::error::Result;
+use crate::invariance::Images;
+use crate::op::Border;
+
+/// `circle-square`.
+pub(super) const CIRCLE_SQUARE: Kind = Kind {
+    name: "circle-square",
+    about: "a disc and a square that do not touch",
+    keys: &[],
+    make: |size, _| Ok(Arc::new(CircleSquareWorld { size: square(size)? })),
+};
 
 /// Names of the properties of an image: area in square pixels and centre in pixels, of the disc
 /// (1) and of the square (2).
@@ -140,6 +155,43 @@ impl CircleSquareWorld {
             .flat_map(|i| to_properties(&self.sample(&mut generator(seed, Stream::Targets, i))))
             .collect()
     }
+}
+
+impl Source for CircleSquareWorld {
+    fn images(&self) -> Images {
+        Images { size: [self.size; 2], classes: Self::CLASSES, border: Border::Open }
+    }
+
+    fn look(&self) -> Look {
+        Look::Figures
+    }
+
+    fn make(&self, part: Part, count: usize, seed: u64, _: &mut dyn Device) -> Result<ClassMaps> {
+        Ok(self.generate(count, part.seed(seed)))
+    }
+
+    fn known(&self) -> Vec<Known> {
+        let (low, high) = self.area_range();
+        known_figures("area", (low, high), ("r", (radius(low), radius(high))), self.centre_range())
+    }
+
+    fn draw(&self, count: usize, seed: u64) -> Vec<f32> {
+        let rows = self.sample_targets(count, seed);
+        rows.as_chunks().0.iter().flat_map(|row| known_row(row, |a| radius(f64::from(a)) as f32)).collect()
+    }
+
+    fn figures(&self, value: &dyn Fn(&str) -> Option<f64>) -> Option<Vec<Figure>> {
+        let number = |name: &str, i: usize| value(&format!("{name}{i}"));
+        let area = |i| number("area", i).or_else(|| number("r", i).map(|r| PI * r * r));
+        let disc = Circle { r: radius(area(1)?), cx: number("cx", 1)?, cy: number("cy", 1)? };
+        let square = Square { side: area(2)?.sqrt(), cx: number("cx", 2)?, cy: number("cy", 2)? };
+        Some(vec![Figure::Disc(disc), Figure::Square(square)])
+    }
+}
+
+/// Radius of the disc of an area.
+fn radius(area: f64) -> f64 {
+    (area / PI).sqrt()
 }
 
 fn to_properties((disc, square): &(Circle, Square)) -> [f32; 6] {

@@ -9,10 +9,27 @@
 //! the image and is cut there. The paper's ranges have this property and it is kept: a radius is
 //! then slightly larger than the radius of the visible area.
 
+use std::f64::consts::PI;
+use std::sync::Arc;
+
 use rand::Rng;
 
 use super::ClassMaps;
+use super::figure::Figure;
 use super::seeded::{Stream, generator, images, uniform};
+use super::source::{Kind, Known, Look, Part, Source, square};
+use crate::device::Device;
+use crate::error::Result;
+use crate::invariance::Images;
+use crate::op::Border;
+
+/// `circles`.
+pub(super) const CIRCLES: Kind = Kind {
+    name: "circles",
+    about: "two discs that do not touch",
+    keys: &[],
+    make: |size, _| Ok(Arc::new(CircleWorld { size: square(size)? })),
+};
 
 /// Names of the properties of an image of two circles, all in pixels.
 pub const NAMES: [&str; 6] = ["r1", "cx1", "cy1", "r2", "cx2", "cy2"];
@@ -143,6 +160,63 @@ impl CircleWorld {
             .flat_map(|i| to_properties(&self.sample(&mut generator(seed, Stream::Targets, i))))
             .collect()
     }
+}
+
+impl Source for CircleWorld {
+    fn images(&self) -> Images {
+        Images { size: [self.size; 2], classes: Self::CLASSES, border: Border::Open }
+    }
+
+    fn look(&self) -> Look {
+        Look::Figures
+    }
+
+    fn make(&self, part: Part, count: usize, seed: u64, _: &mut dyn Device) -> Result<ClassMaps> {
+        Ok(self.generate(count, part.seed(seed)))
+    }
+
+    fn known(&self) -> Vec<Known> {
+        let radii = self.radius_range();
+        known_figures("r", radii, ("area", (area(radii.0), area(radii.1))), self.centre_range())
+    }
+
+    fn draw(&self, count: usize, seed: u64) -> Vec<f32> {
+        let rows = self.sample_targets(count, seed);
+        rows.as_chunks().0.iter().flat_map(|row| known_row(row, |r| area(f64::from(r)) as f32)).collect()
+    }
+
+    fn figures(&self, value: &dyn Fn(&str) -> Option<f64>) -> Option<Vec<Figure>> {
+        let circle = |i: usize| {
+            let r = value(&format!("r{i}")).or_else(|| Some((value(&format!("area{i}"))? / PI).sqrt()))?;
+            let at = |axis: char| value(&format!("c{axis}{i}"));
+            Some(Figure::Disc(Circle { r, cx: at('x')?, cy: at('y')? }))
+        };
+        [1, 2].into_iter().map(circle).collect()
+    }
+}
+
+fn area(r: f64) -> f64 {
+    PI * r * r
+}
+
+/// The numbers of two figures, each once by its name and extent, its centre, and once by another
+/// measure of its extent.
+pub(super) fn known_figures(
+    name: &str,
+    range: (f64, f64),
+    (other, other_range): (&str, (f64, f64)),
+    centres: (f64, f64),
+) -> Vec<Known> {
+    let of = |i: usize| {
+        let number = |name: &str, range| (format!("{name}{i}"), range);
+        [number(name, range), number("cx", centres), number("cy", centres), number(other, other_range)]
+    };
+    [1, 2].into_iter().flat_map(of).collect()
+}
+
+/// A row of that order from extents and centres.
+pub(super) fn known_row(&[a, ax, ay, b, bx, by]: &[f32; 6], other: impl Fn(f32) -> f32) -> [f32; 8] {
+    [a, ax, ay, other(a), b, bx, by, other(b)]
 }
 
 fn to_properties([a, b]: &[Circle; 2]) -> [f32; 6] {

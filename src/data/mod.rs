@@ -1,18 +1,21 @@
-//! The worlds: where class maps with known properties come from, and how they reach a file.
+//! The sources: where class maps come from, and how they reach a file.
 //!
-//! A world draws [`ClassMaps`]: images in which every pixel is a class number, together with
-//! the properties that each image was drawn with. One file per world; [`export`] writes arrays.
-//! A world that is simulated runs on a [`Device`](crate::device::Device); nothing here knows of a
+//! A [`source`] makes [`ClassMaps`]: images in which every pixel is a class number, together with
+//! the numbers that each image was drawn with. One file per source; [`export`] writes arrays.
+//! A source that is simulated runs on a [`Device`](crate::device::Device); nothing here knows of a
 //! tape or a network.
 
 pub mod cahn_hilliard;
 pub mod circle_square;
 pub mod circles;
 pub mod export;
+pub mod figure;
+mod file;
 pub mod import;
 pub mod lattice;
 pub mod polycrystal;
 mod seeded;
+pub mod source;
 pub mod two_phase;
 
 /// A data set: `count` images of class numbers and the properties each was made with.

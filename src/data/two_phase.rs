@@ -19,14 +19,26 @@
 //!
 //! What is no two-phase microstructure is left out: see [`TwoPhaseWorld::generate_chunk`].
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::ClassMaps;
 use super::cahn_hilliard::{Simulation, interface_length, mixture};
+use super::source::{Kind, Look, Part, Source, square};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::op::CahnHilliard;
+use crate::invariance::Images;
+use crate::op::{Border, CahnHilliard};
 use crate::rng;
+
+/// `two-phase`.
+pub(super) const TWO_PHASE: Kind = Kind {
+    name: "two-phase",
+    about: "phases that separate by the Cahn-Hilliard equation, of many fractions and coarsenesses",
+    keys: &[],
+    make: |size, _| Ok(Arc::new(TwoPhaseWorld { size: square(size)? })),
+};
 
 /// Names of the properties of an image: the volume fraction of class 1, as measured.
 pub const NAMES: [&str; 1] = ["p1"];
@@ -217,6 +229,20 @@ impl TwoPhaseWorld {
             names: NAMES.map(String::from).to_vec(),
             properties: Vec::new(),
         }
+    }
+}
+
+impl Source for TwoPhaseWorld {
+    fn images(&self) -> Images {
+        Images { size: [self.size; 2], classes: Self::CLASSES, border: Border::Periodic }
+    }
+
+    fn look(&self) -> Look {
+        Look::Phases
+    }
+
+    fn make(&self, part: Part, count: usize, seed: u64, device: &mut dyn Device) -> Result<ClassMaps> {
+        self.generate(device, count, part.seed(seed), &mut |_, _| {})
     }
 }
 

@@ -4,9 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::palette::{Rgb, colour};
-use crate::data::circle_square::Square;
-use crate::data::circles::Circle;
 use crate::data::export::write_atomically;
+use crate::data::figure::Figure;
 use crate::error::Result;
 
 const PAPER: Rgb = [0xff, 0xff, 0xff];
@@ -73,31 +72,6 @@ impl Image {
     }
 }
 
-/// The edge of an ideal figure, drawn over a sample.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outline {
-    /// A disc.
-    Disc(Circle),
-    /// A square whose sides are parallel to the axes.
-    Square(Square),
-}
-
-impl Outline {
-    /// The distance from a point of the map to the edge, in pixels of the map.
-    fn distance(&self, x: f64, y: f64) -> f64 {
-        match *self {
-            Self::Disc(Circle { r, cx, cy }) => {
-                let (dx, dy) = (x - cx, y - cy);
-                ((dx * dx + dy * dy).sqrt() - r).abs()
-            }
-            Self::Square(Square { side, cx, cy }) => {
-                let (dx, dy) = ((x - cx).abs() - side / 2.0, (y - cy).abs() - side / 2.0);
-                if dx > 0.0 && dy > 0.0 { (dx * dx + dy * dy).sqrt() } else { dx.max(dy).abs() }
-            }
-        }
-    }
-}
-
 /// A grid of class maps in the colours of `palette`, row by row from the top left.
 ///
 /// `maps` is `[count, h, w]`. Tiles are enlarged by a whole factor to at least 96 pixels.
@@ -116,7 +90,7 @@ pub fn grid_png(
     w: usize,
     columns: usize,
     palette: &[Rgb],
-    outlines: &[Vec<Outline>],
+    outlines: &[Vec<Figure>],
 ) -> Image {
     assert_eq!(maps.len(), count * h * w, "{count} class maps of {h} x {w}");
     assert!([0, count].contains(&outlines.len()), "{} lists of outlines for {count} maps", outlines.len());
@@ -204,7 +178,7 @@ impl Layout {
 
     /// Draws an outline over tile `i`. A pixel is as dark as the line covers it, which is taken from
     /// its distance to the line's middle: exact for a straight edge, and smooth to the eye.
-    fn outline(&mut self, i: usize, outline: &Outline) {
+    fn outline(&mut self, i: usize, outline: &Figure) {
         let (left, top) = self.corner(i);
         let scale = self.scale as f64;
         // The centre of a map's pixel is the middle of `scale` x `scale` pixels of the picture.
@@ -224,6 +198,8 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::circle_square::Square;
+    use crate::data::circles::Circle;
     use crate::eval::palette::{FIGURES, TWO_PHASE};
 
     fn pixel(image: &Image, x: usize, y: usize) -> Rgb {
@@ -251,8 +227,7 @@ mod tests {
         let asked = Circle { r: 10.0, cx: 20.0, cy: 30.0 };
         let cut = Circle { r: 8.0, cx: 60.0, cy: 60.0 };
         let blank = [0; 64 * 64];
-        let image =
-            grid_png(&blank, 1, 64, 64, 1, &FIGURES, &[vec![Outline::Disc(asked), Outline::Disc(cut)]]);
+        let image = grid_png(&blank, 1, 64, 64, 1, &FIGURES, &[vec![Figure::Disc(asked), Figure::Disc(cut)]]);
         // Scale 2, gutter 4: the middle of pixel 30 is at 4 + 61 - 0.5.
         let dark = |x: usize, y: usize| pixel(&image, x, y)[0] < 0x80;
         assert!(dark(64, 64) || dark(65, 64), "right end of the disc");
@@ -265,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_square_has_straight_sides_and_sharp_corners() {
-        let asked = Outline::Square(Square { side: 20.0, cx: 30.0, cy: 24.0 });
+        let asked = Figure::Square(Square { side: 20.0, cx: 30.0, cy: 24.0 });
         let image = grid_png(&[0; 64 * 64], 1, 64, 64, 1, &TWO_PHASE, &[vec![asked]]);
         // Scale 2, gutter 4: coordinate c of the map is at 4.5 + 2 c.
         let darkest = |x: usize, y: usize| {

@@ -11,9 +11,47 @@
 use num_complex::Complex;
 use rustfft::FftPlanner;
 
-use super::Invariance;
+use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, numbered};
+use crate::device::radial;
 use crate::op::Border;
+use crate::options::{Key, Options};
 use crate::tape::Var;
+
+/// `correlation`: the curve of one class, `s0`, `s1`, ... at distances of 0, 1, ... pixels.
+pub(super) const CORRELATION: Kind = Kind {
+    name: "correlation",
+    about: "two-point correlation of one class over the distance",
+    keys: &[OF, BINS],
+    weight: 10.0,
+    make,
+};
+
+/// The key of a curve's length.
+pub(super) const BINS: Key = Key::whole(
+    "bins",
+    17,
+    (1, 4096),
+    "a whole number from 1 to half the shorter side plus 1",
+    "points of the curve: at 0, 1, ... pixels",
+);
+
+fn make(options: &Options, name: &str, images: &Images) -> Result<Made, Mistake> {
+    let (phase, bins) = (class(options, "of", images)?, bins(options, images)?);
+    let prefix = if name.is_empty() { "s" } else { name };
+    let columns = numbered(prefix, 0, bins).map(|name| Column::new(name, "", (0.0, 1.0))).collect();
+    let invariance = Correlation { phase, bins, border: images.border, weights: None };
+    Ok(Made { columns, invariance: Box::new(invariance) })
+}
+
+/// The length of a curve, if the images are large enough.
+pub(super) fn bins(options: &Options, images: &Images) -> Result<usize, Mistake> {
+    let (bins, most) = (options.whole("bins"), radial::most_bins(images.size, images.border));
+    if bins <= most {
+        return Ok(bins);
+    }
+    let [h, w] = images.size;
+    Err(("bins", format!("must be at most {most} for images of {h} x {w}")))
+}
 
 /// S2(r) of channel `phase`, r = 0, ..., `bins` - 1: `[N, H, W, C]` to `[N, bins]`.
 ///
@@ -39,18 +77,6 @@ pub struct Correlation {
 }
 
 impl Invariance for Correlation {
-    fn name(&self) -> &'static str {
-        "correlation"
-    }
-
-    fn dimension(&self, _classes: usize) -> usize {
-        self.bins
-    }
-
-    fn unit(&self) -> &'static str {
-        "of the pairs"
-    }
-
     fn measure<'t>(&self, x: Var<'t>) -> Var<'t> {
         correlation(x, self.phase, self.bins, self.border)
     }
@@ -71,6 +97,14 @@ impl Invariance for Correlation {
             squares = squares * measured.tape().concat(&runs, 1);
         }
         squares.sum().scale(1.0 / measured.shape()[0] as f64)
+    }
+
+    fn view(&self) -> View {
+        View::Curve {
+            x: (0..self.bins).map(|r| r as f64).collect(),
+            x_name: "distance r (px)".into(),
+            y_name: format!("two-point correlation of class {}", self.phase),
+        }
     }
 }
 

@@ -1,41 +1,367 @@
 //! Properties of images in closed form, differentiable, and the losses that pull them to a target.
 //!
-//! Channel 0 is the background; a figure is one of the other channels. Properties are normalised:
-//! areas and fractions by the number of pixels, positions by the size of the image, so that each
-//! lies in [0, 1]. Pixel centres are at 0..W-1 and 0..H-1.
+//! A *kind* of property is one file and one line of [`KINDS`]; asked of images of some size and
+//! classes it becomes a [`Property`]: named numbers with units, and the [`Invariance`] that measures
+//! them on a tape, scales them for the networks, and says how a target is completed and shown.
+//!
+//! Numbers have two forms. A person asks in a person's units (pixels, degrees, shares). The networks
+//! and the losses see *normalised* numbers: areas over the number of pixels, positions over the side,
+//! so that each is of the order of 1. Pixel centres are at 0..W-1 and 0..H-1. Of figures, channel 0 is
+//! the background and each other channel is one figure.
 
 mod correlation;
 mod fraction;
 mod moments;
 
-pub use correlation::{Correlation, correlation, two_point_map};
-pub use fraction::{Fractions, VolumeFraction, fractions, volume_fraction};
-pub use moments::{Area, Centroid, area, centroid};
+use std::sync::Arc;
 
+pub use correlation::{Correlation, correlation, two_point_map};
+pub use fraction::{Fraction, Fractions, fraction, fractions};
+pub use moments::{Centroid, Extent, area, centroid};
+
+use crate::op::Border;
+use crate::options::{Key, Options};
 use crate::tape::Var;
 
-/// A measurable property of images and how far it is from what was asked.
-pub trait Invariance {
-    /// The name used in logs and configuration.
-    fn name(&self) -> &'static str;
+/// The images that properties are asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// Rows and columns, in pixels.
+    pub size: [usize; 2],
+    /// Classes of a pixel, the channels of an image.
+    pub classes: usize,
+    /// What lies beyond the edge.
+    pub border: Border,
+}
 
-    /// How many numbers it measures for an image with that many classes.
-    fn dimension(&self, classes: usize) -> usize;
+impl Images {
+    /// Pixels of an image.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+}
 
-    /// What one unit of a normalised value is.
-    fn unit(&self) -> &'static str;
+/// One number of a property, as a person asks for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its name in targets and tables.
+    pub name: String,
+    /// Its unit; empty for a share.
+    pub unit: String,
+    /// The smallest and the largest value that any image could have.
+    pub possible: (f64, f64),
+}
 
-    /// Measures images `[N, H, W, C]` of class probabilities: `[N, dimension]`, normalised.
+impl Column {
+    /// A number with that name, unit and possible range.
+    #[must_use]
+    pub fn new(name: impl Into<String>, unit: &str, possible: (f64, f64)) -> Self {
+        Self { name: name.into(), unit: unit.to_owned(), possible }
+    }
+}
+
+/// How a report shows asked against measured.
+#[derive(Clone, Debug, PartialEq)]
+pub enum View {
+    /// A bar for each target and number (paper Fig. 3).
+    Bars,
+    /// Points along a diagonal, for each number (paper Fig. 5 c).
+    Bubbles,
+    /// All numbers of a target as a curve over `x`.
+    Curve {
+        /// Where its points are.
+        x: Vec<f64>,
+        /// What that is.
+        x_name: String,
+        /// What the curve is of.
+        y_name: String,
+    },
+    /// All numbers of a target as bars, one for each class (paper Fig. 7).
+    Shares,
+}
+
+/// How a property is measured, and what follows from its definition.
+pub trait Invariance: Send + Sync {
+    /// Measures images `[N, H, W, C]` of class probabilities: `[N, D]`, normalised, D the number of
+    /// columns.
     fn measure<'t>(&self, x: Var<'t>) -> Var<'t>;
 
     /// Squared distance, summed over the numbers and averaged over the batch (paper Eq. 3, 6 to 9).
     fn loss<'t>(&self, measured: Var<'t>, target: Var<'t>) -> Var<'t> {
         (measured - target).square().sum().scale(1.0 / measured.shape()[0] as f64)
     }
+
+    /// Measures one class map `[H, W]`, normalised `[D]`, with NaN where there is nothing to measure;
+    /// none where the tape's measure of the crisp image says it all.
+    fn on_map(&self, _map: &[u8]) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// A person's numbers `[D]`, normalised.
+    fn normalised(&self, asked: &[f32]) -> Vec<f64> {
+        asked.iter().map(|&v| f64::from(v)).collect()
+    }
+
+    /// Normalised numbers `[D]` in a person's units.
+    fn in_units(&self, normalised: &[f64]) -> Vec<f32> {
+        normalised.iter().map(|&v| v as f32).collect()
+    }
+
+    /// Whether its numbers hang together, with each other and with other properties, so that those
+    /// a target leaves open must come from one image.
+    fn joint(&self) -> bool {
+        true
+    }
+
+    /// Fills the numbers `[D]` that a target leaves open; `row` holds those of an image. Numbers that
+    /// hang together stay those of the image unless all are given.
+    ///
+    /// # Errors
+    /// What no image can have.
+    fn complete(&self, target: &[Option<f32>], row: &mut [f32]) -> Result<(), String> {
+        if !self.joint() || target.iter().all(Option::is_some) {
+            fill(target, row);
+        }
+        Ok(())
+    }
+
+    /// Numbers `[D]` from all that can be asked for, made of random words; `ranges` are those of
+    /// the data. None where only images know what is possible.
+    fn prior(&self, _ranges: &[(f64, f64)], _words: &mut dyn Iterator<Item = u32>) -> Option<Vec<f32>> {
+        None
+    }
+
+    /// Targets `[D]` that a report repeats; none leaves the choice to the data.
+    fn protocol(&self) -> Vec<Vec<f32>> {
+        Vec::new()
+    }
+
+    /// How a report shows it.
+    fn view(&self) -> View;
 }
 
-/// The numbers of several invariances side by side: `[N, total dimension]`.
-pub fn measure_all<'t>(invariances: &[Box<dyn Invariance>], x: Var<'t>) -> Var<'t> {
-    let parts: Vec<Var<'t>> = invariances.iter().map(|invariance| invariance.measure(x)).collect();
+/// Takes over what a target gives.
+fn fill(target: &[Option<f32>], row: &mut [f32]) {
+    for (value, wanted) in row.iter_mut().zip(target) {
+        *value = wanted.unwrap_or(*value);
+    }
+}
+
+/// What the maker of a property returns.
+pub struct Made {
+    /// Its numbers.
+    pub columns: Vec<Column>,
+    /// How they are measured.
+    pub invariance: Box<dyn Invariance>,
+}
+
+/// A mistake in the options of a property: the key, and what is wrong.
+pub type Mistake = (&'static str, String);
+
+/// A kind of property.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Its name in a configuration.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// Its keys, beside those of [`COMMON`].
+    pub keys: &'static [Key],
+    /// The weight of its loss where none is given.
+    pub weight: f64,
+    /// Asks it of images. The second argument is the name that the person gave, or empty.
+    pub make: fn(&Options, &str, &Images) -> Result<Made, Mistake>,
+}
+
+/// Every kind of property.
+pub const KINDS: &[Kind] = &[
+    moments::AREA,
+    moments::RADIUS,
+    moments::CENTROID,
+    fraction::FRACTION,
+    fraction::FRACTIONS,
+    correlation::CORRELATION,
+];
+
+/// The keys that every property has.
+pub const COMMON: [Key; 2] = [
+    Key::text("name", "", "a word", "names its numbers, and it in the log; empty for the usual names"),
+    Key::real("weight", -1.0, (0.0, 1e6), "a number from 0 to 1000000", "of its loss"),
+];
+
+/// The key of a class that a property concerns.
+pub const OF: Key =
+    Key::whole("of", 1, (0, 255), "a class of the images, counted from 0", "the class that counts");
+
+/// One property that is asked for: a kind and its options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    kind: &'static str,
+    options: Options,
+}
+
+impl Ask {
+    /// The defaults of a kind of property.
+    ///
+    /// # Errors
+    /// If there is no such kind: what is wrong.
+    pub fn new(kind: &str) -> Result<Self, String> {
+        let Some(kind) = KINDS.iter().find(|k| k.name == kind) else {
+            let names: Vec<&str> = KINDS.iter().map(|k| k.name).collect();
+            return Err(format!("no such property: there are {}", names.join(", ")));
+        };
+        let mut options = Options::new(COMMON.iter().chain(kind.keys).copied());
+        options.set("weight", toml::Value::Float(kind.weight))?;
+        Ok(Self { kind: kind.name, options })
+    }
+
+    /// The name of its kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What it is called in a log and in `--set ask.NAME.KEY`: the name it was given, or its kind.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self.options.word("name") {
+            "" => self.kind,
+            name => name,
+        }
+    }
+
+    /// Its options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Its options, to be changed.
+    pub fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
+    /// The property, asked of images.
+    ///
+    /// # Errors
+    /// If these images cannot be asked for it: the key and what is wrong.
+    pub fn of(&self, images: &Images) -> Result<Property, Mistake> {
+        let kind = KINDS.iter().find(|k| k.name == self.kind).expect("made of a kind");
+        let made = (kind.make)(&self.options, self.options.word("name"), images)?;
+        Ok(Property {
+            name: self.name().to_owned(),
+            weight: self.options.real("weight"),
+            columns: made.columns,
+            invariance: made.invariance.into(),
+        })
+    }
+}
+
+/// A property asked of images.
+#[derive(Clone)]
+pub struct Property {
+    name: String,
+    weight: f64,
+    columns: Vec<Column>,
+    invariance: Arc<dyn Invariance>,
+}
+
+impl Property {
+    /// Its name in logs and in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The weight of its loss.
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Its numbers.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// How it is measured.
+    #[must_use]
+    pub fn invariance(&self) -> &dyn Invariance {
+        &*self.invariance
+    }
+}
+
+/// The numbers of several properties side by side, normalised: `[N, total]`.
+pub fn measure_all<'t>(properties: &[Property], x: Var<'t>) -> Var<'t> {
+    let parts: Vec<Var<'t>> = properties.iter().map(|p| p.invariance().measure(x)).collect();
     x.tape().concat(&parts, 1)
+}
+
+/// The class of a key, if the images have it.
+///
+/// # Errors
+/// The key, and the classes that there are.
+pub fn class(options: &Options, key: &'static str, images: &Images) -> Result<usize, Mistake> {
+    let class = options.whole(key);
+    if class < images.classes {
+        return Ok(class);
+    }
+    Err((key, format!("the images have classes 0 to {}", images.classes - 1)))
+}
+
+/// `PREFIX0`, `PREFIX1`, ...: names of numbers counted from `first`.
+fn numbered(prefix: &str, first: usize, count: usize) -> impl Iterator<Item = String> {
+    (first..first + count).map(move |i| format!("{prefix}{i}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn kinds_and_their_keys_have_names_of_their_own() {
+        for (i, kind) in KINDS.iter().enumerate() {
+            assert!(KINDS[..i].iter().all(|k| k.name != kind.name), "{} stands twice", kind.name);
+            assert!(!kind.about.is_empty() && kind.weight >= 0.0);
+            let keys: Vec<&Key> = COMMON.iter().chain(kind.keys).collect();
+            for (j, key) in keys.iter().enumerate() {
+                assert!(keys[..j].iter().all(|k| k.name != key.name), "{}: {} twice", kind.name, key.name);
+                assert!(!key.about.is_empty() && !key.allowed.is_empty(), "{}: {}", kind.name, key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_measures_as_many_numbers_as_it_names() {
+        use crate::device::Cpu;
+        use crate::plan::Plan;
+        use crate::store::Store;
+        use crate::tape::Tape;
+        let images = Images { size: [8, 8], classes: 3, border: Border::Periodic };
+        for kind in KINDS {
+            let mut ask = Ask::new(kind.name).unwrap();
+            if ask.options().has("bins") {
+                ask.options_mut().set("bins", toml::Value::Integer(4)).unwrap();
+            }
+            let property = ask.of(&images).map_err(|(key, problem)| format!("{key}: {problem}")).unwrap();
+            let mut store = Store::new(Cpu::<f64>::new());
+            let values: Vec<f64> = (0..2 * 64 * 3).map(|i| f64::from(i % 7) / 7.0).collect();
+            let x = store.add_real("x", [2, 8, 8, 3], &values).unwrap();
+            let tape = Tape::new();
+            let measured = property.invariance().measure(store.var(&tape, x));
+            let count = property.columns().len();
+            assert_eq!(measured.shape().to_vec(), [2, count], "{}", kind.name);
+            let plan = Plan::new(&tape, &[measured], &store);
+            plan.run(&mut store).unwrap();
+            let found = plan.read(&mut store, 0).unwrap();
+            // What a person reads and asks for again is the same.
+            for row in found.chunks_exact(count) {
+                let again = property.invariance().normalised(&property.invariance().in_units(row));
+                assert!(row.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-5), "{}: {row:?}", kind.name);
+            }
+        }
+    }
 }

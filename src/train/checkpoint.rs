@@ -6,6 +6,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::description::Description;
 use crate::data::export::write_atomically;
 use crate::error::{Error, Result};
 use crate::op::{DType, LeafId};
@@ -19,18 +20,23 @@ struct Tensor {
     bytes: Vec<u8>,
 }
 
-/// Parameters, optimiser moments, generator state and iteration of a run.
-#[derive(Clone, PartialEq, Debug, Default)]
+/// Parameters, optimiser moments, generator state and iteration of a run, and what the run is.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Checkpoint {
+    description: Description,
     tensors: BTreeMap<String, Tensor>,
 }
+
+/// The key of the description in the file's metadata: the only one, so that equal runs have equal
+/// bytes.
+const DESCRIPTION: &str = "invnet";
 
 impl Checkpoint {
     /// The leaves of a store, without those in `except`.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn take(store: &mut Store, except: &[LeafId]) -> Result<Self> {
+    pub fn take(store: &mut Store, except: &[LeafId], description: Description) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         for index in (0..store.leaves().len()).filter(|&i| !except.contains(&LeafId(i))) {
             let leaf = &store.leaves()[index];
@@ -48,7 +54,13 @@ impl Checkpoint {
             };
             tensors.insert(name, Tensor { dtype, shape, bytes: store.read_bytes(LeafId(index))? });
         }
-        Ok(Self { tensors })
+        Ok(Self { description, tensors })
+    }
+
+    /// What the run is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
     }
 
     /// Writes every leaf that is not in `except`; `path` is named in errors.
@@ -114,7 +126,8 @@ impl Checkpoint {
                 (name, view.expect("a leaf has as many bytes as its shape says"))
             })
             .collect();
-        let bytes = safetensors::serialize(views, None)
+        let about = [(DESCRIPTION.to_owned(), self.description.to_text())].into();
+        let bytes = safetensors::serialize(views, Some(about))
             .map_err(|e| Error::file(path, format!("cannot be encoded: {e}")))?;
         write_atomically(path, |file| file.write_all(&bytes))
     }
@@ -125,9 +138,18 @@ impl Checkpoint {
     /// If it cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| {
-            Error::file(path, format!("damaged checkpoint ({e}): train again with --overwrite"))
+        let damaged =
+            |e| Error::file(path, format!("damaged checkpoint ({e}): train again with --overwrite"));
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let text = header.metadata().as_ref().and_then(|about| about.get(DESCRIPTION));
+        let text = text.ok_or_else(|| {
+            Error::file(
+                path,
+                "does not say what run it is of: it is no checkpoint of this invnet; train again",
+            )
         })?;
+        let description = Description::parse(text, &path.display().to_string())?;
+        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let tensors = file
             .iter()
             .map(|(name, view)| {
@@ -136,6 +158,6 @@ impl Checkpoint {
                 (name.to_owned(), tensor)
             })
             .collect();
-        Ok(Self { tensors })
+        Ok(Self { description, tensors })
     }
 }

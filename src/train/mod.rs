@@ -6,17 +6,18 @@
 pub mod checkpoint;
 pub mod config;
 pub mod dataset;
+pub mod description;
 mod model;
 pub mod objective;
 pub mod phases;
 pub mod sampler;
+pub mod task;
 pub mod trainer;
 pub mod watch;
-pub mod world;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use sampler::{Sampler, Samples};
+pub use task::Task;
 pub use trainer::{LogRow, Trainer};
 pub use watch::Watch;
-pub use world::World;

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 
 use super::config::{Config, Decay, Targets};
-use super::dataset::{Dataset, measure};
+use super::dataset::Dataset;
 use super::model::{Network, Optimiser, images};
 use super::objective;
-use super::world::World;
+use super::task::Task;
 use crate::error::Result;
-use crate::invariance::{Invariance, measure_all};
+use crate::invariance::{Property, measure_all};
 use crate::nn::{self, Net, Norm, Weights};
 use crate::op::{AdamSettings, LeafId};
 use crate::plan::Plan;
@@ -68,7 +68,7 @@ pub(super) struct Recorded {
     pub(super) plan: Plan,
     /// Scalars of the last iterations, `[ring rows, names]`.
     pub(super) ring: LeafId,
-    pub(super) names: Vec<&'static str>,
+    pub(super) names: Vec<String>,
 }
 
 /// All leaves of a training run and the plans over them.
@@ -85,9 +85,8 @@ pub(super) struct Phases {
 struct Recorder<'a> {
     config: &'a Config,
     images: usize,
-    world: World,
+    properties: &'a [Property],
     net: Net,
-    invariances: Vec<Box<dyn Invariance>>,
     generator: Network,
     critic: Network,
     maps: LeafId,
@@ -101,33 +100,28 @@ struct Recorder<'a> {
 impl Phases {
     /// Adds the leaves of a run to the store and records its phases, with rings of `rows` rows.
     pub(super) fn record(store: &mut Store, config: &Config, data: &Dataset, rows: usize) -> Result<Self> {
-        let Dataset { images: data, held_out } = data;
-        let mut world = World::of(config);
-        if world.needs_table() {
-            let measured = measure(&world, &held_out.maps)?;
-            let rows = world.properties(&measured);
-            world = world.with_table(rows);
-            let values: Vec<f64> = world.table().iter().map(|&v| f64::from(v)).collect();
-            let width = world.names().len();
-            store.add_real(TABLE, [values.len() / width, width], &values)?;
+        let Dataset { task, images: data, .. } = data;
+        let length = task.columns().len();
+        if task.needs_table() {
+            let values: Vec<f64> = task.table().iter().map(|&v| f64::from(v)).collect();
+            store.add_real(TABLE, [values.len() / length, length], &values)?;
         }
-        let net = Net::new(config.net, [config.size; 2], config.width, world.classes());
-        let input = config.latent + world.condition_length();
-        let seed = config.seed;
+        let net = net(config, task);
+        let input = config.net.latent + length;
+        let seed = config.train.seed;
 
         let maps = store.add_u8("data.maps", [data.count, data.height, data.width], &data.maps)?;
         let mut transient = vec![maps];
-        let length = world.condition_length();
-        let asked = world.condition(&world.sample_targets(PRIOR_ROWS, seed));
-        let prior = match config.targets {
+        let asked = task.normalised(&task.sample_targets(PRIOR_ROWS, seed));
+        let prior = match config.train.targets {
             Targets::Data => None,
             Targets::Prior | Targets::Mix => {
-                let prior = world.condition(&world.prior(PRIOR_ROWS, seed));
+                let prior = task.normalised(&task.prior(PRIOR_ROWS, seed));
                 Some(store.add_real("data.prior", [PRIOR_ROWS, length], &prior)?)
             }
         };
         transient.extend(prior);
-        let (mean, scale) = standardisation(&asked, length, config.standardise);
+        let (mean, scale) = standardisation(&asked, length, config.train.standardise);
         let condition_mean = store.add_real("condition.mean", [length], &mean)?;
         let condition_scale = store.add_real("condition.scale", [length], &scale)?;
         let state = store.add_u32("rng", [rng::STATE_WORDS], &rng::state(seed))?;
@@ -138,13 +132,11 @@ impl Phases {
         let generator = Network::add(store, "generator", &parameters, &statistics, seed, 0)?;
         let critic = Network::add(store, "critic", &nn::critic_parameters(&net), &[], seed, 1)?;
 
-        let invariances = world.invariances();
         let recorder = Recorder {
             config,
             images: data.count,
-            world,
+            properties: task.properties(),
             net,
-            invariances,
             generator,
             critic,
             maps,
@@ -157,9 +149,9 @@ impl Phases {
         let mut phases = Vec::new();
         for phase in Phase::ALL {
             let (repeats, rate) = match phase {
-                Phase::Generator => (config.n_g, config.lr_g),
-                Phase::Critic => (config.n_d, config.lr_d),
-                Phase::Projection => (config.n_i, config.lr_i),
+                Phase::Generator => (config.train.n_g, config.train.lr_g),
+                Phase::Critic => (config.train.n_d, config.train.lr_d),
+                Phase::Projection => (config.train.n_i, config.train.lr_i),
             };
             if repeats == 0 {
                 continue;
@@ -171,6 +163,12 @@ impl Phases {
         let closing = recorder.closing(store)?;
         Ok(Self { phases, closing, iteration, transient })
     }
+}
+
+/// The networks of a configuration.
+pub(super) fn net(config: &Config, task: &Task) -> Net {
+    let images = task.images();
+    Net::new(config.net.family, images.size, config.net.width, images.classes)
 }
 
 /// Mean and inverse deviation of each column, or what leaves the numbers as they are.
@@ -213,7 +211,8 @@ impl Recorder<'_> {
     ) -> Result<Recorded> {
         let names = self.logged(phase);
         let ring = store.add_zeros(&format!("log.{}", phase.name()), [rows, names.len()])?;
-        let settings = AdamSettings { beta1: self.config.beta1, beta2: self.config.beta2, eps: 1e-8 };
+        let settings =
+            AdamSettings { beta1: self.config.train.beta1, beta2: self.config.train.beta2, eps: 1e-8 };
         let trained = if phase == Phase::Critic { &self.critic } else { &self.generator };
         let optimiser = Optimiser::add(store, &format!("adam.{}", phase.name()), trained, settings, rate)?;
 
@@ -231,8 +230,9 @@ impl Recorder<'_> {
             }
             Phase::Critic => {
                 let real = store.var(&tape, self.maps).one_hot(batch.rows, self.net.classes);
-                let u = tape.uniform(store.var(&tape, self.state), stream::BETWEEN, [self.config.batch]);
-                let parts = objective::critic_loss(critic, real, fake, u, self.config.lambda_gp);
+                let u =
+                    tape.uniform(store.var(&tape, self.state), stream::BETWEEN, [self.config.train.batch]);
+                let parts = objective::critic_loss(critic, real, fake, u, self.config.train.lambda_gp);
                 (parts.total, vec![parts.total, parts.wasserstein, parts.penalty])
             }
             Phase::Projection => self.invariance_loss(fake, batch.asked),
@@ -249,28 +249,29 @@ impl Recorder<'_> {
     }
 
     /// Names of the scalars a phase logs, in the order it records them.
-    fn logged(&self, phase: Phase) -> Vec<&'static str> {
+    fn logged(&self, phase: Phase) -> Vec<String> {
         match phase {
-            Phase::Generator => vec!["generator_loss"],
-            Phase::Critic => vec!["critic_loss", "wasserstein", "gradient_penalty"],
+            Phase::Generator => vec!["generator_loss".into()],
+            Phase::Critic => ["critic_loss", "wasserstein", "gradient_penalty"].map(String::from).to_vec(),
             Phase::Projection => {
-                ["invariance_loss"].into_iter().chain(self.invariances.iter().map(|i| i.name())).collect()
+                let each = self.properties.iter().map(Property::name);
+                ["invariance_loss"].into_iter().chain(each).map(String::from).collect()
             }
         }
     }
 
     fn batch<'t>(&self, store: &Store, tape: &'t Tape) -> Batch<'t> {
-        let (n, state) = (self.config.batch, store.var(tape, self.state));
+        let (n, state) = (self.config.train.batch, store.var(tape, self.state));
         let rows = tape.random_index(state, stream::ROWS, n, self.images as u32);
         let from_data = || {
             let real = store.var(tape, self.maps).one_hot(rows, self.net.classes);
-            measure_all(&self.invariances, real)
+            measure_all(self.properties, real)
         };
         let from_prior = |prior| {
             let picked = tape.random_index(state, stream::PRIOR, n, PRIOR_ROWS as u32);
             store.var(tape, prior).gather(picked)
         };
-        let asked = match (self.config.targets, self.prior) {
+        let asked = match (self.config.train.targets, self.prior) {
             (Targets::Prior, Some(prior)) => from_prior(prior),
             (Targets::Mix, Some(prior)) => {
                 let (data, prior) = (from_data(), from_prior(prior));
@@ -281,7 +282,7 @@ impl Recorder<'_> {
         };
         let mean = store.var(tape, self.condition_mean);
         let r = (asked - mean) * store.var(tape, self.condition_scale);
-        let z = tape.normal(state, stream::NOISE, [n, self.config.latent]).scale(self.config.z_scale);
+        let z = tape.normal(state, stream::NOISE, [n, self.config.net.latent]).scale(self.config.net.z_scale);
         Batch { rows, asked, r, z }
     }
 
@@ -290,27 +291,28 @@ impl Recorder<'_> {
         let mut start = 0;
         let mut total: Option<Var<'t>> = None;
         let mut scalars = Vec::new();
-        for invariance in &self.invariances {
-            let width = invariance.dimension(self.net.classes);
+        for property in self.properties {
+            let (width, invariance) = (property.columns().len(), property.invariance());
             let loss = invariance.loss(invariance.measure(fake), asked.slice(&[0, start], [n, width]));
             start += width;
-            let weighted = loss.scale(self.config.invariance_weight(invariance.name()));
+            let weighted = loss.scale(property.weight());
             total = Some(total.map_or(weighted, |sum| sum + weighted));
             scalars.push(loss);
         }
-        debug_assert_eq!(start, self.world.condition_length());
-        let total = total.expect("a world has at least one invariance");
+        let total = total.expect("a run asks for at least one property");
         scalars.insert(0, total);
         (total, scalars)
     }
 
     /// The factor on every learning rate at the present iteration.
     fn decay<'t>(&self, store: &Store, tape: &'t Tape) -> Var<'t> {
-        match self.config.lr_decay {
+        match self.config.train.lr_decay {
             Decay::None => tape.fill(1.0, []),
-            Decay::Linear => {
-                store.var(tape, self.iteration).scale(-1.0 / self.config.iterations as f64).shift(1.0).relu()
-            }
+            Decay::Linear => store
+                .var(tape, self.iteration)
+                .scale(-1.0 / self.config.train.iterations as f64)
+                .shift(1.0)
+                .relu(),
         }
     }
 
@@ -318,7 +320,7 @@ impl Recorder<'_> {
     fn closing(&self, store: &mut Store) -> Result<Plan> {
         let tape = Tape::new();
         let iteration = store.var(&tape, self.iteration);
-        if self.config.ema > 0.0 {
+        if self.config.train.ema > 0.0 {
             let averaged = self.generator.copy(store, "ema")?;
             let pairs: Vec<[Var<'_>; 2]> = averaged
                 .parameters
@@ -328,7 +330,7 @@ impl Recorder<'_> {
                 .map(|((_, target), (_, source))| [store.var(&tape, *target), store.var(&tape, *source)])
                 .collect();
             // A plain mean at first, so that the average forgets the initial weights.
-            let floor = 1.0 - self.config.ema;
+            let floor = 1.0 - self.config.train.ema;
             let weight = iteration.shift(1.0).recip().shift(-floor).relu().shift(floor);
             tape.lerp(weight, &pairs);
         }
@@ -343,14 +345,14 @@ pub(super) fn sampling_plan(
     store: &Store,
     net: &Net,
     network: &Network,
-    invariances: &[Box<dyn Invariance>],
+    properties: &[Property],
     z: LeafId,
     r: LeafId,
 ) -> Plan {
     let tape = Tape::new();
     let weights: Weights<'_> = network.weights(store, &tape);
     let x = images(net, &weights, store.var(&tape, z), store.var(&tape, r), &Norm::Running);
-    Plan::new(&tape, &[x, x.argmax(), measure_all(invariances, x)], store)
+    Plan::new(&tape, &[x, x.argmax(), measure_all(properties, x)], store)
 }
 
 #[cfg(test)]

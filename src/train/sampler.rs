@@ -5,11 +5,11 @@ use std::path::Path;
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
-use super::phases::{TABLE, sampling_plan};
-use super::world::World;
+use super::phases::{TABLE, net, sampling_plan};
+use super::task::Task;
 use crate::device::Kind;
 use crate::error::{Error, Result};
-use crate::nn::{self, Init, Net};
+use crate::nn::{self, Init};
 use crate::op::LeafId;
 use crate::plan::Plan;
 use crate::rng;
@@ -25,13 +25,13 @@ pub struct Samples {
     pub maps: Vec<u8>,
     /// Probability of every class, `[N, H, W, C]`.
     pub probabilities: Vec<f32>,
-    /// Properties measured on the probabilities, `[N, P]` in the world's units.
+    /// Numbers measured on the probabilities, `[N, P]` in a person's units.
     pub soft: Vec<f32>,
 }
 
 /// A generator with running statistics, ready to sample.
 pub struct Sampler {
-    world: World,
+    task: Task,
     latent: usize,
     z_scale: f64,
     mean: Vec<f64>,
@@ -49,21 +49,20 @@ impl Sampler {
     /// # Errors
     /// If the checkpoint is of another configuration or the device is not there.
     pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path, kind: Kind) -> Result<Self> {
-        let mut world = World::of(config);
-        if world.needs_table() {
-            let rows = checkpoint
-                .values(TABLE)
-                .filter(|v| !v.is_empty() && v.len().is_multiple_of(world.names().len()));
+        let mut task = checkpoint.description().task(config, &path.display().to_string())?;
+        let length = task.columns().len();
+        if task.needs_table() {
+            let rows = checkpoint.values(TABLE).filter(|v| !v.is_empty() && v.len().is_multiple_of(length));
             let rows = rows.ok_or_else(|| {
-                Error::file(path, format!("no tensor {TABLE}: the checkpoint is of another world"))
+                Error::file(path, format!("no tensor {TABLE}: the checkpoint is of another run"))
             })?;
-            world = world.with_table(rows.iter().map(|&v| v as f32).collect());
+            let rows: Vec<f32> = rows.iter().map(|&v| v as f32).collect();
+            task = task.with_table(&rows)?;
         }
-        let net = Net::new(config.net, [config.size; 2], config.width, world.classes());
-        let length = world.condition_length();
-        let input = config.latent + length;
-        let prefix = if config.ema > 0.0 { "ema" } else { "generator" };
-        let mut store = Store::on(kind.open(config.precision)?);
+        let net = net(config, &task);
+        let input = config.net.latent + length;
+        let prefix = if config.train.ema > 0.0 { "ema" } else { "generator" };
+        let mut store = Store::on(kind.open(config.net.precision)?);
         let statistics = nn::generator_statistics(&net, input);
         let mut parameters = nn::generator_parameters(&net, input);
         // About to be read from the checkpoint: no need to draw them first.
@@ -75,36 +74,38 @@ impl Sampler {
             values.ok_or_else(|| Error::file(path, format!("no tensor {name} of length {length}")))
         };
         let (mean, scale) = (column("condition.mean")?, column("condition.scale")?);
-        let z = store.add_zeros("z", [BATCH, config.latent])?;
+        let z = store.add_zeros("z", [BATCH, config.net.latent])?;
         let r = store.add_zeros("r", [BATCH, length])?;
-        let plan = sampling_plan(&store, &net, &network, &world.invariances(), z, r);
-        Ok(Self { world, latent: config.latent, z_scale: config.z_scale, mean, scale, store, z, r, plan })
+        let plan = sampling_plan(&store, &net, &network, task.properties(), z, r);
+        let (latent, z_scale) = (config.net.latent, config.net.z_scale);
+        Ok(Self { task, latent, z_scale, mean, scale, store, z, r, plan })
     }
 
-    /// The generator of a run directory, and the run's configuration.
+    /// The generator of a run directory or of a copy of its checkpoint, and the run's configuration.
     ///
     /// # Errors
-    /// If the directory does not hold a run.
+    /// If there is no run.
     pub fn open(run: &Path, kind: Kind) -> Result<(Config, Self)> {
-        let file = run.join("config.toml");
-        let text = std::fs::read_to_string(&file)
-            .map_err(|e| Error::file(&file, format!("{e}: not the directory of a run?")))?;
-        let config = Config::from_toml(&text, &file.display().to_string())?;
-        let path = run.join("checkpoint.safetensors");
+        let path = if run.is_file() { run.to_path_buf() } else { run.join("checkpoint.safetensors") };
+        if !run.exists() {
+            return Err(Error::file(run, "no such directory of a run, and no such checkpoint"));
+        }
         if !path.exists() {
             return Err(Error::file(&path, "no checkpoint yet: train first"));
         }
-        let sampler = Self::new(&config, &Checkpoint::read(&path)?, &path, kind)?;
+        let checkpoint = Checkpoint::read(&path)?;
+        let config = checkpoint.description().config(&path.display().to_string())?;
+        let sampler = Self::new(&config, &checkpoint, &path, kind)?;
         Ok((config, sampler))
     }
 
-    /// The world the generator was trained in.
+    /// What the generator was trained to be asked for.
     #[must_use]
-    pub fn world(&self) -> &World {
-        &self.world
+    pub fn task(&self) -> &Task {
+        &self.task
     }
 
-    /// One image for each row of `targets` `[N, P]` in pixels. The noise of image i depends on the
+    /// One image for each row of `targets` `[N, P]` in a person's units. The noise of image i depends on the
     /// seed and on i alone.
     ///
     /// # Errors
@@ -113,7 +114,7 @@ impl Sampler {
     /// # Panics
     /// If `targets` is not whole rows.
     pub fn sample(&mut self, targets: &[f32], seed: u64) -> Result<Samples> {
-        let width = self.world.names().len();
+        let width = self.task.columns().len();
         assert!(targets.len().is_multiple_of(width), "targets have {width} numbers a row");
         let length = self.mean.len();
         let state = rng::state(seed);
@@ -121,7 +122,7 @@ impl Sampler {
         let mut samples = Samples::default();
         for (batch, rows) in targets.chunks(BATCH * width).enumerate() {
             let n = rows.len() / width;
-            let mut r = self.world.condition(rows);
+            let mut r = self.task.normalised(rows);
             for row in r.chunks_exact_mut(length) {
                 for ((v, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
                     *v = (*v - mean) * scale;
@@ -143,7 +144,7 @@ impl Sampler {
             let maps = self.plan.read_bytes(&mut self.store, 1)?;
             samples.maps.extend_from_slice(&maps[..first(maps.len())]);
             let measured = self.plan.read(&mut self.store, 2)?;
-            samples.soft.extend(self.world.properties(&measured[..n * length]));
+            samples.soft.extend(self.task.in_units(&measured[..n * length]));
         }
         debug_assert_eq!(samples.soft.len(), count * width);
         Ok(samples)

@@ -5,11 +5,13 @@ use std::path::Path;
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::dataset::Dataset;
+use super::description::Description;
 use super::phases::{Phase, Phases, TABLE};
 use super::sampler::Sampler;
 use crate::data::ClassMaps;
 use crate::device::{Device, GraphId, Kind};
 use crate::error::{Error, Result};
+use crate::invariance::Images;
 use crate::store::Store;
 
 /// The losses of one iteration, each of the last step of its phase.
@@ -18,7 +20,7 @@ pub struct LogRow {
     /// Iterations done, this one included: counted from 1.
     pub iteration: u64,
     /// (name, value), phase by phase.
-    pub values: Vec<(&'static str, f64)>,
+    pub values: Vec<(String, f64)>,
 }
 
 impl LogRow {
@@ -50,6 +52,8 @@ pub struct Trainer {
     store: Store,
     phases: Phases,
     held_out: ClassMaps,
+    images: Images,
+    description: Description,
     iteration: u64,
     ring_rows: u64,
 }
@@ -68,7 +72,7 @@ impl Trainer {
     /// # Errors
     /// If the device is not there or fails.
     pub fn on(config: &Config, kind: Kind) -> Result<Self> {
-        let device = kind.open(config.precision)?;
+        let device = kind.open(config.net.precision)?;
         let data = Dataset::of(config, &mut *kind.for_data()?)?;
         Ok(Self { kind, ..Self::with_dataset(config, device, data)? })
     }
@@ -83,7 +87,7 @@ impl Trainer {
 
     fn with_dataset(config: &Config, device: Box<dyn Device>, data: Dataset) -> Result<Self> {
         let mut store = Store::on(device);
-        let ring_rows = config.log_every;
+        let ring_rows = config.train.log_every;
         let phases = Phases::record(&mut store, config, &data, ring_rows as usize)?;
         Ok(Self {
             config: config.clone(),
@@ -91,10 +95,18 @@ impl Trainer {
             replay: Replay::First,
             store,
             phases,
+            images: *data.task.images(),
+            description: Description::of(config, &data.task),
             held_out: data.held_out,
             iteration: 0,
             ring_rows,
         })
+    }
+
+    /// What the images are.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.images
     }
 
     /// Images that training never sees.
@@ -191,7 +203,7 @@ impl Trainer {
                     let what = format!("the {} loss", phase.name());
                     return Err(Error::Diverged { iteration: row.iteration, what, value });
                 }
-                row.values.extend(names.iter().copied().zip(values.iter().copied()));
+                row.values.extend(names.iter().cloned().zip(values.iter().copied()));
             }
         }
         Ok(rows)
@@ -202,7 +214,7 @@ impl Trainer {
     /// # Errors
     /// If the device fails.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        Checkpoint::take(&mut self.store, &self.phases.transient)
+        Checkpoint::take(&mut self.store, &self.phases.transient, self.description.clone())
     }
 
     /// Writes a checkpoint under a temporary name, then renames it.
@@ -226,15 +238,15 @@ impl Trainer {
     pub fn load(&mut self, path: &Path) -> Result<()> {
         let measured = self.table()?;
         Checkpoint::read(path)?.restore(&mut self.store, &self.phases.transient, path)?;
-        if !self.config.data.is_empty() && self.table()? != measured {
-            let problem = format!("is of a run on other images than {} holds now", self.config.data);
+        if self.config.data.is_file() && self.table()? != measured {
+            let problem = format!("is of a run on other images than {} holds now", self.config.data.name());
             return Err(Error::file(path, problem));
         }
         self.iteration = self.store.read(self.phases.iteration)?[0] as u64;
         Ok(())
     }
 
-    /// Properties of the images held out, in worlds that draw targets from them.
+    /// Numbers of the images held out, where targets are drawn from them.
     fn table(&mut self) -> Result<Option<Vec<f64>>> {
         self.store.find(TABLE).map(|leaf| self.store.read(leaf)).transpose()
     }

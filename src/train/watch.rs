@@ -73,11 +73,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch over a run on images of `size` x `size` pixels.
+    /// A watch over a run on images of `[H, W]` pixels.
     #[must_use]
-    pub fn new(size: usize, lambda_gp: f64) -> Self {
+    pub fn new([h, w]: [usize; 2], lambda_gp: f64) -> Self {
         // Two images of classes differ by a one and a minus one in every pixel at most.
-        let furthest = std::f64::consts::SQRT_2 * size as f64;
+        let furthest = (2.0 * (h * w) as f64).sqrt();
         let slack = if lambda_gp > 0.0 { SLACK } else { SLACK_WITHOUT };
         Self { bound: slack * furthest, sizes: BTreeMap::new(), alarms: Vec::new() }
     }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn watched(losses: impl Fn(u64) -> (f64, f64)) -> (Vec<u64>, Option<String>) {
-        let mut watch = Watch::new(64, 10.0);
+        let mut watch = Watch::new([64; 2], 10.0);
         let started = (1..=1000).filter(|&i| {
             let (critic, area) = losses(i);
             watch.see(i, [("critic_loss", critic), ("area", area)])
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_critic_that_the_penalty_does_not_hold_is_seen_at_once() {
-        let seen = |lambda, loss, value| Watch::new(64, lambda).see(1, [(loss, value)]);
+        let seen = |lambda, loss, value| Watch::new([64; 2], lambda).see(1, [(loss, value)]);
         assert!(seen(10.0, "wasserstein", -14_014.0) && !seen(10.0, "wasserstein", 300.0));
         assert!(seen(0.0, "wasserstein", 3e7) && !seen(0.0, "wasserstein", -14_014.0));
         assert!(seen(10.0, "gradient_penalty", 5e8) && !seen(10.0, "gradient_penalty", 100.0));

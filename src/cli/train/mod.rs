@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::eval::plot::{Curve, losses_png};
 use crate::eval::report::Report;
 use crate::eval::view::picture;
+use crate::train::config::Training;
 use crate::train::{Config, LogRow, Trainer, Watch};
 use folder::{CHECKPOINT, CONFIG, LOSSES, METRICS, SAMPLES};
 use log::Log;
@@ -99,14 +100,15 @@ fn apply(config: &mut Config, args: &TrainArgs) -> Result<()> {
 
 /// The kind of device, once it has been opened.
 fn usable(kind: Kind, config: &Config) -> Result<Kind> {
-    kind.open(config.precision).map(|_| kind)
+    kind.open(config.net.precision).map(|_| kind)
 }
 
 /// Says what is being waited for: simulating a large data set takes minutes.
 fn announce_data(config: &Config, quiet: bool) {
     if !quiet {
-        let from = if config.data.is_empty() { "making" } else { "reading" };
-        println!("{from} up to {} images of {1} x {1}", config.images, config.size);
+        let images = config.data.options().whole("images");
+        let from = if config.data.is_file() { "reading" } else { "making" };
+        println!("{from} up to {images} images: {}", config.data.name());
     }
 }
 
@@ -126,7 +128,7 @@ impl<'a> Run<'a> {
         // A run can be resumed from the moment it is one.
         trainer.save(&folder.join(CHECKPOINT))?;
         write_config(&folder, &config, preset)?;
-        let watch = Watch::new(config.size, config.lambda_gp);
+        let watch = Watch::new(trainer.images().size, config.train.lambda_gp);
         let log = Log::open(folder.join(METRICS), &[])?;
         Ok(Self { args, folder, config, trainer, watch, log, earlier: 0.0, quiet, _lock: lock })
     }
@@ -153,8 +155,9 @@ impl<'a> Run<'a> {
         let mut trainer = Trainer::on(&config, args.device.kind())?;
         trainer.load(&checkpoint)?;
         let done = trainer.iteration();
-        if config.iterations < done {
-            let problem = format!("--iterations {}: the run has done {done} already", config.iterations);
+        if config.train.iterations < done {
+            let problem =
+                format!("--iterations {}: the run has done {done} already", config.train.iterations);
             return Err(Error::Usage(problem));
         }
         if config != stored {
@@ -162,7 +165,7 @@ impl<'a> Run<'a> {
         }
         let mut kept = log::read(&folder.join(METRICS))?;
         kept.retain(|row| row.iteration <= done);
-        let mut watch = Watch::new(config.size, config.lambda_gp);
+        let mut watch = Watch::new(trainer.images().size, config.train.lambda_gp);
         for row in &kept {
             watch.see(row.iteration, row.losses());
         }
@@ -176,7 +179,7 @@ impl<'a> Run<'a> {
         if !matches!(error, Error::Diverged { .. }) {
             return error;
         }
-        let Config { lr_g, lr_d, lr_i, .. } = self.config;
+        let Training { lr_g, lr_d, lr_i, .. } = self.config.train;
         let lower = [("lr_g", lr_g), ("lr_d", lr_d), ("lr_i", lr_i)];
         let more: Vec<String> =
             lower.iter().flat_map(|(key, rate)| ["--set".into(), format!("{key}={}", rate / 2.0)]).collect();
@@ -191,7 +194,7 @@ impl<'a> Run<'a> {
         let start = Instant::now();
         let late = || seconds.is_some_and(|s| start.elapsed().as_secs_f64() >= s);
         let stop = || interrupt::caught().is_some() || late();
-        let Config { log_every, checkpoint_every, sample_every, iterations, .. } = self.config;
+        let Training { log_every, checkpoint_every, sample_every, iterations, .. } = self.config.train;
         while self.trainer.iteration() < iterations {
             if stop() {
                 break;
@@ -234,7 +237,7 @@ impl<'a> Run<'a> {
 
     /// Warns when the run begins to blow up.
     fn look_at(&mut self, row: &LogRow, bar: &ProgressBar) {
-        if self.watch.see(row.iteration, row.values.iter().copied())
+        if self.watch.see(row.iteration, row.values.iter().map(|(name, value)| (name.as_str(), *value)))
             && let Some(warning) = self.watch.warning()
         {
             bar.suspend(|| eprintln!("warning: {warning}; lower rates or a higher lambda_gp may help"));
@@ -245,16 +248,16 @@ impl<'a> Run<'a> {
         let folder = self.folder.join(SAMPLES);
         fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let mut sampler = self.trainer.sampler()?;
-        let asked = sampler.world().sample_targets(GRID, GRID_SEED);
+        let asked = sampler.task().sample_targets(GRID, GRID_SEED);
         let samples = sampler.sample(&asked, GRID_SEED)?;
-        picture(sampler.world(), &samples.maps, &asked, 8)
+        picture(sampler.task(), &samples.maps, &asked, 8)
             .write_png(folder.join(format!("{:06}.png", self.trainer.iteration())))
     }
 
     fn progress_bar(&self) -> ProgressBar {
         let visible = !self.quiet && std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(self.config.iterations), target);
+        let bar = ProgressBar::with_draw_target(Some(self.config.train.iterations), target);
         let template = "{bar:24} {pos}/{len}  {per_sec}  {eta} left  {msg}";
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -266,22 +269,18 @@ impl<'a> Run<'a> {
 
     /// Losses on the bar, or now and then as a line where there is no terminal.
     fn show(&self, bar: &ProgressBar, row: &LogRow) {
-        let short = [
-            ("wasserstein", "W"),
-            ("gradient_penalty", "GP"),
-            ("area", "area"),
-            ("centroid", "centroid"),
-            ("volume_fraction", "p1"),
-            ("correlation", "S2"),
-            ("fractions", "fractions"),
-        ];
-        let parts = short.iter().filter_map(|(name, label)| Some(format!("{label} {:.2e}", row.get(name)?)));
+        let short = [("wasserstein", "W"), ("gradient_penalty", "GP")];
+        let asked = self.config.asks.iter().map(|ask| (ask.name(), ask.name()));
+        let parts = short
+            .into_iter()
+            .chain(asked)
+            .filter_map(|(name, label)| Some(format!("{label} {:.2e}", row.get(name)?)));
         let losses = parts.collect::<Vec<_>>().join("  ");
         let done = row.iteration;
         bar.set_position(done);
-        let every = (self.config.iterations / 10).max(1);
+        let every = (self.config.train.iterations / 10).max(1);
         if !self.quiet && bar.is_hidden() && done.is_multiple_of(every) {
-            eprintln!("iteration {done} of {}  {losses}", self.config.iterations);
+            eprintln!("iteration {done} of {}  {losses}", self.config.train.iterations);
         }
         bar.set_message(losses);
     }
@@ -301,7 +300,7 @@ impl<'a> Run<'a> {
             _ => {}
         }
         let mut sampler = self.trainer.sampler()?;
-        let report = Report::measure(&mut sampler, self.trainer.held_out(), self.config.eval_samples)?;
+        let report = Report::measure(&mut sampler, self.trainer.held_out(), self.config.train.eval_samples)?;
         report.write(&self.folder)?;
         self.draw_samples()?;
         print!("{}", report.table());

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::train::Config;
 
 /// Keys, by their last part, that a run does not depend on from its beginning.
-const MAY_CHANGE: [&str; 16] = [
+const MAY_CHANGE: [&str; 12] = [
     "iterations",
     "lr_g",
     "lr_d",
@@ -19,15 +19,11 @@ const MAY_CHANGE: [&str; 16] = [
     "lr_decay",
     "lambda_gp",
     "weight",
-    "weight_area",
-    "weight_centroid",
-    "weight_fraction",
-    "weight_correlation",
     "log_every",
     "sample_every",
     "checkpoint_every",
     "eval_samples",
-    "data",
+    "source",
 ];
 
 /// The first words of a run's configuration file, before the preset it was made with.
@@ -78,7 +74,7 @@ pub(super) fn changed(run: &Config, args: &TrainArgs) -> Result<Config> {
 /// Every value of a configuration under its full name.
 fn flat(config: &Config) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    if let Ok(value) = Value::try_from(config) {
+    if let Ok(value) = toml::from_str(&config.to_toml()) {
         collect("", &value, &mut all);
     }
     all

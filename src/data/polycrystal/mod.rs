@@ -18,14 +18,111 @@ pub mod potts;
 pub mod tessellation;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use rand::Rng;
 use rayon::prelude::*;
 
 use super::ClassMaps;
 use super::lattice::{self, Lattice};
-use super::seeded::{Stream, generator, images};
+use super::seeded::{Stream, generator, images, uniform};
+use super::source::{Kind, Look, Part, Source, square};
+use crate::device::Device;
+use crate::error::Result;
+use crate::invariance::{Images, Mistake};
+use crate::op::Border;
+use crate::options::{Key, Options};
 use crate::rng::normal_pair;
+
+/// `polycrystal`.
+pub(super) const POLYCRYSTAL: Kind = Kind {
+    name: "polycrystal",
+    about: "grains of several orientations, none beside another of its own",
+    keys: KEYS,
+    make: open,
+};
+
+const KEYS: &[Key] = &[
+    Key::whole(
+        "orientations",
+        5,
+        (2, 16),
+        "a whole number from 2 to 16",
+        "orientations of grains: the classes of the images",
+    ),
+    Key::whole(
+        "grains",
+        40,
+        (1, 1_000_000),
+        "a whole number from 1 to a ninth of the pixels",
+        "grains of an image before coarsening",
+    ),
+    Key::whole(
+        "grains_to",
+        0,
+        (0, 1_000_000),
+        "0, or a whole number from grains to a ninth of the pixels",
+        "if not 0, each image has a number of its own from grains to this one, evenly in mean diameter",
+    ),
+    Key::real(
+        "spread",
+        0.3,
+        (0.0, 1.0),
+        "a number from 0 to 1",
+        "standard deviation of the logarithm of a grain's diameter",
+    ),
+    Key::real(
+        "concentration",
+        5.0,
+        (0.05, 1e6),
+        "a number from 0.05 to 1000000",
+        "of the fractions (Dirichlet): large makes them equal, 1 any, less skewed",
+    ),
+    Key::whole(
+        "coarsen",
+        0,
+        (0, 100_000),
+        "a whole number from 0 to 100000",
+        "Monte-Carlo sweeps of coarsening (Potts)",
+    ),
+    Key::flag("periodic", false, "whether an image continues at its opposite border"),
+];
+
+fn open(size: [usize; 2], options: &Options) -> Result<Arc<dyn Source>, Mistake> {
+    let world = PolycrystalWorld {
+        size: square(size)?,
+        grains: options.whole("grains"),
+        grains_to: options.whole("grains_to"),
+        spread: options.real("spread"),
+        periodic: options.flag("periodic"),
+        orientations: options.whole("orientations"),
+        concentration: options.real("concentration"),
+        coarsen: options.whole("coarsen"),
+    };
+    let most = world.max_grains();
+    if world.grains > most {
+        return Err(("grains", format!("must be at most size^2 / 9 = {most}")));
+    }
+    if world.grains_to != 0 && !(world.grains..=most).contains(&world.grains_to) {
+        return Err(("grains_to", format!("must be 0, or from grains = {} to {most}", world.grains)));
+    }
+    Ok(Arc::new(world))
+}
+
+impl Source for PolycrystalWorld {
+    fn images(&self) -> Images {
+        let border = if self.periodic { Border::Periodic } else { Border::Open };
+        Images { size: [self.size; 2], classes: self.orientations, border }
+    }
+
+    fn look(&self) -> Look {
+        Look::Grains
+    }
+
+    fn make(&self, part: Part, count: usize, seed: u64, _: &mut dyn Device) -> Result<ClassMaps> {
+        Ok(self.generate(count, part.seed(seed)))
+    }
+}
 
 /// The world of images of `size` x `size` pixels that show a polycrystal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +132,9 @@ pub struct PolycrystalWorld {
     /// Number of grains of the tessellation: mean area is the image's over it. At least 1, at most
     /// [`max_grains`](Self::max_grains); coarsening leaves fewer, and so do two or three orientations.
     pub grains: usize,
+    /// If not 0, each image has a number of grains of its own from `grains` to this one, evenly in the
+    /// mean diameter, which is as the root of one over the number.
+    pub grains_to: usize,
     /// Standard deviation of the natural logarithm of a grain's equivalent diameter sqrt(4 area / pi)
     /// before coarsening, in [`SPREADS`](Self::SPREADS); 0 for equal areas.
     pub spread: f64,
@@ -112,7 +212,8 @@ impl PolycrystalWorld {
             "out of range: {self:?}"
         );
         let lattice = Lattice::square(self.size, self.periodic);
-        let mut grains = tessellation::laguerre(lattice, self.grains, self.spread, rng);
+        let number = self.number(rng);
+        let mut grains = tessellation::laguerre(lattice, number, self.spread, rng);
         if self.coarsen > 0 {
             potts::coarsen(lattice, &mut grains, self.coarsen, [rng.random(), rng.random()]);
         }
@@ -127,6 +228,16 @@ impl PolycrystalWorld {
             orientations[grain as usize] = orientation as u8;
         }
         Polycrystal { grains, orientations, targets }
+    }
+
+    /// How many grains an image begins with.
+    fn number(&self, rng: &mut impl Rng) -> usize {
+        if self.grains_to == 0 {
+            return self.grains;
+        }
+        let [few, many] = [self.grains, self.grains_to].map(|n| (n as f64).powf(-0.5));
+        let number = uniform(rng, (many, few)).powi(-2).round() as usize;
+        number.clamp(self.grains, self.grains_to)
     }
 
     /// The polycrystal of image `index` of [`generate`](Self::generate) with that seed.

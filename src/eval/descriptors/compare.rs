@@ -9,18 +9,8 @@ use serde::Serialize;
 
 use super::correlation::{Frame, Groups, Shift};
 use super::{chords, grains, interface_length, lineal_path, regions};
+use crate::data::source::Look;
 use crate::eval::shapes::{extent, figure};
-
-/// The kind of world, which decides what is worth comparing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A microstructure of phases 0 and 1.
-    TwoPhase,
-    /// A polycrystal: every connected region is a grain.
-    Grains,
-    /// Figures, classes 1 and up, on a background of class 0.
-    Figures,
-}
 
 /// Mean and standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -77,7 +67,7 @@ type Measure = Box<dyn Fn(&[u8]) -> Vec<Values> + Sync>;
 #[must_use]
 #[track_caller]
 pub fn compare(
-    kind: Kind,
+    look: Look,
     generated: &[&[u8]],
     real: &[&[u8]],
     h: usize,
@@ -87,16 +77,14 @@ pub fn compare(
     let counts = (generated.len(), real.len());
     assert!(counts.0 > 0 && counts.1 > 1, "{} generated and {} real images to compare", counts.0, counts.1);
     let frame = Frame { h, w, periodic };
-    let measure: Measure = match kind {
-        Kind::TwoPhase => {
-            let tools = TwoPhase::new(frame);
+    let last = generated.iter().chain(real).flat_map(|map| map.iter()).max().copied().unwrap_or(0);
+    let measure: Measure = match look {
+        Look::Phases => {
+            let tools = Phases::new(frame, last.max(1));
             Box::new(move |map| tools.measure(map))
         }
-        Kind::Grains => Box::new(move |map| measure_grains(map, frame)),
-        Kind::Figures => {
-            let classes = generated.iter().chain(real).flat_map(|map| map.iter()).max().copied();
-            Box::new(move |map| measure_figures(map, frame, classes.unwrap_or(0)))
-        }
+        Look::Grains => Box::new(move |map| measure_grains(map, frame)),
+        Look::Figures => Box::new(move |map| measure_figures(map, frame, last)),
     };
     let all = |maps: &[&[u8]]| maps.par_iter().map(|map| measure(map)).collect::<Vec<_>>();
     let (generated, real) = (all(generated), all(real));
@@ -122,43 +110,48 @@ pub fn compare(
         .collect()
 }
 
-/// What the descriptors of two-phase images share.
-struct TwoPhase {
+/// What the descriptors of images of phases share.
+struct Phases {
     frame: Frame,
+    /// The last phase.
+    last: u8,
     /// Distances and the vectors of their bins.
     rings: Vec<(usize, Vec<Shift>)>,
 }
 
-impl TwoPhase {
-    fn new(frame: Frame) -> Self {
+impl Phases {
+    fn new(frame: Frame, last: u8) -> Self {
         let reach = frame.h.min(frame.w) / 2;
         let rings = RADII.into_iter().filter(|&r| r <= reach).map(|r| (r, frame.ring(r))).collect();
-        Self { frame, rings }
+        Self { frame, last, rings }
     }
 
     fn measure(&self, map: &[u8]) -> Vec<Values> {
         let Frame { h, w, periodic } = self.frame;
-        let mut all = vec![
-            one("fraction of phase 1".into(), "", share(map, 1)),
-            one("interface length per area".into(), "1/px", interface_length(map, h, w, periodic)),
-        ];
+        let fraction = |phase| one(format!("fraction of phase {phase}"), "", share(map, phase));
+        let mut all: Vec<Values> = (1..=self.last).map(fraction).collect();
+        all.push(one("interface length per area".into(), "1/px", interface_length(map, h, w, periodic)));
         let pieces = regions(map, h, w, periodic);
-        for phase in [0, 1] {
+        for phase in 0..=self.last {
             let chords = chords(map, h, w, phase, periodic);
             let mean = chords.iter().sum::<usize>() as f64 / chords.len().max(1) as f64;
             all.push(one(format!("mean chord of phase {phase}"), "px", mean));
             all.push(one(format!("pieces of phase {phase}"), "", pieces.areas(phase).count() as f64));
         }
         let bins = self.rings.last().map_or(0, |(r, _)| (r + 1).min(h.min(w)));
-        let lineal = lineal_path(map, h, w, 1, periodic, bins);
-        let class = Groups::class(map, 1, self.frame);
-        let clusters = Groups::clusters(&pieces, 1, self.frame);
-        for (r, ring) in &self.rings {
-            let both = self.frame.mean(ring, |v| class.count(v));
-            let together = self.frame.mean(ring, |v| clusters.count(v));
-            all.push(one(format!("S2 of phase 1 at {r} px"), "", both));
-            all.push(one(format!("C2 of phase 1 at {r} px"), "", together));
-            all.extend(lineal.get(*r).map(|&l| one(format!("lineal path of phase 1 at {r} px"), "", l)));
+        for phase in 1..=self.last {
+            let lineal = lineal_path(map, h, w, phase, periodic, bins);
+            let class = Groups::class(map, phase, self.frame);
+            let clusters = Groups::clusters(&pieces, phase, self.frame);
+            for (r, ring) in &self.rings {
+                let both = self.frame.mean(ring, |v| class.count(v));
+                let together = self.frame.mean(ring, |v| clusters.count(v));
+                all.push(one(format!("S2 of phase {phase} at {r} px"), "", both));
+                all.push(one(format!("C2 of phase {phase} at {r} px"), "", together));
+                let lineal =
+                    lineal.get(*r).map(|&l| one(format!("lineal path of phase {phase} at {r} px"), "", l));
+                all.extend(lineal);
+            }
         }
         all
     }

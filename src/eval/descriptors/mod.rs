@@ -12,7 +12,7 @@ mod interface;
 mod lines;
 mod regions;
 
-pub use compare::{Comparison, Kind, Spread, compare, wasserstein1};
+pub use compare::{Comparison, Spread, compare, wasserstein1};
 pub use correlation::{two_point, two_point_cluster};
 pub use grains::{Grain, grains};
 pub(super) use interface::Crossings;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Errors of one property, measured minus asked, in its unit.
+/// Errors of one number, measured minus asked, in its unit, over the samples that have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Errors {
     /// Mean of the absolute error.
@@ -13,16 +13,18 @@ pub struct Errors {
     pub std: f64,
     /// 95th percentile of the absolute error.
     pub p95: f64,
+    /// Samples in which there was nothing to measure.
+    pub missing: usize,
 }
 
 impl Errors {
-    /// The errors of `measured` against `asked`, pair by pair.
-    ///
-    /// # Panics
-    /// If there is no pair.
+    /// The errors of `measured` against `asked`, pair by pair. NaN is a missing number; without any
+    /// other the errors are NaN.
     #[must_use]
     pub fn of(asked: impl IntoIterator<Item = f64>, measured: impl IntoIterator<Item = f64>) -> Self {
-        let differences: Vec<f64> = measured.into_iter().zip(asked).map(|(m, a)| m - a).collect();
+        let all: Vec<f64> = measured.into_iter().zip(asked).map(|(m, a)| m - a).collect();
+        let differences: Vec<f64> = all.iter().copied().filter(|d| !d.is_nan()).collect();
+        let missing = all.len() - differences.len();
         let n = differences.len() as f64;
         let bias = differences.iter().sum::<f64>() / n;
         let mut sizes: Vec<f64> = differences.iter().map(|d| d.abs()).collect();
@@ -31,7 +33,8 @@ impl Errors {
             mean_abs_error: sizes.iter().sum::<f64>() / n,
             bias,
             std: (differences.iter().map(|d| (d - bias).powi(2)).sum::<f64>() / n).sqrt(),
-            p95: sizes[(0.95 * (n - 1.0)).round() as usize],
+            p95: sizes.get((0.95 * (n - 1.0)).round() as usize).copied().unwrap_or(f64::NAN),
+            missing,
         }
     }
 }
@@ -48,7 +51,15 @@ mod tests {
     #[test]
     fn errors_of_a_known_set() {
         let e = Errors::of([1.0; 4], [1.0, 2.0, 0.0, 5.0]);
-        assert_eq!((e.mean_abs_error, e.bias, e.p95), (1.5, 1.0, 4.0));
+        assert_eq!((e.mean_abs_error, e.bias, e.p95, e.missing), (1.5, 1.0, 4.0, 0));
         assert!((e.std - (14.0_f64 / 4.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_and_not_averaged() {
+        let e = Errors::of([1.0; 3], [f64::NAN, 3.0, f64::NAN]);
+        assert_eq!((e.mean_abs_error, e.missing), (2.0, 2));
+        let none = Errors::of([1.0], [f64::NAN]);
+        assert!(none.mean_abs_error.is_nan() && none.missing == 1);
     }
 }

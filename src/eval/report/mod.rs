@@ -13,12 +13,13 @@ use serde::Serialize;
 
 use super::descriptors::{self, Comparison};
 use super::figures::{ReportFigure, report_png};
-use super::view::{measured_properties, picture};
+use super::view::picture;
 use crate::data::ClassMaps;
 use crate::data::export::write_atomically;
 use crate::error::Result;
-use crate::train::world::Family;
-use crate::train::{Sampler, World};
+use crate::op::Border;
+use crate::train::dataset::measured;
+use crate::train::{Sampler, Task};
 pub use errors::Errors;
 use errors::column;
 pub use quality::Figures;
@@ -39,7 +40,7 @@ pub struct Property {
     /// Name, as targets give it.
     pub name: String,
     /// Unit of the errors; empty for a share of the image.
-    pub unit: &'static str,
+    pub unit: String,
     /// Measured on the class map.
     pub argmax: Errors,
     /// Measured on the class probabilities.
@@ -51,14 +52,14 @@ pub struct Property {
 pub struct Report {
     /// Random targets, one sample each.
     pub samples: usize,
-    /// Pixels a side.
-    pub size: usize,
+    /// Rows and columns of an image, in pixels.
+    pub size: [usize; 2],
     /// Errors over the random targets, in the properties' units.
     pub properties: Vec<Property>,
     /// Mean absolute error over all properties and random targets, after argmax. Of figures this mixes
     /// areas and positions, and only serves to compare runs.
     pub mean_abs_error: f64,
-    /// Quality of figures, in worlds that have them.
+    /// Quality of figures, where they are asked for.
     #[serde(flatten)]
     pub figures: Option<Figures>,
     /// Samples of each repeated target.
@@ -80,7 +81,7 @@ pub struct Report {
 /// What the picture needs beside the numbers.
 #[derive(Clone, Debug)]
 struct Shown {
-    world: World,
+    task: Task,
     generated: Vec<u8>,
     asked: Vec<f32>,
     real: Vec<u8>,
@@ -93,22 +94,22 @@ impl Report {
     /// # Errors
     /// If the device fails.
     pub fn measure(sampler: &mut Sampler, real: &ClassMaps, count: usize) -> Result<Self> {
-        let world = sampler.world().clone();
-        let (names, size) = (world.names(), world.size());
-        let (width, pixels) = (names.len(), size * size);
-        let asked = world.sample_targets(count, TARGET_SEED);
+        let task = sampler.task().clone();
+        let (width, pixels, size) = (task.columns().len(), task.images().pixels(), task.images().size);
+        let asked = task.sample_targets(count, TARGET_SEED);
         let start = Instant::now();
         let samples = sampler.sample(&asked, NOISE_SEED)?;
         let seconds_per_sample = start.elapsed().as_secs_f64() / count as f64;
-        let hard = measured_properties(&world, &samples.maps)?;
+        let hard = measured(&task, &samples.maps)?;
         let errors =
             |measured: &[f32], i: usize| Errors::of(column(&asked, width, i), column(measured, width, i));
-        let properties: Vec<Property> = names
-            .into_iter()
+        let properties: Vec<Property> = task
+            .columns()
+            .iter()
             .enumerate()
-            .map(|(i, name)| Property {
-                name,
-                unit: world.unit(i),
+            .map(|(i, column)| Property {
+                name: column.name.clone(),
+                unit: column.unit.clone(),
                 argmax: errors(&hard, i),
                 softmax: errors(&samples.soft, i),
             })
@@ -121,11 +122,11 @@ impl Report {
             size,
             mean_abs_error: properties.iter().map(|p| p.argmax.mean_abs_error).sum::<f64>() / width as f64,
             properties,
-            figures: Figures::measure(&world, &samples.maps, &asked, &hard),
+            figures: Figures::measure(&task, &samples.maps, &asked),
             repeats: repeated.samples,
             worst_target_error: worst,
             diversity: repeated.diversity,
-            descriptors: compare(&world, &samples.maps, real),
+            descriptors: compare(&task, &samples.maps, real),
             seconds_per_sample,
             targets: repeated.targets,
             shown: Shown {
@@ -133,7 +134,7 @@ impl Report {
                 asked: asked[..shown * width].to_vec(),
                 real: spread(real, shown).concat(),
                 repeated: repeated.maps,
-                world,
+                task,
             },
         })
     }
@@ -145,29 +146,26 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("numbers and names are JSON");
         write_atomically(folder.join("report.json"), |file| writeln!(file, "{text}"))?;
-        let Shown { world, generated, asked, real, repeated } = &self.shown;
+        let Shown { task, generated, asked, real, repeated } = &self.shown;
         let mut pictures = Vec::new();
-        let columns = match world.family() {
-            Family::Circles(_) | Family::CircleSquare(_) => {
-                let heading = "Asked (outline) against generated (colour)";
-                pictures.push((heading.to_owned(), picture(world, generated, asked, COLUMNS)));
-                COLUMNS
-            }
-            _ => {
-                let strip = repeated.len() / (self.size * self.size);
-                let heading = "Samples of the repeated targets, in order";
-                pictures.push((heading.to_owned(), picture(world, repeated, &[], strip)));
-                pictures.push((
-                    "Generated, at targets of held-out images".into(),
-                    picture(world, generated, &[], COLUMNS / 2),
-                ));
-                COLUMNS / 2
-            }
+        let columns = if self.figures.is_some() {
+            let heading = "Asked (outline) against generated (colour)";
+            pictures.push((heading.to_owned(), picture(task, generated, asked, COLUMNS)));
+            COLUMNS
+        } else {
+            let strip = repeated.len() / task.images().pixels();
+            let heading = "Samples of the repeated targets, in order";
+            pictures.push((heading.to_owned(), picture(task, repeated, &[], strip)));
+            pictures.push((
+                "Generated, at targets of held-out images".into(),
+                picture(task, generated, &[], COLUMNS / 2),
+            ));
+            COLUMNS / 2
         };
-        pictures.push(("Real, held out of training".into(), picture(world, real, &[], columns)));
+        pictures.push(("Real, held out of training".into(), picture(task, real, &[], columns)));
         let figure = ReportFigure {
-            title: format!("Asked against generated, {0} x {0} pixels", self.size),
-            panels: repeated::panels(&self.targets, world),
+            title: format!("Asked against generated, {} x {} pixels", self.size[0], self.size[1]),
+            panels: repeated::panels(&self.targets, task),
             pictures,
             caption: self.caption(),
         };
@@ -181,15 +179,10 @@ fn spread(set: &ClassMaps, count: usize) -> Vec<&[u8]> {
     (0..count).map(|i| set.map(i * set.count / count)).collect()
 }
 
-/// Descriptors that no loss sees. Two-phase images are periodic; the others end at their border.
-fn compare(world: &World, generated: &[u8], real: &ClassMaps) -> Vec<Comparison> {
-    let size = world.size();
-    let (kind, periodic) = match world.family() {
-        Family::Circles(_) | Family::CircleSquare(_) => (descriptors::Kind::Figures, false),
-        Family::VolumeFraction | Family::Correlation { .. } => (descriptors::Kind::TwoPhase, true),
-        Family::Fractions { .. } => (descriptors::Kind::Grains, false),
-    };
-    let generated: Vec<&[u8]> = generated.chunks_exact(size * size).collect();
+/// Descriptors that no loss sees.
+fn compare(task: &Task, generated: &[u8], real: &ClassMaps) -> Vec<Comparison> {
+    let (images, [h, w]) = (task.images(), task.images().size);
+    let generated: Vec<&[u8]> = generated.chunks_exact(images.pixels()).collect();
     let real = spread(real, generated.len().max(2));
-    descriptors::compare(kind, &generated, &real, size, size, periodic)
+    descriptors::compare(task.look(), &generated, &real, h, w, images.border == Border::Periodic)
 }

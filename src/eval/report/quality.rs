@@ -3,19 +3,19 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::errors::column;
-use crate::data::{circle_square, circles};
+use crate::data::figure::Figure;
 use crate::eval::shapes::{Shape, figure, iou_with, recognise};
-use crate::train::World;
-use crate::train::world::{Family, PER_FIGURE};
+use crate::train::Task;
 
 /// Quality of the figures of many samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Figures {
-    /// Mean distance of centroids from where they were asked, in pixels.
+    /// Mean distance of centroids from where they were asked, in pixels, of the figures there are.
     pub mean_centroid_error: f64,
     /// Mean of |area - asked| / asked.
     pub mean_relative_area_error: f64,
+    /// Figures of which there is no pixel.
+    pub missing_figures: usize,
     /// Share of figures that are one 4-connected piece.
     pub single_component: f64,
     /// Share of figures recognised as the shape of their class.
@@ -26,83 +26,58 @@ pub struct Figures {
     pub iou: f64,
 }
 
-/// Sums over the two figures of a sample.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    single: f64,
-    right: f64,
+/// What one figure adds.
+#[derive(Clone, Copy)]
+struct One {
+    distance: Option<f64>,
+    relative: f64,
+    single: bool,
+    right: bool,
     circularity: f64,
     iou: f64,
 }
 
 impl Figures {
-    /// The figures of class maps against the rows of properties asked for; none in a world that has
-    /// no figures.
-    pub(super) fn measure(world: &World, maps: &[u8], asked: &[f32], measured: &[f32]) -> Option<Self> {
-        let size = world.size();
-        let shapes = match world.family() {
-            Family::Circles(_) => [Shape::Disc; 2],
-            Family::CircleSquare(_) => [Shape::Disc, Shape::Square],
-            _ => return None,
-        };
-        let rows = asked.par_chunks_exact(2 * PER_FIGURE);
-        let sums: Vec<Sums> = maps
-            .par_chunks(size * size)
-            .zip(rows)
-            .map(|(map, row)| sample(world, map, row, shapes))
+    /// The figures of class maps `[N, H, W]` against the rows of numbers asked for; none where these
+    /// do not ask for figures.
+    pub(super) fn measure(task: &Task, maps: &[u8], asked: &[f32]) -> Option<Self> {
+        let rows: Vec<Vec<Figure>> =
+            asked.chunks_exact(task.columns().len()).map(|row| task.figures(row)).collect::<Option<_>>()?;
+        let all: Vec<One> = maps
+            .par_chunks(task.images().pixels())
+            .zip(&rows)
+            .flat_map_iter(|(map, figures)| (1u8..).zip(figures).map(|(class, f)| one(task, map, class, f)))
             .collect();
         // Summed in order, so that the same run gives the same report.
-        let count = (2 * sums.len()) as f64;
-        let mean = |f: fn(&Sums) -> f64| sums.iter().map(f).sum::<f64>() / count;
-        let width = 2 * PER_FIGURE;
-        let extent = |rows: &[f32], i: usize| -> Vec<f64> {
-            // A radius stands for its area.
-            let power = if matches!(world.family(), Family::Circles(_)) { 2 } else { 1 };
-            column(rows, width, i).map(|v| v.powi(power)).collect()
-        };
-        let relative: f64 = [0, PER_FIGURE]
-            .into_iter()
-            .flat_map(|i| extent(asked, i).into_iter().zip(extent(measured, i)))
-            .map(|(a, m)| (m - a).abs() / a)
-            .sum();
+        let mean = |f: fn(&One) -> f64| all.iter().map(f).sum::<f64>() / all.len() as f64;
+        let share = |f: fn(&One) -> bool| all.iter().filter(|o| f(o)).count() as f64 / all.len() as f64;
+        let distances: Vec<f64> = all.iter().filter_map(|o| o.distance).collect();
         Some(Self {
-            mean_centroid_error: centroid_error(asked, measured),
-            mean_relative_area_error: relative / count,
-            single_component: mean(|s| s.single),
-            right_shape: mean(|s| s.right),
-            circularity: mean(|s| s.circularity),
-            iou: mean(|s| s.iou),
+            mean_centroid_error: distances.iter().sum::<f64>() / distances.len() as f64,
+            mean_relative_area_error: mean(|o| o.relative),
+            missing_figures: all.len() - distances.len(),
+            single_component: share(|o| o.single),
+            right_shape: share(|o| o.right),
+            circularity: mean(|o| o.circularity),
+            iou: mean(|o| o.iou),
         })
     }
 }
 
-fn sample(world: &World, map: &[u8], row: &[f32], shapes: [Shape; 2]) -> Sums {
-    let size = world.size();
-    let row: &[f32; 2 * PER_FIGURE] = row.try_into().expect("two figures");
-    let contains: [Box<dyn Fn(usize, usize) -> bool>; 2] = match world.family() {
-        Family::CircleSquare(_) => {
-            let (disc, square) = circle_square::from_properties(row);
-            [Box::new(move |x, y| disc.contains(x, y)), Box::new(move |x, y| square.contains(x, y))]
-        }
-        _ => circles::from_properties(row).map(|disc| Box::new(move |x, y| disc.contains(x, y)) as Box<_>),
+fn one(task: &Task, map: &[u8], class: u8, asked: &Figure) -> One {
+    let [h, w] = task.images().size;
+    let found = figure(map, h, w, class);
+    let (shape, area, [cx, cy]) = match asked {
+        Figure::Disc(d) => (Shape::Disc, std::f64::consts::PI * d.r * d.r, [d.cx, d.cy]),
+        Figure::Square(s) => (Shape::Square, s.side * s.side, [s.cx, s.cy]),
     };
-    let mut sums = Sums::default();
-    for (class, (contains, shape)) in (1u8..).zip(contains.iter().zip(shapes)) {
-        let f = figure(map, size, size, class);
-        sums.single += f64::from(u8::from(f.components == 1));
-        sums.right += f64::from(u8::from(recognise(map, size, size, class) == shape));
-        sums.circularity += f.circularity;
-        sums.iou += iou_with(map, size, size, class, contains);
+    let (dx, dy) = (found.cx - cx, found.cy - cy);
+    One {
+        distance: (found.area > 0.0).then(|| (dx * dx + dy * dy).sqrt()),
+        relative: (found.area - area).abs() / area,
+        single: found.components == 1,
+        right: recognise(map, h, w, class) == shape,
+        circularity: found.circularity,
+        iou: iou_with(map, h, w, class, |x, y| asked.contains(x, y)),
     }
-    sums
-}
-
-/// Mean Euclidean distance of both centroids.
-fn centroid_error(asked: &[f32], measured: &[f32]) -> f64 {
-    let figures = asked.chunks_exact(PER_FIGURE).zip(measured.chunks_exact(PER_FIGURE));
-    let distance = |(a, m): (&[f32], &[f32])| {
-        let [dx, dy] = [1, 2].map(|i| f64::from(a[i] - m[i]));
-        (dx * dx + dy * dy).sqrt()
-    };
-    figures.map(distance).sum::<f64>() / (asked.len() / PER_FIGURE) as f64
 }

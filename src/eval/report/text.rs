@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
-use crate::train::world::Family;
+use super::{Errors, Report};
+use crate::invariance::View;
 
 /// More properties than this are summed up in one line.
 const LISTED: usize = 8;
@@ -13,20 +13,29 @@ impl Report {
     #[must_use]
     pub fn table(&self) -> String {
         let mut text = format!("{} random targets, measured after argmax\n", self.samples);
-        if self.properties.len() <= LISTED {
-            let _ = writeln!(
-                text,
-                "{:10} {:>14} {:>9} {:>9} {:>9}",
-                "property", "mean abs error", "bias", "p95", "unit"
-            );
-            for p in &self.properties {
+        let _ = writeln!(
+            text,
+            "{:12} {:>14} {:>9} {:>9} {:>9}",
+            "property", "mean abs error", "bias", "p95", "unit"
+        );
+        for (property, first) in self.shown.task.placed() {
+            let numbers = &self.properties[first..first + property.columns().len()];
+            if numbers.len() > LISTED {
+                // A curve is one line: the mean over its points.
+                let mean = |f: fn(&Errors) -> f64| {
+                    numbers.iter().map(|p| f(&p.argmax)).sum::<f64>() / numbers.len() as f64
+                };
+                let name = format!("{}..{}", numbers[0].name, numbers[numbers.len() - 1].name);
+                let unit = &numbers[0].unit;
+                row(&mut text, &name, [mean(|e| e.mean_abs_error), mean(|e| e.bias), mean(|e| e.p95)], unit);
+                continue;
+            }
+            for p in numbers {
                 let e = &p.argmax;
-                let places = if p.unit.is_empty() { 4 } else { 2 };
-                let _ = writeln!(
-                    text,
-                    "{:10} {:14.places$} {:9.places$} {:9.places$} {:>9}",
-                    p.name, e.mean_abs_error, e.bias, e.p95, p.unit
-                );
+                row(&mut text, &p.name, [e.mean_abs_error, e.bias, e.p95], &p.unit);
+                if e.missing > 0 {
+                    let _ = writeln!(text, "{:12} missing in {} samples", "", e.missing);
+                }
             }
         }
         for (name, value) in self.summary() {
@@ -59,23 +68,37 @@ impl Report {
     /// The figures by which a run is judged.
     fn summary(&self) -> Vec<(&'static str, String)> {
         if let Some(f) = &self.figures {
-            let side = 100.0 * f.mean_centroid_error / self.size as f64;
-            return vec![
+            let side = 100.0 * f.mean_centroid_error / self.size[1] as f64;
+            let mut lines = vec![
                 ("centroid error", format!("{:.2} px ({side:.2} % of the side)", f.mean_centroid_error)),
                 ("area error", format!("{:.1} %", 100.0 * f.mean_relative_area_error)),
                 ("one piece", format!("{:.1} % of figures", 100.0 * f.single_component)),
                 ("right shape", format!("{:.1} % of figures", 100.0 * f.right_shape)),
                 ("overlap with the asked", format!("{:.3} IoU", f.iou)),
             ];
+            if f.missing_figures > 0 {
+                lines.push(("missing", format!("{} figures", f.missing_figures)));
+            }
+            return lines;
         }
-        let worst = |name| (name, format!("{:.4}", self.worst_target_error));
-        let mean = |name| (name, format!("{:.4}", self.mean_abs_error));
-        let mut lines = match self.shown.world.family() {
-            Family::Correlation { .. } => vec![mean("error of the curve"), worst("worst point of a target")],
-            Family::Fractions { .. } => vec![mean("error of a fraction"), worst("worst at a target")],
-            _ => vec![mean("error of p1"), worst("worst target")],
-        };
+        let mut lines = Vec::new();
+        if let [property] = self.shown.task.properties() {
+            let (mean, worst) = match property.invariance().view() {
+                View::Curve { .. } => ("error of the curve", "worst point of a target"),
+                View::Shares => ("error of a fraction", "worst at a target"),
+                View::Bars | View::Bubbles => ("error", "worst target"),
+            };
+            lines.push((mean, format!("{:.4}", self.mean_abs_error)));
+            lines.push((worst, format!("{:.4}", self.worst_target_error)));
+        }
         lines.push(("diversity of a target", format!("{:.2} of the pixels", self.diversity)));
         lines
     }
+}
+
+/// A line of the table.
+fn row(text: &mut String, name: &str, values: [f64; 3], unit: &str) {
+    let places = if unit.starts_with("px") { 2 } else { 4 };
+    let [mean, bias, p95] = values;
+    let _ = writeln!(text, "{name:12} {mean:14.places$} {bias:9.places$} {p95:9.places$} {unit:>9}");
 }

@@ -1,0 +1,311 @@
+//! Options: keys that a person sets, with what each may hold, and the values they were given.
+//!
+//! A source of images, a property and a part of the configuration each declare their keys as a
+//! table of [`Key`]s; [`Options`] holds the values. What is not given has the key's default, what is
+//! not declared is refused with the nearest name, and what is out of range with the range.
+
+use toml::{Table, Value};
+
+/// What a key holds when nothing was given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Default {
+    /// A whole number.
+    Whole(i64),
+    /// Any number.
+    Real(f64),
+    /// A word or a text.
+    Word(&'static str),
+    /// True or false.
+    Flag(bool),
+}
+
+impl Default {
+    fn value(self) -> Value {
+        match self {
+            Self::Whole(v) => Value::Integer(v),
+            Self::Real(v) => Value::Float(v),
+            Self::Word(v) => Value::String(v.into()),
+            Self::Flag(v) => Value::Boolean(v),
+        }
+    }
+}
+
+/// A key, and the values it may hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Key {
+    /// As it is typed.
+    pub name: &'static str,
+    /// An older or another name of it; empty if there is none.
+    pub alias: &'static str,
+    /// The value where none is given.
+    pub default: Default,
+    /// What it may hold, in words that follow "must be".
+    pub allowed: &'static str,
+    /// Smallest and largest number; of a word, only that it is one.
+    pub range: (f64, f64),
+    /// The words that it may be; none means any.
+    pub words: &'static [&'static str],
+    /// What it is, in a few words.
+    pub about: &'static str,
+}
+
+impl Key {
+    /// A whole number from `low` to `high`.
+    #[must_use]
+    pub const fn whole(
+        name: &'static str,
+        default: i64,
+        (low, high): (i64, i64),
+        allowed: &'static str,
+        about: &'static str,
+    ) -> Self {
+        let range = (low as f64, high as f64);
+        Self { name, alias: "", default: Default::Whole(default), allowed, range, words: &[], about }
+    }
+
+    /// A number from `low` to `high`.
+    #[must_use]
+    pub const fn real(
+        name: &'static str,
+        default: f64,
+        range: (f64, f64),
+        allowed: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self { name, alias: "", default: Default::Real(default), allowed, range, words: &[], about }
+    }
+
+    /// One of some words.
+    #[must_use]
+    pub const fn word(
+        name: &'static str,
+        default: &'static str,
+        words: &'static [&'static str],
+        allowed: &'static str,
+        about: &'static str,
+    ) -> Self {
+        let range = (f64::NEG_INFINITY, f64::INFINITY);
+        Self { name, alias: "", default: Default::Word(default), allowed, range, words, about }
+    }
+
+    /// Any text.
+    #[must_use]
+    pub const fn text(
+        name: &'static str,
+        default: &'static str,
+        allowed: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self::word(name, default, &[], allowed, about)
+    }
+
+    /// True or false.
+    #[must_use]
+    pub const fn flag(name: &'static str, default: bool, about: &'static str) -> Self {
+        let range = (f64::NEG_INFINITY, f64::INFINITY);
+        let (default, allowed) = (Default::Flag(default), "true or false");
+        Self { name, alias: "", default, allowed, range, words: &[], about }
+    }
+
+    /// The same key, also known by another name.
+    #[must_use]
+    pub const fn also(self, alias: &'static str) -> Self {
+        Self { alias, ..self }
+    }
+
+    /// The value as this key keeps it, or what it must be.
+    fn accept(&self, value: Value) -> Result<Value, String> {
+        let must = || format!("must be {}", self.allowed);
+        let (low, high) = self.range;
+        let inside = |v: f64| (low..=high).contains(&v);
+        match (self.default, value) {
+            (Default::Whole(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Integer(i)),
+            // `1000.0` is a whole number; `lr_g = 1` is as good as `lr_g = 1.0`.
+            (Default::Whole(_), Value::Float(f)) if f.fract() == 0.0 && inside(f) => {
+                Ok(Value::Integer(f as i64))
+            }
+            (Default::Real(_), Value::Float(f)) if inside(f) => Ok(Value::Float(f)),
+            (Default::Real(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Float(i as f64)),
+            (Default::Flag(_), Value::Boolean(b)) => Ok(Value::Boolean(b)),
+            (Default::Word(_), Value::String(s)) if self.words.is_empty() || self.words.contains(&&*s) => {
+                Ok(Value::String(s))
+            }
+            // A number is a text too, where any text will do.
+            (Default::Word(_), value @ (Value::Integer(_) | Value::Float(_))) if self.words.is_empty() => {
+                Ok(Value::String(value.to_string()))
+            }
+            _ => Err(must()),
+        }
+    }
+}
+
+/// The values of declared keys.
+#[derive(Clone, Debug)]
+pub struct Options {
+    keys: Vec<Key>,
+    values: Vec<Value>,
+}
+
+impl PartialEq for Options {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys.iter().map(|k| k.name).eq(other.keys.iter().map(|k| k.name)) && self.values == other.values
+    }
+}
+
+impl Options {
+    /// The defaults of `keys`.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Self {
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let values = keys.iter().map(|key| key.default.value()).collect();
+        Self { keys, values }
+    }
+
+    /// The keys, in their order.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Where the key of that name or alias stands.
+    fn position(&self, name: &str) -> Option<usize> {
+        self.keys.iter().position(|key| key.name == name || (!key.alias.is_empty() && key.alias == name))
+    }
+
+    /// Whether there is such a key.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.position(name).is_some()
+    }
+
+    /// Sets a key.
+    ///
+    /// # Errors
+    /// What is wrong: there is no such key, or what it must be.
+    pub fn set(&mut self, name: &str, value: Value) -> Result<(), String> {
+        let at = self.position(name).ok_or_else(|| unknown(name, self.keys.iter().map(|k| k.name)))?;
+        self.values[at] = self.keys[at].accept(value)?;
+        Ok(())
+    }
+
+    /// The value of a key.
+    ///
+    /// # Panics
+    /// If there is no such key: a mistake in the program.
+    #[must_use]
+    #[track_caller]
+    pub fn get(&self, name: &str) -> &Value {
+        let at = self.position(name).unwrap_or_else(|| panic!("no key {name}"));
+        &self.values[at]
+    }
+
+    /// A whole number that is not negative.
+    ///
+    /// # Panics
+    /// If there is no such key of that kind.
+    #[must_use]
+    #[track_caller]
+    pub fn whole(&self, name: &str) -> usize {
+        let value = self.get(name).as_integer().and_then(|v| usize::try_from(v).ok());
+        value.unwrap_or_else(|| panic!("{name} is no count"))
+    }
+
+    /// A number.
+    ///
+    /// # Panics
+    /// If there is no such key of that kind.
+    #[must_use]
+    #[track_caller]
+    pub fn real(&self, name: &str) -> f64 {
+        self.get(name).as_float().unwrap_or_else(|| panic!("{name} is no number"))
+    }
+
+    /// A word.
+    ///
+    /// # Panics
+    /// If there is no such key of that kind.
+    #[must_use]
+    #[track_caller]
+    pub fn word(&self, name: &str) -> &str {
+        self.get(name).as_str().unwrap_or_else(|| panic!("{name} is no word"))
+    }
+
+    /// True or false.
+    ///
+    /// # Panics
+    /// If there is no such key of that kind.
+    #[must_use]
+    #[track_caller]
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name).as_bool().unwrap_or_else(|| panic!("{name} is no flag"))
+    }
+
+    /// The values by name.
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        self.keys.iter().zip(&self.values).map(|(key, value)| (key.name.to_owned(), value.clone())).collect()
+    }
+}
+
+/// Says that there is no such name, and the nearest of those there are.
+#[must_use]
+pub fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let nearest = known.into_iter().min_by_key(|k| distance(k, name));
+    nearest.map_or_else(|| "unknown key".into(), |nearest| format!("unknown key: did you mean {nearest}?"))
+}
+
+/// Edits between two words (Levenshtein).
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [Key; 4] = [
+        Key::whole("bins", 8, (1, 9), "a whole number from 1 to 9", "").also("numbers"),
+        Key::real("weight", 1.0, (0.0, 5.0), "a number from 0 to 5", ""),
+        Key::word("direction", "row", &["row", "column"], "\"row\" or \"column\"", ""),
+        Key::flag("periodic", false, ""),
+    ];
+
+    #[test]
+    fn values_are_of_the_kind_and_range_of_their_key() {
+        let mut options = Options::new(KEYS);
+        for (name, value) in [
+            ("numbers", Value::Integer(3)),
+            ("bins", Value::Float(4.0)),
+            ("weight", Value::Integer(2)),
+            ("direction", Value::String("column".into())),
+            ("periodic", Value::Boolean(true)),
+        ] {
+            assert_eq!(options.set(name, value), Ok(()), "{name}");
+        }
+        assert_eq!((options.whole("bins"), options.real("weight")), (4, 2.0));
+        assert_eq!((options.word("direction"), options.flag("periodic")), ("column", true));
+        for (name, value, says) in [
+            ("bins", Value::Integer(10), "from 1 to 9"),
+            ("bins", Value::Float(2.5), "from 1 to 9"),
+            ("weight", Value::Float(f64::NAN), "from 0 to 5"),
+            ("direction", Value::String("up".into()), "\"row\" or"),
+            ("periodic", Value::Integer(1), "true or false"),
+            ("wieght", Value::Integer(1), "did you mean weight?"),
+        ] {
+            let problem = options.set(name, value).err().unwrap_or_default();
+            assert!(problem.contains(says), "{name}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The parts of a configuration that are the same for every run: networks and training, as typed
+//! values and as documented keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::gpu::Precision;
+use crate::nn::Family;
+use crate::options::Key;
+
+/// What happens to the learning rates over a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// They stay.
+    None,
+    /// They fall linearly to zero at the last iteration.
+    Linear,
+}
+
+/// Where the properties asked of the generator during training come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Targets {
+    /// Measured on a batch of real images.
+    Data,
+    /// Drawn from all that can be asked for.
+    Prior,
+    /// Either, by a coin for each sample.
+    Mix,
+}
+
+/// The pair of networks.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Networks {
+    /// The architecture.
+    pub family: Family,
+    /// Channels of the layers next to the image.
+    pub width: usize,
+    /// What convolutions and matrix products multiply on a GPU.
+    pub precision: Precision,
+    /// Length of the noise z.
+    pub latent: usize,
+    /// Standard deviation of z.
+    pub z_scale: f64,
+}
+
+/// The keys of `[net]`.
+pub(super) const NET: &[Key] = &[
+    Key::word(
+        "family",
+        "dcgan",
+        &["dcgan", "resnet"],
+        "\"dcgan\" or \"resnet\"",
+        "the pair of networks: resnet is the authors', far more arithmetic",
+    )
+    .also("net"),
+    Key::whole("width", 16, (1, 256), "a whole number from 1 to 256", "channels next to the image"),
+    Key::word(
+        "precision",
+        "fp32",
+        &["fp32", "tf32", "bf16"],
+        "\"fp32\", \"tf32\" or \"bf16\"",
+        "of products on a GPU",
+    ),
+    Key::whole("latent", 128, (1, 4096), "a whole number from 1 to 4096", "length of the noise z"),
+    Key::real(
+        "z_scale",
+        0.5,
+        (0.0, 10.0),
+        "a number from 0 to 10",
+        "standard deviation of z: more is more varied and less exact",
+    ),
+];
+
+/// Algorithm 1 and what is kept of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Training {
+    /// Samples a step.
+    pub batch: usize,
+    /// Iterations of Algorithm 1.
+    pub iterations: u64,
+    /// Seed of data, weights and noise.
+    pub seed: u64,
+    /// Generator steps an iteration.
+    pub n_g: usize,
+    /// Critic steps an iteration.
+    pub n_d: usize,
+    /// Projection steps an iteration.
+    pub n_i: usize,
+    /// Learning rate of the generator step.
+    pub lr_g: f64,
+    /// Learning rate of the critic step.
+    pub lr_d: f64,
+    /// Learning rate of the projection step.
+    pub lr_i: f64,
+    /// What happens to the rates.
+    pub lr_decay: Decay,
+    /// Decay of Adam's first moment.
+    pub beta1: f64,
+    /// Decay of Adam's second moment.
+    pub beta2: f64,
+    /// Weight of the gradient penalty.
+    pub lambda_gp: f64,
+    /// Where targets come from.
+    pub targets: Targets,
+    /// Whether the generator sees properties with zero mean and unit variance.
+    pub standardise: bool,
+    /// Decay of the average of the generator's weights; 0 for none.
+    pub ema: f64,
+    /// Iterations between rows of `metrics.jsonl`.
+    pub log_every: u64,
+    /// Iterations between grids of samples; 0 for none.
+    pub sample_every: u64,
+    /// Iterations between checkpoints.
+    pub checkpoint_every: u64,
+    /// Samples measured for the report.
+    pub eval_samples: usize,
+}
+
+const RATE: &str = "a number above 0, at most 1";
+const RATES: (f64, f64) = (1e-12, 1.0);
+const STEPS: &str = "a whole number from 0 to 100";
+const DECAY: &str = "a number from 0 to 0.99999";
+const DECAYS: (f64, f64) = (0.0, 0.99999);
+
+/// The keys of `[train]`.
+pub(super) const TRAIN: &[Key] = &[
+    Key::whole("batch", 32, (2, 4096), "a whole number from 2 to 4096", "samples a step"),
+    Key::whole("iterations", 1500, (1, 10_000_000), "a whole number from 1 to 10000000", "of Algorithm 1"),
+    Key::whole("seed", 0, (0, 1 << 53), "a whole number from 0 to 2^53", "of data, weights and noise"),
+    Key::whole("n_g", 1, (0, 100), STEPS, "generator steps an iteration"),
+    Key::whole("n_d", 2, (0, 100), STEPS, "critic steps an iteration"),
+    Key::whole("n_i", 2, (0, 100), STEPS, "projection steps an iteration, each with new targets"),
+    Key::real("lr_g", 2e-3, RATES, RATE, "learning rates of Adam, one for each kind of step"),
+    Key::real("lr_d", 2e-3, RATES, RATE, "of the critic"),
+    Key::real("lr_i", 2e-3, RATES, RATE, "of the projection"),
+    Key::word(
+        "lr_decay",
+        "linear",
+        &["none", "linear"],
+        "\"none\" or \"linear\"",
+        "linear falls to zero at the last iteration",
+    ),
+    Key::real("beta1", 0.0, DECAYS, DECAY, "no momentum against a moving opponent (Gulrajani et al. 2017)"),
+    Key::real("beta2", 0.9, DECAYS, DECAY, "of Adam's second moment"),
+    Key::real("lambda_gp", 10.0, (0.0, 1e6), "a number from 0 to 1000000", "weight of the gradient penalty"),
+    Key::word(
+        "targets",
+        "data",
+        &["data", "prior", "mix"],
+        "\"data\", \"prior\" or \"mix\"",
+        "asked in training: measured on real batches, or evenly over what can be asked",
+    ),
+    Key::flag("standardise", true, "the generator sees properties with zero mean and unit variance"),
+    Key::real("ema", 0.0, DECAYS, DECAY, "average of the generator's weights with this decay; 0 is off"),
+    Key::whole("log_every", 10, (1, 10_000), "a whole number from 1 to 10000", "iterations between log rows"),
+    Key::whole(
+        "sample_every",
+        100,
+        (0, 10_000_000),
+        "a whole number from 0 to 10000000",
+        "iterations between grids in samples/; 0 is off",
+    ),
+    Key::whole(
+        "checkpoint_every",
+        100,
+        (1, 10_000_000),
+        "a whole number from 1 to 10000000",
+        "iterations between checkpoints",
+    ),
+    Key::whole(
+        "eval_samples",
+        1000,
+        (1, 100_000),
+        "a whole number from 1 to 100000",
+        "targets measured for the report",
+    ),
+];

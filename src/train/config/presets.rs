@@ -1,0 +1,27 @@
+//! The embedded presets.
+
+/// An embedded preset: name, one line about it, commented TOML.
+pub type Preset = (&'static str, &'static str, &'static str);
+
+macro_rules! preset {
+    ($name:literal, $about:literal) => {
+        ($name, $about, include_str!(concat!("../../presets/", $name, ".toml")))
+    };
+}
+
+/// The presets. Those named quick take minutes on two CPU cores, at 64 x 64; the others have the
+/// paper's size, 128 x 128, and want a GPU.
+pub const PRESETS: &[Preset] = &[
+    preset!("circles-quick", "two circles where you want them: radii and centres"),
+    preset!("circle-square-quick", "a circle and a square: areas and centres"),
+    preset!("two-phase-quick", "phases that separate: volume fraction and two-point correlation"),
+    preset!("two-phase-p1-quick", "phases that separate: volume fraction"),
+    preset!("two-phase-p2-quick", "phases that separate: two-point correlation"),
+    preset!("polycrystal-quick", "grains of five orientations: fraction of each"),
+    preset!("circles", "two circles, 128 x 128, with the paper's settings"),
+    preset!("circle-square", "a circle and a square, 128 x 128"),
+    preset!("two-phase", "phases that separate, 128 x 128: first and second moment together"),
+    preset!("two-phase-p1", "phases that separate, 128 x 128: volume fraction"),
+    preset!("two-phase-p2", "phases that separate, 128 x 128: two-point correlation"),
+    preset!("polycrystal", "grains of five orientations, 128 x 128"),
+];

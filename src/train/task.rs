@@ -1,0 +1,409 @@
+//! What a run needs of its images and of the properties asked of them, in one small struct.
+//!
+//! Targets come from one of two places. Where a formula gives the distribution of all the numbers
+//! asked for (radii and centres of drawn figures), they are drawn from it. Elsewhere only images know
+//! which numbers go together, so they are rows of a table measured on images that training never
+//! sees, and every asked set of numbers can be realised.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use crate::data::figure::Figure;
+use crate::data::source::{Known, Look, Problem, Source};
+use crate::error::{Error, Result};
+use crate::invariance::{Column, Images, Property};
+use crate::nn;
+use crate::rng;
+
+/// Streams of the generator that draws targets.
+mod stream {
+    pub(super) const ROWS: u32 = 0;
+    pub(super) const PRIOR: u32 = 1;
+    pub(super) const NEAREST: u32 = 2;
+}
+
+/// Rows of the table that are near enough to complete a target from, and the least share of it.
+const NEAREST: usize = 16;
+const NEAREST_SHARE: usize = 64;
+
+/// Images and the properties asked of them.
+#[derive(Clone)]
+pub struct Task {
+    images: Images,
+    look: Look,
+    properties: Vec<Property>,
+    columns: Vec<Column>,
+    /// Where a formula gives all the numbers asked for: the source, what it draws, and for each
+    /// column which of those it is.
+    formula: Option<(Arc<dyn Source>, Vec<Known>, Vec<usize>)>,
+    /// Numbers of images held out of training, `[M, P]`; empty where a formula gives targets.
+    table: Arc<[f32]>,
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.properties.iter().map(Property::name).collect();
+        f.debug_struct("Task")
+            .field("images", &self.images)
+            .field("properties", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Task {
+    /// The task of a configuration, without its table. Reads the file of images, if there is one;
+    /// `origin` is named in errors.
+    ///
+    /// # Errors
+    /// If the images cannot be had or cannot be asked for these properties.
+    pub fn of(config: &Config, origin: &str) -> Result<Self> {
+        Self::with_source(config, &Self::source(config, origin)?, origin)
+    }
+
+    /// The images of a configuration.
+    ///
+    /// # Errors
+    /// If an option of theirs or the file is wrong.
+    pub fn source(config: &Config, origin: &str) -> Result<Arc<dyn Source>> {
+        config.data.open().map_err(|problem| match problem {
+            Problem::Option(mistake) => config.data_mistake(origin, &mistake),
+            Problem::File(error) => error,
+        })
+    }
+
+    /// The task of a configuration whose images are open.
+    ///
+    /// # Errors
+    /// If these images cannot be asked for these properties.
+    pub fn with_source(config: &Config, source: &Arc<dyn Source>, origin: &str) -> Result<Self> {
+        let mut task = Self::restore(config, source.images(), source.look(), origin)?;
+        let known = source.known();
+        let at = |column: &Column| known.iter().position(|(name, _)| *name == column.name);
+        if let Some(places) = task.columns.iter().map(at).collect() {
+            task.formula = Some((source.clone(), known, places));
+        }
+        Ok(task)
+    }
+
+    /// The task of a configuration on images that are described and not at hand.
+    ///
+    /// # Errors
+    /// If these images cannot be asked for these properties.
+    pub fn restore(config: &Config, images: Images, look: Look, origin: &str) -> Result<Self> {
+        if nn::base(images.size).is_none() {
+            return Err(config.data_mistake(origin, &("size", nn::advice(images.size))));
+        }
+        let mut properties = Vec::new();
+        let mut columns: Vec<Column> = Vec::new();
+        for (i, ask) in config.asks.iter().enumerate() {
+            let property = ask.of(&images).map_err(|mistake| config.ask_mistake(origin, i, &mistake))?;
+            for column in property.columns() {
+                if columns.iter().any(|c| c.name == column.name) {
+                    let problem = format!(
+                        "two numbers are called {}: give one of the properties a name of its own",
+                        column.name
+                    );
+                    return Err(config.ask_mistake(origin, i, &("name", problem)));
+                }
+                columns.push(column.clone());
+            }
+            properties.push(property);
+        }
+        if config.asks.iter().enumerate().any(|(i, a)| config.asks[..i].iter().any(|b| a.name() == b.name()))
+        {
+            let problem = "two properties have one name: give one of them a name of its own";
+            return Err(Error::Usage(format!("{origin}: {problem}")));
+        }
+        Ok(Self { images, look, properties, columns, formula: None, table: Arc::new([]) })
+    }
+
+    /// The same with measured numbers to draw targets from; rows of which a number is missing are
+    /// left out.
+    ///
+    /// # Errors
+    /// If no row is whole.
+    ///
+    /// # Panics
+    /// If it is not whole rows.
+    pub fn with_table(mut self, rows: &[f32]) -> Result<Self> {
+        let width = self.columns.len();
+        assert!(rows.len().is_multiple_of(width), "rows have {width} numbers");
+        let whole = rows.chunks_exact(width).filter(|row| row.iter().all(|v| v.is_finite()));
+        self.table = whole.flatten().copied().collect();
+        if self.table.is_empty() {
+            let problem = "no image held out has all the numbers asked for: leave one out";
+            return Err(Error::Usage(problem.into()));
+        }
+        Ok(self)
+    }
+
+    /// Whether targets come from a table of measured numbers.
+    #[must_use]
+    pub fn needs_table(&self) -> bool {
+        self.formula.is_none()
+    }
+
+    /// The table of measured numbers, `[M, P]`.
+    #[must_use]
+    pub fn table(&self) -> &[f32] {
+        &self.table
+    }
+
+    /// What the images are.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// What kind of picture they are.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        self.look
+    }
+
+    /// What is asked of them.
+    #[must_use]
+    pub fn properties(&self) -> &[Property] {
+        &self.properties
+    }
+
+    /// All numbers asked for, property by property: P of them.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// Each property with the place of its first column.
+    pub fn placed(&self) -> impl Iterator<Item = (&Property, usize)> {
+        self.properties.iter().scan(0, |start, property| {
+            let first = *start;
+            *start += property.columns().len();
+            Some((property, first))
+        })
+    }
+
+    /// The range of number `i` in the data, in its unit.
+    #[must_use]
+    pub fn range(&self, i: usize) -> (f64, f64) {
+        if let Some((_, known, places)) = &self.formula {
+            return known[places[i]].1;
+        }
+        let column = self.table.iter().skip(i).step_by(self.columns.len()).map(|&v| f64::from(v));
+        column.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
+    }
+
+    /// The figures that a row of numbers `[P]` asks for; none where it does not ask for figures.
+    #[must_use]
+    pub fn figures(&self, row: &[f32]) -> Option<Vec<Figure>> {
+        let (source, ..) = self.formula.as_ref()?;
+        source.figures(&|name| {
+            let at = self.columns.iter().position(|c| c.name == name)?;
+            Some(f64::from(row[at]))
+        })
+    }
+
+    /// Numbers from the distribution of the data, `[count, P]`.
+    #[must_use]
+    pub fn sample_targets(&self, count: usize, seed: u64) -> Vec<f32> {
+        if let Some((source, known, places)) = &self.formula {
+            let rows = source.draw(count, seed);
+            return rows.chunks_exact(known.len()).flat_map(|row| places.iter().map(|&i| row[i])).collect();
+        }
+        let rows = u32::try_from(self.table.len() / self.columns.len()).unwrap_or(u32::MAX);
+        draws(seed, stream::ROWS, 0)
+            .take(count)
+            .flat_map(|word| self.row(rng::index(word, rows) as usize))
+            .copied()
+            .collect()
+    }
+
+    fn row(&self, i: usize) -> &[f32] {
+        let width = self.columns.len();
+        &self.table[i * width..][..width]
+    }
+
+    /// Numbers that training may ask for beside those of the data, `[count, P]`: evenly over all that
+    /// a property can be, where it is the only one asked for and a formula says what that is; else as
+    /// in the data.
+    #[must_use]
+    pub fn prior(&self, count: usize, seed: u64) -> Vec<f32> {
+        if let [property] = &self.properties[..] {
+            let ranges: Vec<(f64, f64)> = (0..self.columns.len()).map(|i| self.range(i)).collect();
+            let mut words = draws(seed, stream::PRIOR, 0);
+            let rows = (0..count).map(|_| property.invariance().prior(&ranges, &mut words));
+            if let Some(rows) = rows.collect::<Option<Vec<_>>>() {
+                return rows.concat();
+            }
+        }
+        self.sample_targets(count, seed)
+    }
+
+    /// Refuses numbers that no image can have.
+    ///
+    /// # Errors
+    /// Names `origin`, the number and what is possible.
+    pub fn check(&self, target: &[Option<f32>], origin: &str) -> Result<()> {
+        for (column, value) in self.columns.iter().zip(target) {
+            let (low, high) = column.possible;
+            if let Some(v) = value.filter(|&v| !(low..=high).contains(&f64::from(v))) {
+                let unit = if column.unit.is_empty() { String::new() } else { format!(" {}", column.unit) };
+                return Err(Error::Usage(format!(
+                    "{origin}: {} = {v} is impossible: it is from {low} to {high}{unit}",
+                    column.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the numbers that a target leaves open. `row` comes from the distribution of the data; it
+    /// is sample `index` of a seed.
+    ///
+    /// What is independent keeps the row's numbers. Numbers that hang together must be those of an
+    /// image, so there the row becomes one of the nearest in what is given.
+    ///
+    /// # Errors
+    /// If the numbers given cannot be; `origin` is named.
+    pub fn complete(
+        &self,
+        target: &[Option<f32>],
+        row: &mut [f32],
+        (seed, index): (u64, usize),
+        origin: &str,
+    ) -> Result<()> {
+        self.check(target, origin)?;
+        let open = |(property, first): (&Property, usize)| {
+            let count = property.columns().len();
+            property.invariance().joint() && target[first..first + count].iter().any(Option::is_none)
+        };
+        if self.needs_table() && target.iter().any(Option::is_some) && self.placed().any(open) {
+            row.copy_from_slice(self.nearest(target, seed, index));
+        }
+        for (property, first) in self.placed() {
+            let columns = first..first + property.columns().len();
+            property
+                .invariance()
+                .complete(&target[columns.clone()], &mut row[columns])
+                .map_err(|problem| Error::Usage(format!("{origin}: {problem}")))?;
+        }
+        Ok(())
+    }
+
+    /// One of the rows of the table that are nearest in the numbers given, each number over its range.
+    fn nearest(&self, target: &[Option<f32>], seed: u64, index: usize) -> &[f32] {
+        let count = self.table.len() / self.columns.len();
+        let scales: Vec<f32> = (0..self.columns.len())
+            .map(|i| {
+                let (low, high) = self.range(i);
+                (high - low).max(1e-9) as f32
+            })
+            .collect();
+        let distance = |row: &[f32]| -> f32 {
+            let given = row.iter().zip(target).zip(&scales);
+            given.filter_map(|((v, t), scale)| Some(((v - (*t)?) / scale).powi(2))).sum()
+        };
+        let mut near: Vec<(f32, usize)> = (0..count).map(|i| (distance(self.row(i)), i)).collect();
+        let kept = (count / NEAREST_SHARE).clamp(1, NEAREST);
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let word = draws(seed, stream::NEAREST, index).next().unwrap_or(0);
+        self.row(near[rng::index(word, kept as u32) as usize].1)
+    }
+
+    /// Numbers `[N, P]` in a person's units, normalised.
+    #[must_use]
+    pub fn normalised(&self, rows: &[f32]) -> Vec<f64> {
+        let width = self.columns.len();
+        rows.chunks_exact(width)
+            .flat_map(|row| {
+                self.placed().flat_map(|(property, first)| {
+                    property.invariance().normalised(&row[first..first + property.columns().len()])
+                })
+            })
+            .collect()
+    }
+
+    /// Normalised numbers `[N, P]` in a person's units.
+    #[must_use]
+    pub fn in_units(&self, rows: &[f64]) -> Vec<f32> {
+        let width = self.columns.len();
+        rows.chunks_exact(width)
+            .flat_map(|row| {
+                self.placed().flat_map(|(property, first)| {
+                    property.invariance().in_units(&row[first..first + property.columns().len()])
+                })
+            })
+            .collect()
+    }
+}
+
+/// The words of a stream, from number `first` on.
+fn draws(seed: u64, stream: u32, first: usize) -> impl Iterator<Item = u32> {
+    let state = rng::state(seed);
+    (first as u64 / 4..).flat_map(move |block| rng::philox(&state, stream, block)).skip(first % 4)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn task(preset: &str) -> Task {
+        Task::of(&Config::preset(preset).unwrap(), "test").unwrap()
+    }
+
+    #[test]
+    fn normalised_numbers_and_those_in_units_are_inverse() {
+        for preset in ["circles", "circle-square"] {
+            let task = task(preset);
+            let asked = task.sample_targets(50, 7);
+            assert_eq!(asked.len(), 50 * 6);
+            let back = task.in_units(&task.normalised(&asked));
+            for (a, b) in asked.iter().zip(&back) {
+                assert!((a - b).abs() < 1e-4 * a.abs(), "{a} {b}");
+            }
+            assert_eq!(task.figures(&asked[..6]).map(|f| f.len()), Some(2));
+        }
+    }
+
+    #[test]
+    fn priors_cover_the_range_of_the_data() {
+        let task = task("two-phase-p1").with_table(&[0.2, 0.9, 0.4]).unwrap();
+        let rows = task.prior(1000, 1);
+        assert!(rows.iter().all(|p| (0.2..=0.9).contains(p)) && rows.iter().any(|p| *p > 0.85));
+        assert_eq!(task.prior(9, 2), task.prior(9, 2));
+        // With a curve beside it only images know what goes together.
+        let task = self::task("two-phase");
+        let row: Vec<f32> = (0..task.columns().len()).map(|i| 0.5 / (i + 1) as f32).collect();
+        let task = task.with_table(&row).unwrap();
+        assert_eq!(task.prior(3, 1), row.repeat(3));
+    }
+
+    #[test]
+    fn open_numbers_come_from_an_image_that_has_those_given() {
+        let mut config = Config::preset("two-phase-p2").unwrap();
+        config.set("bins=2", "test").unwrap();
+        let rows: Vec<f32> = (0..64).flat_map(|i| [0.2 + 0.01 * i as f32, 0.1 + 0.005 * i as f32]).collect();
+        let task = Task::of(&config, "test").unwrap().with_table(&rows).unwrap();
+        let mut row = [0.0; 2];
+        task.complete(&[Some(0.4), None], &mut row, (1, 0), "--target").unwrap();
+        assert!((row[0] - 0.4).abs() < 1e-6 && (row[1] - 0.2).abs() < 1e-6, "{row:?}");
+        task.complete(&[Some(0.4), Some(0.3)], &mut row, (1, 0), "--target").unwrap();
+        assert_eq!(row, [0.4, 0.3]);
+        let problem = task.complete(&[Some(40.0), None], &mut row, (1, 0), "--target").unwrap_err();
+        assert_eq!(problem.to_string(), "--target: s0 = 40 is impossible: it is from 0 to 1");
+        assert!(task.clone().with_table(&[f32::NAN; 4]).is_err());
+    }
+
+    #[test]
+    fn targets_are_rows_of_the_table() {
+        let task = task("polycrystal").with_table(&[0.2; 10]).unwrap();
+        assert_eq!(task.sample_targets(3, 1), [0.2; 15]);
+        assert_eq!(task.range(2), (f64::from(0.2f32), f64::from(0.2f32)));
+    }
+}
