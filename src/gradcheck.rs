@@ -5,7 +5,7 @@
 //! directions t, the gradient of <grad phi, t> recorded on the tape against
 //! (grad phi(x + h t) - grad phi(x - h t)) / 2h, which is the same Hessian-vector product.
 
-use crate::device::Cpu;
+use crate::device::{Cpu, Device};
 use crate::error::Result;
 use crate::op::{DType, LeafId};
 use crate::plan::Plan;
@@ -71,6 +71,12 @@ pub fn tolerance(order: u8) -> f64 {
 
 const STEP: f64 = 1e-5;
 
+/// The largest of some errors, 0 of none, and NaN if one of them is: `f64::max` would drop it.
+#[must_use]
+pub fn largest(errors: impl IntoIterator<Item = f64>) -> f64 {
+    errors.into_iter().fold(0.0, |most, error| if error > most || error.is_nan() { error } else { most })
+}
+
 /// Largest difference relative to the largest expected entry (absolute where that is tiny).
 #[must_use]
 pub fn relative_error(got: &[f64], want: &[f64]) -> f64 {
@@ -78,9 +84,7 @@ pub fn relative_error(got: &[f64], want: &[f64]) -> f64 {
         return f64::INFINITY;
     }
     let scale = want.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
-    let worst = got.iter().zip(want).map(|(g, w)| (g - w).abs());
-    // `max` would drop a NaN.
-    worst.fold(0.0, |m, e| if e > m || e.is_nan() { e } else { m }) / scale
+    largest(got.iter().zip(want).map(|(g, w)| (g - w).abs())) / scale
 }
 
 /// Deterministic numbers on [-1, 1), for cotangents and directions.
@@ -92,15 +96,15 @@ pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Inputs in the memory of an f64 device, and a step to evaluate there.
+/// Inputs in the memory of a device, and a step to evaluate there.
 pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) leaves: Vec<LeafId>,
 }
 
 impl Bench {
-    pub(crate) fn new(inputs: &[Input]) -> Result<Self> {
-        let mut store = Store::new(Cpu::<f64>::new());
+    pub(crate) fn on(device: Box<dyn Device>, inputs: &[Input]) -> Result<Self> {
+        let mut store = Store::on(device);
         let mut leaves = Vec::new();
         for (i, input) in inputs.iter().enumerate() {
             let name = format!("in{i}");
@@ -137,7 +141,7 @@ pub fn check(
     inputs: &[Input],
     build: impl for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>,
 ) -> Result<Vec<Outcome>> {
-    let mut bench = Bench::new(inputs)?;
+    let mut bench = Bench::on(Box::new(Cpu::<f64>::new()), inputs)?;
     let tape = Tape::new();
     let vars = bench.vars(&tape);
     let y = build(&tape, &vars);
@@ -176,11 +180,7 @@ pub fn check(
     let second = bench.evaluate(&second_plan, wrt.len())?;
 
     let mut errors = [0.0f64; 2];
-    let worse = |slot: &mut f64, error: f64| {
-        if error > *slot || error.is_nan() {
-            *slot = error;
-        }
-    };
+    let worse = |slot: &mut f64, error: f64| *slot = largest([*slot, error]);
     for (k, &i) in wrt.iter().enumerate() {
         let mut difference = Vec::with_capacity(x[k].len());
         for element in 0..x[k].len() {
@@ -216,4 +216,22 @@ pub fn check(
             tolerance: tolerance(order),
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_nan_is_dropped() {
+        assert_eq!(largest([]), 0.0);
+        assert_eq!(largest([1.0, 3.0, 2.0]), 3.0);
+        for i in 0..3 {
+            let mut errors = [1.0, 3.0, 2.0];
+            errors[i] = f64::NAN;
+            assert!(largest(errors).is_nan());
+            assert!(relative_error(&errors, &[1.0, 3.0, 2.0]).is_nan());
+        }
+        assert_eq!(relative_error(&[1.0], &[1.0, 2.0]), f64::INFINITY);
+    }
 }

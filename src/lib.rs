@@ -10,6 +10,9 @@
 //! - [`train`] and [`eval`]: Algorithm 1, and what it achieved;
 //! - [`cli`]: the commands.
 
+// Either stream may be full or closed, of which these panic: `cli::output` has what does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 pub mod data;
 pub mod device;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use invnet::device::{Cpu, Device, radial};
-use invnet::gradcheck::numbers;
+use invnet::gradcheck::{largest, numbers};
 use invnet::invariance::{Correlation, Fraction, Invariance, two_point_map};
 use invnet::op::Border;
 use invnet::plan::Plan;
@@ -84,7 +84,7 @@ fn binary(seed: u64, count: usize, share: f64) -> Vec<f64> {
 
 fn worst(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    largest(found.iter().zip(expected).map(|(a, b)| (a - b).abs()))
 }
 
 #[test]

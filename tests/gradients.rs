@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use invnet::device::Cpu;
 use invnet::gradcheck::{Input, Outcome, Values, check, numbers};
-use invnet::nn::{self, Family, Net, Weights};
-use invnet::op::{Border, Over};
+use invnet::nn::{self, Family, Net, Norm, Weights};
+use invnet::op::{Binary, Border, CahnHilliard, CorrelationLeg, DType, LeafId, Leg, Op, Over, Unary};
+use invnet::plan::Plan;
 use invnet::samples::samples;
 use invnet::shape::Shape;
+use invnet::store::Store;
 use invnet::tape::{Tape, Var};
 use invnet::train::objective;
 
@@ -35,73 +41,106 @@ fn every_operation_holds_to_second_order() {
     }
 }
 
+/// One row an operation: the match is exhaustive, so that a new one needs a row, and the rows are the
+/// list.
+macro_rules! operations {
+    ($($pattern:pat => $name:literal, $differentiable:literal;)*) => {
+        const OPERATIONS: &[(&str, bool)] = &[$(($name, $differentiable)),*];
+
+        fn row(op: &Op) -> (&'static str, bool) {
+            match op { $($pattern => ($name, $differentiable)),* }
+        }
+    };
+}
+
+// Without a derivative: no real input, piecewise constant, or a change in place; `cahn_hilliard`
+// simulates data only, and a plan makes `conv_bias` after everything is differentiated.
+operations! {
+    Op::Leaf(_) => "leaf", false;
+    Op::Fill(_) => "fill", false;
+    Op::Unary(Unary::Neg) => "neg", true;
+    Op::Unary(Unary::Exp) => "exp", true;
+    Op::Unary(Unary::Ln) => "ln", true;
+    Op::Unary(Unary::Sqrt) => "sqrt", true;
+    Op::Unary(Unary::Recip) => "recip", true;
+    Op::Unary(Unary::Square) => "square", true;
+    Op::Unary(Unary::Tanh) => "tanh", true;
+    Op::Unary(Unary::Sigmoid) => "sigmoid", true;
+    Op::Unary(Unary::LeakyRelu(_)) => "leaky_relu", true;
+    Op::Unary(Unary::LeakyMask(_)) => "leaky_mask", true;
+    Op::Unary(Unary::Scale(_)) => "scale", true;
+    Op::Unary(Unary::Shift(_)) => "shift", true;
+    Op::Unary(Unary::Pow(_)) => "pow", true;
+    Op::Binary(Binary::Add) => "add", true;
+    Op::Binary(Binary::Sub) => "sub", true;
+    Op::Binary(Binary::Mul) => "mul", true;
+    Op::Binary(Binary::Div) => "div", true;
+    Op::Binary(Binary::Gate(_)) => "gate", true;
+    Op::SumTo => "sum_to", true;
+    Op::Broadcast => "broadcast", true;
+    Op::Reshape => "reshape", true;
+    Op::Permute(_) => "permute", true;
+    Op::Slice(_) => "slice", true;
+    Op::Pad(_) => "pad", true;
+    Op::MatMul { .. } => "matmul", true;
+    Op::Conv(Leg::Y, _) => "conv", true;
+    Op::Conv(Leg::X, _) => "conv_transpose", true;
+    Op::Conv(Leg::W, _) => "conv_weight", true;
+    Op::ConvBias(Leg::X, ..) => "conv_transpose_bias", false;
+    Op::ConvBias(Leg::Y | Leg::W, ..) => "conv_bias", false;
+    Op::MeanPool(_) => "mean_pool", true;
+    Op::Upsample(_) => "upsample", true;
+    Op::Softmax => "softmax", true;
+    Op::SoftmaxGrad => "softmax_grad", true;
+    Op::Stats(_) => "stats", true;
+    Op::Normalise(..) => "normalise", true;
+    Op::NormaliseGrad(..) => "normalise_grad", true;
+    Op::Moments => "moments", true;
+    Op::AffineField => "affine_field", true;
+    Op::Correlation(CorrelationLeg::Curve, _) => "correlation", true;
+    Op::Correlation(CorrelationLeg::Field, _) => "correlation_field", true;
+    Op::CahnHilliard(_) => "cahn_hilliard", false;
+    Op::Interpolate => "interpolate", true;
+    Op::RowNorm(_) => "row_norm", true;
+    Op::OneHot => "one_hot", false;
+    Op::Gather => "gather", true;
+    Op::ScatterAdd => "scatter_add", true;
+    Op::ArgMax => "argmax", false;
+    Op::Uniform(_) => "uniform", false;
+    Op::Normal(_) => "normal", false;
+    Op::RandomIndex { .. } => "random_index", false;
+    Op::Adam(_) => "adam", false;
+    Op::Lerp => "lerp", false;
+    Op::Tick => "tick", false;
+    Op::Record => "record", false;
+}
+
 #[test]
 fn every_differentiable_operation_has_a_sample() {
-    let tape = Tape::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut own = BTreeSet::new();
     for sample in samples() {
-        let inputs: Vec<Var<'_>> = sample
-            .inputs
-            .iter()
-            .enumerate()
-            .map(|(i, input)| {
-                let dtype = match input.values {
-                    Values::Real(_) | Values::Constant(_) => invnet::op::DType::Real,
-                    Values::Labels(_) => invnet::op::DType::U8,
-                    Values::Words(_) => invnet::op::DType::U32,
-                };
-                tape.leaf(invnet::op::LeafId(i), input.shape, dtype)
-            })
-            .collect();
+        let tape = Tape::new();
+        let leaf = |(i, input): (usize, &Input)| {
+            let dtype = match input.values {
+                Values::Real(_) | Values::Constant(_) => DType::Real,
+                Values::Labels(_) => DType::U8,
+                Values::Words(_) => DType::U32,
+            };
+            tape.leaf(LeafId(i), input.shape, dtype)
+        };
+        let inputs: Vec<Var<'_>> = sample.inputs.iter().enumerate().map(leaf).collect();
         (sample.build)(&tape, &inputs);
+        let recorded: Vec<&str> = tape.nodes().iter().map(|node| node.op.name()).collect();
+        for node in tape.nodes() {
+            assert_eq!(row(&node.op).0, node.op.name());
+        }
+        // What it is named after, or a composition that has no operation of its own.
+        let name = sample.name.split('/').next().unwrap();
+        assert!(recorded.contains(&name) || name == "concat", "{} records {recorded:?}", sample.name);
+        own.insert(name);
     }
-    seen.extend(tape.nodes().iter().map(|n| n.op.name()));
-    // Everything else either has no real input or changes its inputs in place.
-    let differentiable = [
-        "neg",
-        "exp",
-        "ln",
-        "sqrt",
-        "recip",
-        "square",
-        "tanh",
-        "sigmoid",
-        "leaky_relu",
-        "leaky_mask",
-        "scale",
-        "shift",
-        "pow",
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "gate",
-        "sum_to",
-        "broadcast",
-        "reshape",
-        "permute",
-        "slice",
-        "pad",
-        "matmul",
-        "conv",
-        "conv_transpose",
-        "conv_weight",
-        "mean_pool",
-        "upsample",
-        "softmax",
-        "softmax_grad",
-        "stats",
-        "normalise",
-        "normalise_grad",
-        "moments",
-        "affine_field",
-        "correlation",
-        "correlation_field",
-        "gather",
-        "scatter_add",
-    ];
-    for name in differentiable {
-        assert!(seen.contains(name), "{name} has no sample");
+    for (name, _) in OPERATIONS.iter().filter(|(_, differentiable)| *differentiable) {
+        assert!(own.contains(name), "{name} has no sample");
     }
 }
 
@@ -158,14 +197,96 @@ fn whole_critics_hold_to_second_order() {
     }
 }
 
+/// A bias that shifts all scores, or that a norm takes out, has a gradient of rounding only.
+#[test]
+fn every_parameter_is_felt_by_its_loss() {
+    let families = [Family::Dcgan, Family::Resnet].into_iter();
+    for (family, latent_map) in families.flat_map(|family| [(family, false), (family, true)]) {
+        let net = Net { latent_map, ..Net::new(family, [16, 16], 2, 3) };
+        let mut store = Store::new(Cpu::<f64>::new());
+        let mut add = |prefix: &str, parameters: &[nn::Parameter]| -> Vec<(String, LeafId)> {
+            let leaf = |(i, p): (usize, &nn::Parameter)| {
+                // As after some training: every channel lets something through.
+                let centre = if p.name.ends_with("gamma") { 1.0 } else { 0.0 };
+                let values: Vec<f64> =
+                    numbers(40 + i as u64, p.shape.numel()).iter().map(|v| centre + 0.3 * v).collect();
+                (p.name.clone(), store.add_real(&format!("{prefix}.{}", p.name), p.shape, &values).unwrap())
+            };
+            parameters.iter().enumerate().map(leaf).collect()
+        };
+        let (generator, critic) =
+            (add("g", &nn::generator_parameters(&net, 5)), add("d", &nn::critic_parameters(&net)));
+        let z = if latent_map { Shape::from([4, 4, 4, 5]) } else { Shape::from([4, 5]) };
+        let [z, real] = [("z", z), ("real", Shape::from([4, 16, 16, 3]))]
+            .map(|(name, shape)| store.add_real(name, shape, &numbers(7, shape.numel())).unwrap());
+        let tape = Tape::new();
+        let vars = |leaves: &[(String, LeafId)]| -> Vec<(String, Var<'_>)> {
+            leaves.iter().map(|(name, id)| (name.clone(), store.var(&tape, *id))).collect()
+        };
+        let (g, d) = (vars(&generator), vars(&critic));
+        let weights = Weights::new(d.iter().cloned());
+        let noted = RefCell::new(Vec::new());
+        let logits =
+            nn::generator(&net, &Weights::new(g.iter().cloned()), store.var(&tape, z), &Norm::Batch(&noted));
+        let fake = logits.softmax();
+        let score = |x| nn::critic(&net, &weights, x);
+        let u = tape.fill(0.3, [4]);
+        let critic_loss =
+            objective::critic_loss(score, store.var(&tape, real).softmax(), fake, u, 10.0).total;
+        let generator_loss = score(fake).mean();
+        for (loss, parameters) in [(critic_loss, &d), (generator_loss, &g)] {
+            let wrt: Vec<Var<'_>> = parameters.iter().map(|(_, var)| *var).collect();
+            let plan = Plan::new(&tape, &tape.grad(loss, &wrt), &store);
+            plan.run(&mut store).unwrap();
+            let largest = |i: usize, store: &mut Store| {
+                plan.read(store, i).unwrap().iter().fold(0.0f64, |m, v| m.max(v.abs()))
+            };
+            let sizes: Vec<f64> = (0..wrt.len()).map(|i| largest(i, &mut store)).collect();
+            let most = sizes.iter().fold(0.0f64, |m, &v| m.max(v));
+            // Rounding in double precision is a hundred million times smaller.
+            for ((name, _), size) in parameters.iter().zip(&sizes) {
+                assert!(*size > 1e-8 * most, "{family:?}: the gradient of {name} is {size:e} of {most:e}");
+            }
+        }
+    }
+}
+
+/// Steps of an equation: a smooth function that says it has no derivative.
+fn blind(x: Var<'_>) -> Var<'_> {
+    x.cahn_hilliard(CahnHilliard { steps: 1, dt: 0.5, kappa: 1.0, stabiliser: 2.0 })
+}
+
 #[test]
 fn a_wrong_derivative_is_caught() {
-    // The mask has no derivative, so where the slope changes within a step the differences
-    // disagree with the recorded gradient: at a kink the check must miss.
+    let misses = |name: &str, inputs: &[Input], build: for<'t> fn(&'t Tape, &[Var<'t>]) -> Var<'t>| {
+        let outcomes = check(name, inputs, build).unwrap();
+        [!outcomes[0].holds(), !outcomes[1].holds()]
+    };
+    let field = || vec![real(1, &[1, 4, 4], 1.0)];
+    // Zero, where it is not.
+    assert!(misses("blind", &field(), |_, x| blind(x[0]))[0]);
+    // A part of it.
+    assert!(misses("blind product", &field(), |_, x| x[0] * blind(x[0]))[0]);
+    // Right, but its own derivative is not: at zero x f(x) has the gradient f(0) + 0.
+    let zero = vec![Input { shape: Shape::from([1, 4, 4]), values: Values::Real(vec![0.0; 16]) }];
+    assert_eq!(misses("blind at zero", &zero, |_, x| x[0] * blind(x[0])), [false, true]);
+    // As of statistics of x, where they are of something else.
+    let two = vec![real(1, &[3, 4], 1.0), real(2, &[3, 4], 1.0)];
+    assert!(
+        misses("foreign", &two, |_, x| x[0].normalise_with(x[1].stats(Over::Batch), Over::Batch, 1e-3))[0]
+    );
+    // And nothing is, where all is right.
+    let own = misses("own", &two, |_, x| x[0].normalise(Over::Batch, 1e-3) * x[1]);
+    assert_eq!(own, [false; 2]);
+}
+
+#[test]
+fn no_kink_passes() {
+    // Where the slope changes within a step the differences disagree with the recorded gradient.
     let kink = Input { shape: Shape::from([1]), values: Values::Real(vec![0.0]) };
     let outcomes = check("kink", &[kink], |_, x| x[0].relu()).unwrap();
     assert!(!outcomes[0].holds(), "relu at its kink: error {}", outcomes[0].error);
-    // And a function that the tape is told is constant.
+    // Nor does a jump make a gradient of what is flat on either side.
     let x = real(1, &[3], 1.0);
     let outcomes =
         check("mask", &[x], |_, x| x[0].gate(x[0], 0.5) + x[0].scale(1e6).leaky_mask(0.0)).unwrap();

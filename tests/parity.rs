@@ -14,7 +14,7 @@ use common::{Build, U, exact, exact_results, real, run, updates};
 use invnet::device::gpu::Precision;
 use invnet::device::gpu::simt::Schedule;
 use invnet::device::{Cpu, Device};
-use invnet::gradcheck::Input;
+use invnet::gradcheck::{Input, largest};
 use invnet::op::CahnHilliard;
 use invnet::samples::samples;
 
@@ -28,9 +28,7 @@ fn worst(case: &Case, device: Box<dyn Device>) -> f64 {
     let (_, got) = run(device, &case.inputs, &case.build);
     assert_eq!(got.len(), want.len(), "{}", case.name);
     let allowed = tolerance(case, &want);
-    let ratios = got.iter().zip(&want).zip(&allowed).map(|((g, w), a)| (g - w).abs() / a);
-    // `max` would drop a NaN.
-    ratios.fold(0.0, |m, r| if r > m || r.is_nan() { r } else { m })
+    largest(got.iter().zip(&want).zip(&allowed).map(|((g, w), a)| (g - w).abs() / a))
 }
 
 fn check(cases: &[Case]) {
@@ -57,6 +55,11 @@ fn broadcasting() {
 #[test]
 fn sums() {
     check(&cases::sums());
+}
+
+#[test]
+fn whole_numbers() {
+    check(&cases::whole_numbers());
 }
 
 #[test]
@@ -156,8 +159,7 @@ fn samples_and_their_derivatives() {
             let want = exact(&inputs, &build);
             let (_, got) = run(device(Schedule::Backward), &inputs, &build);
             let scale = want.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
-            let error = got.iter().zip(&want).map(|(g, w)| (g - w).abs() / scale);
-            let error = error.fold(0.0f64, |m, e| if e > m || e.is_nan() { e } else { m });
+            let error = largest(got.iter().zip(&want).map(|(g, w)| (g - w).abs() / scale));
             // Composites of a few hundred roundings, relative to their largest entry.
             assert!(error < 1e4 * U, "{} order {order}: {error:.1e}", sample.name);
         }

@@ -18,7 +18,7 @@ use common::host::replayer;
 use common::{Build, cases, exact_results, run, updates};
 use invnet::device::BufferId;
 use invnet::device::gpu::launch::{Access, FAMILIES, Span};
-use invnet::device::gpu::params::{Elementwise, Record};
+use invnet::device::gpu::params::{Conv, Elementwise, Image, MatMul, Norm, Penalty, Record, Reduce};
 use invnet::device::gpu::simt::{Schedule, Simt};
 use invnet::device::gpu::{Gpu, Launch, Precision};
 
@@ -49,18 +49,65 @@ fn encode(launch: &Launch<'_>, memory: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-type Recorded = BTreeMap<&'static str, Vec<Vec<u8>>>;
+/// Launches of a kernel, those with the same tensors given together: a bias may be missing.
+type Recorded = BTreeMap<(&'static str, Vec<bool>), Vec<Vec<u8>>>;
 
-/// A few launches of every kernel that the cases of all tests reach.
-fn record() -> Recorded {
-    let recorded = Arc::new(Mutex::new(Recorded::new()));
+/// How long the sum is that a kernel cuts into pieces, their number, and how long each is but the last.
+fn pieces(launch: &Launch<'_>) -> Option<[u32; 3]> {
+    let has = |prefix| launch.kernel.starts_with(prefix);
+    let of = |Norm { pieces, piece, .. }: Norm, length| Some([length, pieces, piece]);
+    if has("sum_") {
+        let Reduce { reduced, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([reduced, pieces, piece])
+    } else if has("matmul_") {
+        let MatMul { k, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([k, pieces, piece])
+    } else if has("conv_w_") {
+        let Conv { n, oh, ow, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([n * oh * ow, pieces, piece])
+    } else if has("moments") {
+        let Image { h, w, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([h * w, pieces, piece])
+    } else if has("row_norms") {
+        let Penalty { width, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([width, pieces, piece])
+    } else if launch.kernel == "stats_batch" || launch.kernel == "cotangent_batch" {
+        let norm: Norm = bytemuck::pod_read_unaligned(launch.params);
+        of(norm, norm.rows)
+    } else if launch.kernel == "stats_layer" || launch.kernel == "cotangent_layer" {
+        let norm: Norm = bytemuck::pod_read_unaligned(launch.params);
+        of(norm, norm.columns)
+    } else {
+        None
+    }
+}
+
+/// What the cases of all tests reach.
+#[derive(Clone, Default)]
+struct Reached {
+    /// A few launches of every kernel.
+    launches: Recorded,
+    /// The kernels that cut sums into pieces, and whether ever one had a last piece that was shorter.
+    ragged: BTreeMap<&'static str, bool>,
+}
+
+fn record() -> Reached {
+    let recorded = Arc::new(Mutex::new(Reached::default()));
     let device = |precision| {
         let mut simt = Simt::new(Schedule::Forward);
         let to = Arc::clone(&recorded);
         simt.observe(Box::new(move |launch, memory| {
             let mut to = to.lock().unwrap();
-            let kept = to.entry(launch.kernel).or_default();
-            if kept.len() < KEPT && memory.iter().map(|m| m.len()).sum::<usize>() <= MOST_BYTES {
+            if let Some([length, pieces, piece]) = pieces(launch) {
+                *to.ragged.entry(launch.kernel).or_default() |= pieces > 1 && length % piece != 0;
+            }
+            if memory.iter().map(|m| m.len()).sum::<usize>() > MOST_BYTES {
+                return;
+            }
+            // Of updates, which take any number of tensors, the first few launches will do.
+            let given = launch.spans.iter().map(|span| span.bytes > 0).take(4).collect();
+            let kept = to.launches.entry((launch.kernel, given)).or_default();
+            if kept.len() < KEPT {
                 let bytes = encode(launch, memory);
                 if !kept.contains(&bytes) {
                     kept.push(bytes);
@@ -73,7 +120,7 @@ fn record() -> Recorded {
         run(device(Precision::Fp32), &case.inputs, &case.build);
     }
     for precision in [Precision::Tf32, Precision::Bf16] {
-        for case in cases::products().into_iter().chain(cases::convolutions()) {
+        for case in [cases::products(), cases::convolutions(), cases::fused()].into_iter().flatten() {
             run(device(precision), &case.inputs, &case.build);
         }
     }
@@ -142,9 +189,22 @@ fn span(buffer: usize, bytes: usize, access: Access) -> Span {
 
 #[test]
 fn every_kernel_keeps_to_its_memory_and_orders_its_threads() {
-    let recorded = record();
+    let Reached { launches: recorded, ragged } = record();
+    let even: Vec<_> = ragged.iter().filter(|(_, ragged)| !**ragged).collect();
+    assert!(ragged.len() > 30 && even.is_empty(), "no last piece is shorter: {even:?}");
     for kernel in FAMILIES.iter().flat_map(|family| family.kernels) {
-        assert!(recorded.contains_key(kernel.name), "no case reaches the kernel {}", kernel.name);
+        let launches = recorded.iter().filter(|((name, _), kept)| *name == kernel.name && !kept.is_empty());
+        let given: Vec<&[bool]> = launches.map(|((_, given), _)| given.as_slice()).collect();
+        assert!(
+            !given.is_empty(),
+            "no case of at most {MOST_BYTES} bytes reaches the kernel {}",
+            kernel.name
+        );
+        // Those that may add a bias, with one and without.
+        if kernel.name.starts_with("conv_y") || kernel.name.starts_with("conv_x") {
+            let biases = [true, false].map(|bias| given.iter().any(|given| given[2] == bias));
+            assert_eq!(biases, [true; 2], "{}: with a bias, without", kernel.name);
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let launches = write(&recorded, folder.path());

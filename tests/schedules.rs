@@ -100,6 +100,13 @@ fn mutants_are_caught() {
     );
     // The field is computed by the same library, and was not changed.
     assert!(!caught(&library, &family(cases::moments_and_their_field(), "affine_field")));
+    // A row that is forgotten in each piece, and a sum that is lost altogether.
+    let last = ["r < end; r += 8", "r + 1 < end; r += 8"];
+    let library = changed_library(&place("rows"), "reduce", last);
+    assert!(caught(&library, &family(cases::whole_numbers(), "whole sum [10007, 17]")), "a forgotten row");
+    let lost = ["sum = block_sum<256>(sum, scratch);", "sum = 0.0f * block_sum<256>(sum, scratch);"];
+    let library = changed_library(&place("lost"), "reduce", lost);
+    assert!(caught(&library, &family(cases::sums(), "sum [100003]")), "a lost sum");
     // A missing barrier between the passes of a transform.
     let passes =
         ["    __syncthreads();\n    if (half_down && half_along)", "    if (half_down && half_along)"];

@@ -4,12 +4,19 @@
 #![cfg(feature = "simt")]
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use common::host::changed_library;
+use common::whole;
+
+use invnet::device::gpu::launch::FAMILIES;
 use invnet::device::gpu::simt::{Schedule, Simt};
 use invnet::device::gpu::{Gpu, Precision};
 use invnet::device::{Cpu, Device};
-use invnet::gradcheck::numbers;
+use invnet::gradcheck::{largest, numbers};
 use invnet::op::{Border, Leg, Window};
 use invnet::plan::Plan;
 use invnet::shape::Shape;
@@ -17,6 +24,15 @@ use invnet::store::Store;
 use invnet::tape::{Tape, Var};
 
 const PRECISIONS: [Precision; 2] = [Precision::Tf32, Precision::Bf16];
+
+/// What happens to a number of the result on its way out of a convolution's kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Finish {
+    Bare,
+    Bias,
+    /// A bias, then a LeakyReLU.
+    Leaky,
+}
 
 /// A product of two tensors, and how many terms a number of the result sums.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +71,25 @@ impl Product {
         }
     }
 
-    fn record<'t>(&self, a: Var<'t>, b: Var<'t>) -> Var<'t> {
+    /// Channels of a convolution's result: the length of its bias.
+    fn channels(&self) -> usize {
+        match *self {
+            Self::Conv { leg: Leg::X, ci, .. } => ci,
+            Self::Conv { co, .. } => co,
+            Self::MatMul { n, .. } => n,
+        }
+    }
+
+    fn record<'t>(&self, x: &[Var<'t>], finish: Finish) -> Var<'t> {
+        let product = self.product(x[0], x[1]);
+        match finish {
+            Finish::Bare => product,
+            Finish::Bias => product + x[2],
+            Finish::Leaky => (product + x[2]).leaky_relu(0.2),
+        }
+    }
+
+    fn product<'t>(&self, a: Var<'t>, b: Var<'t>) -> Var<'t> {
         match *self {
             Self::MatMul { ta, tb, .. } => a.matmul_t(b, ta, tb),
             Self::Conv { leg: Leg::Y, window, .. } => a.conv_leg_y(b, window),
@@ -64,57 +98,74 @@ impl Product {
         }
     }
 
-    fn operands(&self) -> [Vec<f64>; 2] {
-        let mut seed = 0;
-        self.shapes().map(|shape| {
-            seed += 1;
-            numbers(seed, shape.numel()).into_iter().map(|v| f64::from(v as f32)).collect()
-        })
+    /// Both factors and a bias.
+    fn operands(&self) -> Vec<Vec<f64>> {
+        let [a, b] = self.shapes().map(|shape| shape.numel());
+        let operand = |(seed, count)| numbers(seed, count).into_iter().map(|v| f64::from(v as f32)).collect();
+        [(1, a), (2, b), (3, self.channels())].map(operand).to_vec()
     }
 
-    fn run(&self, device: impl Device + 'static, operands: &[Vec<f64>; 2]) -> Vec<f64> {
+    fn run(&self, device: impl Device + 'static, operands: &[Vec<f64>], finish: Finish) -> Vec<f64> {
         let mut store = Store::new(device);
         let [a, b] = self.shapes();
-        let a = store.add_real("a", a, &operands[0]).unwrap();
-        let b = store.add_real("b", b, &operands[1]).unwrap();
+        let shapes = [a, b, Shape::from([self.channels()])];
         let tape = Tape::new();
-        let y = self.record(store.var(&tape, a), store.var(&tape, b));
+        let names = ["a", "b", "bias"].into_iter().zip(shapes).zip(operands);
+        let leaves = names.map(|((name, shape), values)| store.add_real(name, shape, values).unwrap());
+        let leaves: Vec<_> = leaves.collect();
+        let vars: Vec<Var<'_>> = leaves.into_iter().map(|leaf| store.var(&tape, leaf)).collect();
+        let y = self.record(&vars, finish);
         let plan = Plan::new(&tape, &[y], &store);
         plan.run(&mut store).unwrap();
         plan.read(&mut store, 0).unwrap()
     }
 
-    /// The result on the host's runtime, and the name of the kernel that computed it.
+    /// The result on the host's runtime, and the names of the kernels that computed it.
+    fn on_kernels(
+        &self,
+        mut simt: Simt,
+        precision: Precision,
+        operands: &[Vec<f64>],
+        finish: Finish,
+    ) -> (Vec<f64>, Vec<&'static str>) {
+        let launched = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&launched);
+        simt.observe(Box::new(move |launch, _| seen.lock().unwrap().push(launch.kernel)));
+        let result = self.run(Gpu::new(simt, precision), operands, finish);
+        let kernels = launched.lock().unwrap().clone();
+        (result, kernels)
+    }
+
+    /// The result of the bare product, and the name of its kernel.
     fn run_kernels(&self, precision: Precision, schedule: Schedule) -> (Vec<f64>, &'static str) {
-        let first = Arc::new(Mutex::new(None));
-        let seen = Arc::clone(&first);
-        let mut simt = Simt::new(schedule);
-        simt.observe(Box::new(move |launch, _| {
-            seen.lock().unwrap().get_or_insert(launch.kernel);
-        }));
-        let result = self.run(Gpu::new(simt, precision), &self.operands());
-        let kernel = first.lock().unwrap().unwrap();
-        (result, kernel)
+        let (result, kernels) =
+            self.on_kernels(Simt::new(schedule), precision, &self.operands(), Finish::Bare);
+        (result, kernels[0])
     }
 
     /// Largest error as a part of what rounding allows: each factor by the unit roundoff, each sum
-    /// by that of single precision, twice for tensor cores that truncate.
-    fn error(&self, precision: Precision) -> f64 {
+    /// by that of single precision, twice for tensor cores that truncate, and a few for what follows.
+    /// NaN if a number was never written. And the kernels.
+    fn error(&self, simt: Simt, precision: Precision, finish: Finish) -> (f64, Vec<&'static str>) {
         let operands = self.operands();
-        let exact = self.run(Cpu::<f64>::new(), &operands);
-        let magnitude = self.run(Cpu::<f64>::new(), &operands.map(|v| v.iter().map(|x| x.abs()).collect()));
+        let exact = self.run(Cpu::<f64>::new(), &operands, finish);
+        let magnitudes: Vec<Vec<f64>> =
+            operands.iter().map(|v| v.iter().map(|x| x.abs()).collect()).collect();
+        let magnitude = self.run(Cpu::<f64>::new(), &magnitudes, finish);
         let u = precision.unit_roundoff();
-        let allowed = 2.0 * u + u * u + (self.terms() + 2) as f64 * f64::powi(2.0, -24) * 2.0;
-        let (found, _) = self.run_kernels(precision, Schedule::Forward);
+        let allowed = 2.0 * u + u * u + (self.terms() + 4) as f64 * f64::powi(2.0, -24) * 2.0;
+        let (found, kernels) = self.on_kernels(simt, precision, &operands, finish);
         assert_eq!(found.len(), exact.len());
-        let mut worst = 0.0f64;
-        for ((found, exact), magnitude) in found.iter().zip(&exact).zip(&magnitude) {
-            let error = (found - exact).abs();
-            // Not max(): a number that was never written is NaN.
-            assert!(error <= allowed * magnitude + 1e-30, "{precision:?} {self:?}: {found} for {exact}");
-            worst = worst.max(error / (allowed * magnitude).max(1e-30));
-        }
-        worst
+        let parts = found.iter().zip(&exact).zip(&magnitude);
+        let parts = parts.map(|((f, e), m)| (f - e).abs() / (allowed * m).max(1e-30));
+        (largest(parts), kernels)
+    }
+
+    /// The same of the program's own kernels, which must keep within the bound.
+    fn checked(&self, precision: Precision, finish: Finish) -> (f64, Vec<&'static str>) {
+        let (error, kernels) = self.error(Simt::new(Schedule::Forward), precision, finish);
+        assert!(error <= 1.0, "{precision:?} {finish:?} {self:?}: {error} of what rounding allows");
+        (error, kernels)
     }
 }
 
@@ -194,25 +245,98 @@ fn convolutions() -> Vec<Product> {
     .concat()
 }
 
-fn check(products: &[Product]) {
+/// Checks products that together reach every kernel of a family.
+fn check(products: &[Product], family: &str) {
+    let mut reached = BTreeSet::new();
     for precision in PRECISIONS {
         let mut worst = 0.0f64;
         for product in products {
-            worst = worst.max(product.error(precision));
+            let (error, kernels) = product.checked(precision, Finish::Bare);
+            worst = worst.max(error);
+            reached.extend(kernels);
         }
         // An error far below the bound would mean that nothing was rounded.
         assert!(worst > 0.02, "{precision:?}: {worst} of the bound");
     }
+    let family = FAMILIES.iter().find(|f| f.name == family).unwrap();
+    let missed: Vec<&str> =
+        family.kernels.iter().map(|kernel| kernel.name).filter(|name| !reached.contains(name)).collect();
+    assert!(missed.is_empty(), "no product reaches {missed:?}");
 }
 
 #[test]
 fn matrix_products_err_by_no_more_than_rounding() {
-    check(&matmuls());
+    check(&matmuls(), "matmul_mma");
 }
 
 #[test]
 fn convolutions_err_by_no_more_than_rounding() {
-    check(&convolutions());
+    check(&convolutions(), "conv_mma");
+}
+
+/// The kernels that add a bias: both legs, both precisions, both tiles.
+fn with_bias() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for (leg, precision) in ["y", "x"].into_iter().flat_map(|leg| ["tf32", "bf16"].map(|p| (leg, p))) {
+        all.extend([64, 128].map(|tile| format!("conv_{leg}_{precision}_{tile}")));
+    }
+    all
+}
+
+#[test]
+fn biases_reach_their_channels_and_slopes_their_numbers() {
+    let mut reached = BTreeSet::new();
+    for product in convolutions() {
+        // The weight's leg has no bias.
+        if matches!(product, Product::Conv { leg: Leg::W, .. }) {
+            continue;
+        }
+        for (precision, finish) in
+            PRECISIONS.into_iter().flat_map(|p| [(p, Finish::Bias), (p, Finish::Leaky)])
+        {
+            let (_, kernels) = product.checked(precision, finish);
+            assert_eq!(kernels.len(), 1, "{product:?}: the plan folded nothing: {kernels:?}");
+            reached.insert(kernels[0].to_owned());
+        }
+    }
+    let missed: Vec<String> = with_bias().difference(&reached).cloned().collect();
+    assert!(missed.is_empty(), "no bias was added by {missed:?}, only by {reached:?}");
+}
+
+#[test]
+fn a_wrong_finish_is_caught() {
+    let product = legs(5, [132, 132], [6, 5], [1, 1], [1, 1], [0, 0])[0];
+    for (i, change) in [
+        ["value += bias[channel];", "value += bias[channel ^ 1];"],
+        ["value > 0.0f ? value : p.slope * value", "value > 0.0f ? value : value"],
+        ["value += bias[channel];", "value += bias[channel]; // as it was"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let library = changed_library(folder.path(), "conv_mma", change);
+        for precision in PRECISIONS {
+            let simt = Simt::from_library(&library, Schedule::Forward).unwrap();
+            let (error, _) = product.error(simt, precision, Finish::Leaky);
+            assert_eq!(error > 1.0, i < 2, "{precision:?} {change:?}: {error} of what rounding allows");
+        }
+    }
+}
+
+/// Small whole numbers lose nothing to either precision, nor do their sums: every term counts once.
+#[test]
+fn products_of_whole_numbers_are_exact() {
+    for product in matmuls().into_iter().chain(convolutions()) {
+        let operands: Vec<Vec<f64>> =
+            product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
+        let exact = product.run(Cpu::<f64>::new(), &operands, Finish::Bare);
+        for precision in PRECISIONS {
+            let simt = Simt::new(Schedule::Forward);
+            let (found, _) = product.on_kernels(simt, precision, &operands, Finish::Bare);
+            assert!(found == exact, "{precision:?} {product:?}");
+        }
+    }
 }
 
 #[test]

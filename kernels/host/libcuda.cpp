@@ -11,6 +11,7 @@
 //                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address;
 //                                nodevice: no device; old: compute capability 6.1;
 //                                image: no code can be loaded
+//   INVNET_STANDIN_CALL=name     that call answers INVNET_STANDIN_STATUS and does nothing else
 //   INVNET_STANDIN_LOG=file      a line for each call that loads code or takes or gives memory
 #include "runtime.hpp"
 
@@ -50,7 +51,6 @@ enum Status {
     OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101,
     INVALID_IMAGE = 200, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700,
     OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901,
-    UNKNOWN = 999,
 };
 
 using Work = std::function<int()>;
@@ -66,6 +66,10 @@ struct Stream {
 const char* setting(const char* name) {
     const char* value = std::getenv(name);
     return value ? value : "";
+}
+// The answer that the environment puts in place of a call.
+int forced(const char* call) {
+    return std::strcmp(setting("INVNET_STANDIN_CALL"), call) ? OK : std::atoi(setting("INVNET_STANDIN_STATUS"));
 }
 bool fault(const char* name) { return !std::strcmp(setting("INVNET_STANDIN_FAULT"), name); }
 
@@ -93,7 +97,8 @@ std::size_t memory() {
 }
 
 // Whether a call that needs a context may go on.
-int ready() {
+int ready(const char* call) {
+    if (int status = forced(call)) return status;
     if (!started) return NOT_INITIALIZED;
     if (current != &the_context || !retained) return INVALID_CONTEXT;
     return sticky;
@@ -151,55 +156,85 @@ int run(const simt::Kernel* kernel, const unsigned (&grid)[3], unsigned shared, 
     return LAUNCH_FAILED;
 }
 
+struct Explained { const char *name, *words; };
+
+Explained explained(int status) {
+    switch (status) {
+        case INVALID_VALUE: return {"CUDA_ERROR_INVALID_VALUE", "invalid argument"};
+        case OUT_OF_MEMORY: return {"CUDA_ERROR_OUT_OF_MEMORY", "out of memory"};
+        case NOT_INITIALIZED: return {"CUDA_ERROR_NOT_INITIALIZED", "initialization error"};
+        case INVALID_DEVICE: return {"CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"};
+        case INVALID_IMAGE: return {"CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"};
+        case INVALID_CONTEXT: return {"CUDA_ERROR_INVALID_CONTEXT", "invalid device context"};
+        case INVALID_HANDLE: return {"CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"};
+        case NOT_FOUND: return {"CUDA_ERROR_NOT_FOUND", "named symbol not found"};
+        case ILLEGAL_ADDRESS: return {"CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"};
+        case OUT_OF_RESOURCES:
+            return {"CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"};
+        case LAUNCH_FAILED: return {"CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"};
+        case CAPTURE_UNSUPPORTED:
+            return {"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"};
+        case CAPTURE_INVALIDATED:
+            return {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"};
+        default: return {};
+    }
+}
+
 }  // namespace
 
 #define CALL extern "C" __attribute__((visibility("default"))) int
-#define NEED_CONTEXT if (int status = ready()) return status
+#define FORCED if (int status = forced(__func__)) return status
+#define NEED_CONTEXT if (int status = ready(__func__)) return status
 #define NOT_IN_CAPTURE if (int status = spoil()) return status
 
 CALL cuInit(unsigned) {
+    FORCED;
     if (fault("nodevice")) return NO_DEVICE;
     started = true;
     return OK;
 }
 CALL cuDriverGetVersion(int* version) {
+    FORCED;
     const char* given = setting("INVNET_STANDIN_DRIVER");
     *version = *given ? std::atoi(given) : 12090;
     return OK;
 }
 // NVRTC asks for private tables of the driver and does without.
 CALL cuGetExportTable(const void**, const void*) { return NOT_FOUND; }
+// Words and name of a status; a null pointer for one that it does not know.
 CALL cuGetErrorName(int status, const char** text) {
-    static thread_local char name[32];
-    std::snprintf(name, sizeof name, "status %d", status);
-    *text = name;
-    return OK;
+    FORCED;
+    const auto known = explained(status);
+    return *text = known.name, known.name ? OK : INVALID_VALUE;
 }
 CALL cuGetErrorString(int status, const char** text) {
-    switch (status) {
-        case OUT_OF_MEMORY: *text = "out of memory"; break;
-        case INVALID_VALUE: *text = "invalid argument"; break;
-        case INVALID_IMAGE: *text = "device kernel image is invalid"; break;
-        case ILLEGAL_ADDRESS: *text = "an illegal memory access was encountered"; break;
-        case OUT_OF_RESOURCES: *text = "too many resources requested for launch"; break;
-        case LAUNCH_FAILED: *text = "unspecified launch failure"; break;
-        case CAPTURE_UNSUPPORTED: *text = "operation not permitted when stream is capturing"; break;
-        default: cuGetErrorName(status, text);
-    }
-    return OK;
+    FORCED;
+    const auto known = explained(status);
+    return *text = known.words, known.words ? OK : INVALID_VALUE;
 }
 
 // ---- devices and contexts ------------------------------------------------------------------
 
-CALL cuDeviceGetCount(int* count) { return *count = 1, started ? OK : NOT_INITIALIZED; }
+CALL cuDeviceGetCount(int* count) {
+    FORCED;
+    return *count = 1, started ? OK : NOT_INITIALIZED;
+}
 CALL cuDeviceGet(int* device, int ordinal) {
+    FORCED;
     if (!started) return NOT_INITIALIZED;
     *device = ordinal;
     return ordinal == 0 ? OK : INVALID_DEVICE;
 }
-CALL cuDeviceGetName(char* name, int capacity, int) { return std::snprintf(name, capacity, "Stand-in"), OK; }
-CALL cuDeviceTotalMem_v2(std::size_t* bytes, int) { return *bytes = memory(), OK; }
+CALL cuDeviceGetName(char* name, int capacity, int) {
+    FORCED;
+    return std::snprintf(name, capacity, "Stand-in"), OK;
+}
+CALL cuDeviceTotalMem_v2(std::size_t* bytes, int) {
+    FORCED;
+    return *bytes = memory(), OK;
+}
 CALL cuDeviceGetAttribute(int* value, int attribute, int) {
+    FORCED;
     const char* given = fault("old") ? "6.1" : setting("INVNET_STANDIN_CC");
     int major = 8, minor = 0;
     if (*given) std::sscanf(given, "%d.%d", &major, &minor);
@@ -212,14 +247,20 @@ CALL cuDeviceGetAttribute(int* value, int attribute, int) {
     }
 }
 CALL cuDevicePrimaryCtxRetain(void** context, int) {
+    FORCED;
     if (!started) return NOT_INITIALIZED;
     ++retained;
     *context = &the_context;
     return OK;
 }
-CALL cuDevicePrimaryCtxRelease_v2(int) { return retained-- > 0 ? OK : INVALID_CONTEXT; }
-CALL cuCtxSetCurrent(void* context) { return current = context, OK; }
-CALL cuCtxGetCurrent(void** context) { return *context = current, OK; }
+CALL cuDevicePrimaryCtxRelease_v2(int) {
+    FORCED;
+    return retained-- > 0 ? OK : INVALID_CONTEXT;
+}
+CALL cuCtxSetCurrent(void* context) {
+    FORCED;
+    return current = context, OK;
+}
 CALL cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
     NEED_CONTEXT;
     *total = memory();
@@ -243,7 +284,8 @@ CALL cuMemAlloc_v2(unsigned long long* address, std::size_t bytes) {
     return OK;
 }
 CALL cuMemFree_v2(unsigned long long address) {
-    const int status = ready();
+    FORCED;
+    const int status = ready("");
     if (status && status != sticky) return status;
     NOT_IN_CAPTURE;
     drain();
@@ -284,6 +326,7 @@ CALL cuStreamCreate(Stream** stream, unsigned) {
     return OK;
 }
 CALL cuStreamDestroy_v2(Stream* stream) {
+    FORCED;
     streams.erase(std::remove(streams.begin(), streams.end(), stream), streams.end());
     delete stream;
     return sticky;
@@ -313,6 +356,7 @@ CALL cuEventElapsedTime(float* milliseconds, Event* start, Event* end) {
     return OK;
 }
 CALL cuEventDestroy_v2(Event* event) {
+    FORCED;
     drain();
     delete event;
     return OK;
@@ -338,7 +382,10 @@ CALL cuModuleGetFunction(Function** function, void*, const char* name) {
     *function = new Function{kernel};
     return OK;
 }
-CALL cuModuleUnload(void* module) { return delete static_cast<char*>(module), sticky; }
+CALL cuModuleUnload(void* module) {
+    FORCED;
+    return delete static_cast<char*>(module), sticky;
+}
 CALL cuFuncSetAttribute(Function* function, int attribute, int value) {
     NEED_CONTEXT;
     if (attribute != 8 || value < 0 || value > 227 << 10) return INVALID_VALUE;
@@ -385,8 +432,14 @@ CALL cuGraphInstantiateWithFlags(std::vector<Work>** ready_graph, std::vector<Wo
     *ready_graph = new std::vector<Work>(*graph);
     return OK;
 }
-CALL cuGraphDestroy(std::vector<Work>* graph) { return delete graph, OK; }
-CALL cuGraphExecDestroy(std::vector<Work>* graph) { return delete graph, OK; }
+CALL cuGraphDestroy(std::vector<Work>* graph) {
+    FORCED;
+    return delete graph, OK;
+}
+CALL cuGraphExecDestroy(std::vector<Work>* graph) {
+    FORCED;
+    return delete graph, OK;
+}
 CALL cuGraphLaunch(std::vector<Work>* graph, Stream* stream) {
     NEED_CONTEXT;
     for (const Work& work : *graph)

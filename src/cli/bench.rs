@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::output::say;
 use crate::device::Kind;
 use crate::device::gpu::Precision;
 use crate::error::Result;
@@ -118,23 +119,19 @@ pub fn step(
 ) -> Result<()> {
     let times = measure(net, [size, width, batch], precision, device)?;
     if json {
-        println!("{}", serde_json::json!(times));
-        return Ok(());
+        return say!("{}", serde_json::json!(times));
     }
-    println!(
+    say!(
         "{net:?} {size} x {size}, width {width}, batch {batch}, {}: medians of {} iterations",
-        times.device, times.iterations
-    );
-    println!("  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms", times.ms_iteration);
-    println!("  generator step  {:10.1} ms", times.ms_generator);
-    println!("  projection step {:10.1} ms", times.ms_projection);
-    println!("  critic step     {:10.1} ms", times.ms_critic);
-    println!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops);
-    println!(
-        "  {:.0} MiB peak of the process, {:.0} MiB of it the engine's",
-        times.peak_mib, times.device_mib
-    );
-    Ok(())
+        times.device,
+        times.iterations
+    )?;
+    say!("  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms", times.ms_iteration)?;
+    say!("  generator step  {:10.1} ms", times.ms_generator)?;
+    say!("  projection step {:10.1} ms", times.ms_projection)?;
+    say!("  critic step     {:10.1} ms", times.ms_critic)?;
+    say!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops)?;
+    say!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib)
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::output::say;
 use super::{DeviceArg, FormatArg, also, import};
 use crate::data::ClassMaps;
 use crate::data::circle_square::CircleSquareWorld;
@@ -49,7 +50,8 @@ Examples:
     /// Grains of several orientations, none beside another of its own.
     #[command(after_help = "Examples:
   invnet data polycrystal --size 128 --grains 60 --out grains.npz
-  invnet data polycrystal --orientations 8 --concentration 1 --coarsen 20 --periodic --out skewed.npz")]
+  invnet data polycrystal --orientations 8 --concentration 1 --coarsen 20 \\
+    --periodic --out skewed.npz")]
     Polycrystal {
         #[command(flatten)]
         images: ImagesArgs,
@@ -166,7 +168,7 @@ impl ImagesArgs {
         write_npz(&self.out, data)?;
         let written = self.format.write_beside(&self.out, data, palette)?;
         if !quiet {
-            println!(
+            say!(
                 "{}{}: {} images of {} x {}, properties {}, {seconds:.1} s ({:.2} ms an image)",
                 self.out.display(),
                 also(&written),
@@ -175,7 +177,7 @@ impl ImagesArgs {
                 data.width,
                 data.names.join(", "),
                 1e3 * seconds / data.count as f64
-            );
+            )?;
         }
         Ok(())
     }
@@ -187,7 +189,7 @@ fn two_phase(args: &ImagesArgs, device: &DeviceArg, start: Instant, quiet: bool)
     let world = TwoPhaseWorld { size: args.size as usize };
     let (count, kind) = (args.count(TWO_PHASE_COUNT), device.kind());
     let mut simulator = kind.for_data()?;
-    device.announce(kind, quiet);
+    device.announce(kind, false, quiet);
     let parts = parts_of(&args.out);
     fs::create_dir_all(&parts).map_err(|e| Error::io(&parts, e))?;
     let bar = progress(count, quiet);
@@ -232,7 +234,7 @@ fn two_phase(args: &ImagesArgs, device: &DeviceArg, start: Instant, quiet: bool)
             format!(", {:.4} s an image", seconds / simulated as f64)
         };
         let (out, size) = (args.out.display(), args.size);
-        println!("{out}: {count} images of {size} x {size}, property p1; {simulated} simulated{each}");
+        say!("{out}: {count} images of {size} x {size}, property p1; {simulated} simulated{each}")?;
     }
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! `invnet devices`: what can compute here, and why the rest cannot.
 
+use super::output::say;
 use crate::device::gpu::cuda;
+use crate::error::Result;
 
 /// Prints a line or two for every device.
-pub(super) fn run() {
-    println!("cpu     {} threads", rayon::current_num_threads());
+pub(super) fn run() -> Result<()> {
+    say!("cpu     {} threads", rayon::current_num_threads())?;
     for report in cuda::devices() {
-        println!("{report}");
+        say!("{report}")?;
     }
     if cfg!(feature = "simt") {
-        println!("simt    the CUDA kernels on the CPU, for tests");
+        say!("simt    the CUDA kernels on the CPU, for tests")
     } else {
-        println!("simt    not usable: this program was built without the feature simt");
+        say!("simt    not usable: this program was built without the feature simt")
     }
 }

@@ -1,6 +1,7 @@
 //! `invnet evaluate`.
 
 use super::lock::Lock;
+use super::output::{print, say};
 use super::{EvaluateArgs, room};
 use crate::error::Result;
 use crate::eval::report::Report;
@@ -17,14 +18,14 @@ pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
     FILES.iter().try_for_each(|file| room::check_absent(&out.join(file), args.overwrite))?;
     let kind = args.device.kind();
     let (config, mut sampler) = Sampler::open(&args.run, kind)?;
-    args.device.announce(kind, quiet);
+    args.device.announce(kind, false, quiet);
     let real = held_out(&config, &mut *kind.for_data()?)?;
     let report = Report::measure(&mut sampler, &real, args.samples as usize)?;
     let _lock = Lock::take(&out)?;
     report.write(&out)?;
-    print!("{}", report.table());
+    print(report.table())?;
     if !quiet {
-        println!("report in {} and {}", out.join("report.json").display(), out.join("report.png").display());
+        say!("report in {} and {}", out.join("report.json").display(), out.join("report.png").display())?;
     }
     Ok(())
 }

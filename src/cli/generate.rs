@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::output::{note, say};
 use super::{GenerateArgs, also};
 use crate::data::ClassMaps;
 use crate::data::export::{write_atomically, write_npy_f32, write_npy_u8};
@@ -38,7 +39,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     for target in &targets {
         warn_outside(&target.wanted, &task);
     }
-    args.device.announce(kind, quiet);
+    args.device.announce(kind, false, quiet);
     let samples = sampler.sample(&asked, args.seed)?;
     let measured = measured(&task, &samples.maps)?;
     let data = ClassMaps {
@@ -65,11 +66,11 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
         .write_png(out.join("samples.png"))?;
     let written = args.format.write(&out, "samples", &data, palette(task.look(), data.classes))?;
     if !quiet {
-        println!(
+        say!(
             "{count} samples in {}: samples.npy, samples.png, measured.csv{}",
             out.display(),
             also(&written)
-        );
+        )?;
     }
     Ok(())
 }
@@ -135,7 +136,7 @@ fn warn_outside(wanted: &[Option<f32>], task: &Task) {
     for (i, wanted) in wanted.iter().enumerate() {
         let (low, high) = task.range(i);
         if let Some(v) = wanted.filter(|&v| f64::from(v) < low || f64::from(v) > high) {
-            eprintln!("warning: {} = {v} is outside the trained range {low} to {high}", task.names()[i]);
+            note!("warning: {} = {v} is outside the trained range {low} to {high}", task.names()[i]);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::output::print;
 use super::{FormatArg, also, beside};
 use crate::data::ClassMaps;
 use crate::data::export::{path_of, write_npz};
@@ -12,18 +13,21 @@ use crate::error::{Error, Result};
 use crate::eval::palette::{FIGURES, Rgb, TWO_PHASE};
 
 /// What the help says after the options.
-pub(super) const NOTES: &str =
-    "Values become classes in one of three ways. By default they are class numbers 0, 1, ...
-(palette indices too). --levels lists the value of each class. --threshold makes two
-classes. A value that does not fit is an error that names its file and pixel.
+pub(super) const NOTES: &str = "Values become classes in one of three ways. By default they are class numbers
+0, 1, ... (palette indices too). --levels lists the value of each class.
+--threshold makes two classes. A value that does not fit is an error that names
+its file and pixel.
 
-HDF5 and DREAM.3D need a build with HDF5: cargo build --release --features hdf5. In DREAM.3D
-files Phases is read, else FeatureIds, both counted from 1; images are the slices along z.
+HDF5 and DREAM.3D need a build with HDF5:
+  cargo build --release --features hdf5
+In DREAM.3D files Phases is read, else FeatureIds, both counted from 1; images
+are the slices along z.
 
 Examples:
   invnet data import micrographs --levels 0,128,255 --size 64 --out steel.npz
   invnet data import field.npy --threshold 0.5 --out field.npz
-  invnet data import data.h5 --dataset morphology --threshold 0.5 --size 64 --out two.npz";
+  invnet data import data.h5 --dataset morphology --threshold 0.5 --size 64 \\
+    --out two.npz";
 
 /// Arguments of `data import`.
 #[derive(Args)]
@@ -103,7 +107,7 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     let palette: &[Rgb] = if data.classes == 2 { &TWO_PHASE } else { &FIGURES };
     let written = args.format.write_beside(&args.out, &data, palette)?;
     if !quiet {
-        print!("{}", summary(&args.out, &written, &data));
+        print(summary(&args.out, &written, &data))?;
     }
     Ok(())
 }

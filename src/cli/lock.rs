@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use super::output::note;
 use crate::error::{Error, Result};
 
 /// The file that is locked. One that a kill leaves behind means nothing: the lock is on the open file.
@@ -47,7 +48,7 @@ impl Lock {
                 }
                 Err(TryLockError::Error(e)) => {
                     let shown = folder.display();
-                    eprintln!("warning: {shown}: cannot be locked ({e}): let no second process write there");
+                    note!("warning: {shown}: cannot be locked ({e}): let no second process write there");
                     return Ok(Self { folder: folder.to_path_buf(), made, file: None });
                 }
             }

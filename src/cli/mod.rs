@@ -10,23 +10,26 @@ mod gradcheck;
 mod import;
 mod interrupt;
 mod lock;
+mod output;
 mod presets;
 mod room;
 mod train;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::device::Kind;
-use crate::device::gpu::Precision;
+use crate::device::gpu::{Precision, cuda};
 use crate::error::{Error, Result};
 use crate::nn::Family;
 use format::{FormatArg, also, beside};
+use output::note;
 
 /// Generative networks whose samples obey stated geometry and statistics.
 #[derive(Parser)]
-#[command(version, about, after_help = EXAMPLES)]
+#[command(version, about, after_help = EXAMPLES, max_term_width = 80)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -41,9 +44,10 @@ pub struct Cli {
 
 const EXAMPLES: &str = "Examples:
   invnet train circles-quick
-  invnet generate --run runs/circles-quick --count 16 --target r1=12,cx1=20,cy1=40
+  invnet generate --run runs/circles-quick --count 16 --target r1=12,cx1=20
   invnet evaluate --run runs/circles-quick
-  invnet presets circles-quick > mine.toml && invnet train mine.toml --set width=24";
+  invnet presets circles-quick > mine.toml
+  invnet train mine.toml --set width=24";
 
 #[derive(Subcommand)]
 enum Command {
@@ -60,15 +64,18 @@ Ctrl-C, TERM and HUP save a checkpoint and exit with 130, 143 and 129; --seconds
     /// Generate samples with the properties asked for.
     #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
 Targets are used in turn until there are COUNT samples.
-Properties: radii r1, r2 or areas area1, area2 and centres cx1, cy1, cx2, cy2 of figures, in pixels; the
-volume fraction p1; a correlation s0, s1, ... at 0, 1, ... pixels; fractions f1, f2, ... of orientations.
+Properties: radii r1, r2 or areas area1, area2 and centres cx1, cy1, cx2, cy2 of
+figures, in pixels; the volume fraction p1; a correlation s0, s1, ... at 0, 1,
+... pixels; fractions f1, f2, ... of orientations.
 
 Examples:
   invnet generate --run runs/circles-quick --count 8
-  invnet generate --run runs/two-phase-p1-quick --count 16 --target p1=0.35 --format vti,png --spacing 0.5 --unit um
+  invnet generate --run runs/two-phase-p1-quick --count 16 --target p1=0.35 \\
+    --format vti,png --spacing 0.5 --unit um
   invnet generate --run runs/polycrystal-quick --count 16 --target f1=0.4,f2=0.3
-  invnet generate --run runs/circles-quick --count 4 --target r1=8,cx1=20,cy1=20,r2=12,cx2=44,cy2=40
-  invnet generate --run runs/circles-quick --count 100 --targets asked.csv --soft")]
+  invnet generate --run runs/circles-quick --count 4 \\
+    --target r1=8,cx1=20,cy1=20,r2=12,cx2=44,cy2=40
+  invnet generate --run runs/circles-quick --count 9 --targets asked.csv --soft")]
     Generate(GenerateArgs),
     /// Measure a trained network on random and on repeated targets.
     #[command(after_help = "Example:\n  invnet evaluate --run runs/circles-quick --samples 1000")]
@@ -88,6 +95,10 @@ Examples:
     Gradcheck {
         /// Fixture files or folders [default: fixtures, if it is there].
         paths: Vec<PathBuf>,
+        /// Compare the fixtures only, computed in single precision on this device: cpu, cuda,
+        /// cuda:N or simt.
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<Kind>,
     },
     /// List the devices that can be used, and why others cannot.
     Devices,
@@ -136,10 +147,13 @@ impl DeviceArg {
         }
     }
 
-    /// Says that the choice fell on the CPU, once nothing else can go wrong.
-    fn announce(&self, kind: Kind, quiet: bool) {
-        if let (DeviceChoice::Auto, Kind::Cpu, false) = (self.device, kind, quiet) {
-            eprintln!("computing on the CPU: no usable CUDA device (`invnet devices` says why)");
+    /// Says that the choice fell on the CPU, once nothing else can go wrong: of a run, which may take
+    /// hours, always; of anything else only where there is a CUDA device or driver that cannot be used.
+    fn announce(&self, kind: Kind, run: bool, quiet: bool) {
+        if let (DeviceChoice::Auto, Kind::Cpu, false) = (self.device, kind, quiet)
+            && (run || !cuda::nothing_installed())
+        {
+            note!("computing on the CPU: no usable CUDA device (`invnet devices` says why)");
         }
     }
 }
@@ -266,6 +280,23 @@ fn family(name: &str) -> std::result::Result<Family, String> {
 }
 
 impl Cli {
+    /// The arguments of this process.
+    ///
+    /// Ends the process if they make no sense, or ask for help or the version.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if standard output does not take the help.
+    pub fn of_process() -> Result<Self> {
+        let error = match Self::try_parse() {
+            Ok(cli) => return Ok(cli),
+            Err(error) => error,
+        };
+        if !error.use_stderr() {
+            error.print().and_then(|()| std::io::stdout().flush()).map_err(output::failed)?;
+        }
+        error.exit()
+    }
+
     /// Runs the command in a pool of the asked number of threads.
     ///
     /// # Errors
@@ -287,14 +318,11 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(&args, quiet),
             Self::Data { world } => data::run(&world, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),
-            Self::Gradcheck { paths } => gradcheck::run(&paths),
+            Self::Gradcheck { paths, device } => gradcheck::run(&paths, device),
             Self::Bench { what: BenchCommand::Step { size, width, batch, net, precision, json, device } } => {
                 bench::step(net, [size, width, batch], precision, device.kind(), json)
             }
-            Self::Devices => {
-                devices::run();
-                Ok(())
-            }
+            Self::Devices => devices::run(),
         }
     }
 }

@@ -3,10 +3,10 @@
 //! With L levels the widest layer, at the base grid, has `width * 2^(L - 1)` channels; each doubling of
 //! the image halves them. The generator normalises over the batch; the critic does not, since a
 //! gradient penalty per sample and statistics over the batch contradict each other (Gulrajani et
-//! al. 2017, section 4).
+//! al. 2017, section 4). A score has no bias: see [`super`].
 
 use super::{
-    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, linear, matrix, scale_and_shift, vector,
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, scale_and_shift, vector,
 };
 use crate::shape::Shape;
 use crate::tape::Var;
@@ -57,7 +57,6 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
         from = to;
     }
     all.push(matrix("linear.w", net.cells() * from, 1));
-    all.push(vector("linear.b".into(), 1, 0.0));
     all
 }
 
@@ -69,5 +68,5 @@ pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t
         x = (convolved + weights.get(&format!("conv{level}.b"))).leaky_relu(SLOPE);
     }
     let features = x.shape().numel() / n;
-    linear(weights, "linear", x.reshape(Shape::from([n, features])))
+    x.reshape(Shape::from([n, features])).matmul(weights.get("linear.w"))
 }

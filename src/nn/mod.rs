@@ -3,6 +3,11 @@
 //! A network is a list of [`Parameter`]s and a function from [`Weights`] and an input to an
 //! output; nothing is stored in between. Both families double the image at every level from a base
 //! grid up to `size`, and the critic mirrors the generator.
+//!
+//! No network has a bias that its losses cannot feel: one before a norm that takes it out again, or
+//! one that shifts every score alike, of which a Wasserstein loss sees differences only. The gradient
+//! of such a bias is rounding, which Adam divides by its own size: it would walk by a learning step
+//! each time, and add its way to the scores.
 
 mod dcgan;
 mod resnet;
@@ -206,11 +211,6 @@ fn matrix(name: &str, rows: usize, columns: usize) -> Parameter {
 
 fn scale_and_shift(layer: &str, channels: usize) -> [Parameter; 2] {
     [vector(format!("{layer}.gamma"), channels, 1.0), vector(format!("{layer}.beta"), channels, 0.0)]
-}
-
-/// x through a dense layer `{name}.w` `[inputs, outputs]`, `{name}.b` if it has one.
-fn linear<'t>(weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
-    x.matmul(weights.get(&format!("{name}.w"))) + weights.get(&format!("{name}.b"))
 }
 
 /// The generator's features `[N, BH, BW, C]` at its base: `layer` maps `[_, input]` to the features of

@@ -3,10 +3,14 @@
 //! Channels are `width` times at most 8, doubling with every halving of the image. A 1 x 1
 //! convolution commutes with nearest-neighbour repetition and with block means, so the shortcuts
 //! convolve the smaller of the two images.
+//!
+//! The sum of a block has a bias in the critic's blocks but the last: in the generator the constants
+//! that blocks add to a channel run down the shortcuts into the last batch norm, which takes them out,
+//! and behind the critic's last block they shift every score alike (see [`super`]).
 
 use super::{
-    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, layer_norm, linear, matrix,
-    scale_and_shift, vector,
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, layer_norm, matrix, scale_and_shift,
+    vector,
 };
 use crate::shape::Shape;
 use crate::tape::Var;
@@ -19,37 +23,48 @@ fn channels(net: &Net, halvings: usize) -> usize {
     net.width * MOST.min(1 << halvings)
 }
 
-/// Parameters of a residual block whose inner 3 x 3 convolutions go from -> middle -> to.
-fn block(all: &mut Vec<Parameter>, name: &str, from: usize, middle: usize, to: usize) {
+/// Parameters of a residual block whose inner 3 x 3 convolutions go from -> middle -> to. If `biased`,
+/// the last convolution of either path has a bias.
+fn block(all: &mut Vec<Parameter>, name: &str, [from, middle, to]: [usize; 3], biased: bool) {
     all.extend(scale_and_shift(&format!("{name}.norm1"), from));
     all.push(filter(format!("{name}.conv1.w"), [3, 3, from, middle], 9 * from));
     all.extend(scale_and_shift(&format!("{name}.norm2"), middle));
-    all.push(filter(format!("{name}.conv2.w"), [3, 3, middle, to], 9 * middle));
-    all.push(vector(format!("{name}.conv2.b"), to, 0.0));
-    all.push(filter(format!("{name}.shortcut.w"), [1, 1, from, to], 2 * from));
-    all.push(vector(format!("{name}.shortcut.b"), to, 0.0));
+    for (path, filter) in [
+        ("conv2", filter(format!("{name}.conv2.w"), [3, 3, middle, to], 9 * middle)),
+        ("shortcut", filter(format!("{name}.shortcut.w"), [1, 1, from, to], 2 * from)),
+    ] {
+        all.push(filter);
+        if biased {
+            all.push(vector(format!("{name}.{path}.b"), to, 0.0));
+        }
+    }
 }
 
-fn conv3<'t>(net: &Net, weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
-    x.conv(weights.get(&format!("{name}.w")), [1, 1], [1, 1], net.border)
-}
-
-/// A convolution with bias, 3 x 3 or 1 x 1 by the filter's own extent.
-fn biased<'t>(net: &Net, weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
+/// A convolution, 3 x 3 or 1 x 1 by the filter's own extent.
+fn conv<'t>(net: &Net, weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
     let w = weights.get(&format!("{name}.w"));
     let pad = w.shape()[0] / 2;
-    x.conv(w, [1, 1], [pad, pad], net.border) + weights.get(&format!("{name}.b"))
+    x.conv(w, [1, 1], [pad, pad], net.border)
+}
+
+/// The same with a bias.
+fn biased<'t>(net: &Net, weights: &Weights<'t>, name: &str, x: Var<'t>) -> Var<'t> {
+    conv(net, weights, name, x) + weights.get(&format!("{name}.b"))
 }
 
 pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     let levels = net.levels();
     let widest = channels(net, levels - 1);
     let features = net.cells_an_input() * widest;
-    let mut all = vec![matrix("linear.w", input, features), vector("linear.b".into(), features, 0.0)];
+    let mut all = vec![matrix("linear.w", input, features)];
+    if !net.latent_map {
+        // One number a channel of a cell; where all cells share their numbers the norm takes them out.
+        all.push(vector("linear.b".into(), features, 0.0));
+    }
     let mut from = widest;
     for level in 0..levels {
         let to = channels(net, levels - 1 - level);
-        block(&mut all, &format!("block{level}"), from, to, to);
+        block(&mut all, &format!("block{level}"), [from, to, to], false);
         from = to;
     }
     all.extend(scale_and_shift("norm", from));
@@ -64,14 +79,17 @@ pub(super) fn generator<'t>(
     input: Var<'t>,
     norm: &Norm<'_, 't>,
 ) -> Var<'t> {
-    let mut x = base_features(net, input, |input| linear(weights, "linear", input));
+    let mut x = base_features(net, input, |input| {
+        let features = input.matmul(weights.get("linear.w"));
+        if net.latent_map { features } else { features + weights.get("linear.b") }
+    });
     for level in 0..net.levels() {
         let name = format!("block{level}");
         let main = batch_norm(weights, &format!("{name}.norm1"), x, norm).relu().upsample(2);
-        let main = conv3(net, weights, &format!("{name}.conv1"), main);
+        let main = conv(net, weights, &format!("{name}.conv1"), main);
         let main = batch_norm(weights, &format!("{name}.norm2"), main, norm).relu();
-        let main = biased(net, weights, &format!("{name}.conv2"), main);
-        x = main + biased(net, weights, &format!("{name}.shortcut"), x).upsample(2);
+        let main = conv(net, weights, &format!("{name}.conv2"), main);
+        x = main + conv(net, weights, &format!("{name}.shortcut"), x).upsample(2);
     }
     biased(net, weights, "logits", batch_norm(weights, "norm", x, norm).relu())
 }
@@ -83,10 +101,10 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
     ];
     for level in 0..net.levels() {
         let (from, to) = (channels(net, level), channels(net, level + 1));
-        block(&mut all, &format!("block{level}"), from, from, to);
+        let last = level + 1 == net.levels();
+        block(&mut all, &format!("block{level}"), [from, from, to], !last);
     }
     all.push(matrix("linear.w", net.cells() * channels(net, net.levels()), 1));
-    all.push(vector("linear.b".into(), 1, 0.0));
     all
 }
 
@@ -96,11 +114,12 @@ pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t
     for level in 0..net.levels() {
         let name = format!("block{level}");
         let main = layer_norm(weights, &format!("{name}.norm1"), x).relu();
-        let main = conv3(net, weights, &format!("{name}.conv1"), main);
+        let main = conv(net, weights, &format!("{name}.conv1"), main);
         let main = layer_norm(weights, &format!("{name}.norm2"), main).relu();
-        let main = biased(net, weights, &format!("{name}.conv2"), main).mean_pool(2);
-        x = main + biased(net, weights, &format!("{name}.shortcut"), x.mean_pool(2));
+        let sum = if level + 1 < net.levels() { biased } else { conv };
+        x = sum(net, weights, &format!("{name}.conv2"), main).mean_pool(2)
+            + sum(net, weights, &format!("{name}.shortcut"), x.mean_pool(2));
     }
     let features = x.shape().numel() / n;
-    linear(weights, "linear", x.reshape(Shape::from([n, features])))
+    x.reshape(Shape::from([n, features])).matmul(weights.get("linear.w"))
 }

@@ -7,18 +7,19 @@
 mod products;
 mod transforms;
 
-use invnet::gradcheck::Input;
+use invnet::gradcheck::{Input, Values};
 use invnet::op::Over;
 use invnet::shape::Shape;
 
 pub use products::{convolutions, fused, products};
 pub use transforms::{correlations, stepping};
 
-use super::{Build, U, exact, labels, magnitudes, real, values, words};
+use super::{Build, U, exact, labels, magnitudes, real, values, whole, words};
 
 /// What the exact result may be missed by.
 pub enum Bound {
-    /// A sum of products of the inputs: `roundings` roundings of the sum of their magnitudes.
+    /// A sum of products of the inputs that takes so many roundings, each of a part of the sum of
+    /// their magnitudes. They go up and down: together they grow with the root of their number.
     Sum { roundings: usize },
     /// So many units roundoff of the result.
     Units(f64),
@@ -38,11 +39,16 @@ pub fn tolerance(case: &Case, exact_result: &[f64]) -> Vec<f64> {
     match case.bound {
         Bound::Sum { roundings } => {
             let sums = exact(&magnitudes(&case.inputs), &case.build);
-            sums.iter().map(|s| (roundings + 2) as f64 * U * s.abs() + 1e-30).collect()
+            sums.iter().map(|s| together(roundings) * U * s.abs() + 1e-30).collect()
         }
         Bound::Units(units) => exact_result.iter().map(|y| units * U * y.abs() + 1e-30).collect(),
         Bound::Of(f) => f(&case.inputs, exact_result),
     }
+}
+
+/// What so many roundings come to, in units of one.
+fn together(roundings: usize) -> f64 {
+    4.0 + 2.0 * (roundings as f64).sqrt()
 }
 
 pub fn case(
@@ -146,6 +152,10 @@ pub fn sums() -> Vec<Case> {
         ([3, 7, 5, 6, 2, 4].into(), [1, 7, 1, 6, 1, 4].into()),
         ([3, 1, 5].into(), [3, 1, 5].into()),
         ([70_000, 2, 3].into(), [70_000, 1, 3].into()),
+        // Pieces of which the last is shorter.
+        ([3, 20_011].into(), [3, 1].into()),
+        ([10_007, 17].into(), [17].into()),
+        ([7, 9001, 5].into(), [7, 1, 5].into()),
     ] {
         let bound = Bound::Sum { roundings: from.numel() / to.numel() };
         cases.push(case(format!("sum {from:?} to {to:?}"), vec![real(3, from)], bound, move |_, x| {
@@ -275,7 +285,7 @@ fn statistics(x: &[f64], group: &[usize]) -> [f64; 4] {
         d += (x[i] - first).abs() / n;
         d2 += (x[i] - first).powi(2) / n;
     }
-    let roundings = n + 8.0;
+    let roundings = together(group.len()) + 4.0;
     [mean, variance, U * (roundings * d + mean.abs() + d), U * (roundings * d2 + 3.0 * roundings * d * d)]
 }
 
@@ -307,7 +317,7 @@ pub fn normalisation() -> Vec<Case> {
             let r = (variance + EPS).sqrt().recip();
             let y = |i: usize| (x[i] - mean) * r;
             // What y may be off by, relative to one.
-            let slack = r * (dm + 2.0 * U) + dv * r * r + 6.0 * U + U * (n + 8.0);
+            let slack = r * (dm + 2.0 * U) + dv * r * r + 6.0 * U + U * (together(group.len()) + 4.0);
             let mg: f64 = group.iter().map(|&i| g[i].abs()).sum::<f64>() / n;
             let mgy: f64 = group.iter().map(|&i| (g[i] * y(i)).abs()).sum::<f64>() / n;
             for &i in &group {
@@ -373,9 +383,27 @@ pub fn penalties() -> Vec<Case> {
         cases.push(case(
             format!("row_norm {shape:?}"),
             vec![real(4, shape)],
-            Bound::Units((width + 8) as f64),
+            Bound::Units(together(width) + 4.0),
             |_, x| x[0].row_norm(1e-3),
         ));
+    }
+    cases
+}
+
+/// Sums and products of small whole numbers, which single precision holds exactly whatever the order:
+/// a term that is forgotten, or taken twice, is seen wherever it is.
+pub fn whole_numbers() -> Vec<Case> {
+    let groups = [sums(), moving(), moments_and_their_field(), products(), convolutions()];
+    let exact = |case: &Case| !case.name.starts_with("mean_pool/3");
+    let mut cases: Vec<Case> = groups.into_iter().flatten().filter(exact).collect();
+    for case in &mut cases {
+        case.name = format!("whole {}", case.name);
+        case.bound = Bound::Units(0.0);
+        for input in &mut case.inputs {
+            if let Values::Real(v) | Values::Constant(v) = &mut input.values {
+                v.iter_mut().for_each(|v| *v = whole(*v));
+            }
+        }
     }
     cases
 }

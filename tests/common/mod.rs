@@ -47,6 +47,11 @@ pub fn real(seed: u64, shape: impl Into<Shape>) -> Input {
     Input { shape, values: Values::Real(values) }
 }
 
+/// 1, 2 or 3 with the sign of a number of magnitude up to 1.25.
+pub fn whole(value: f64) -> f64 {
+    (value.abs() * 2.4).floor().min(2.0).copysign(value) + 1.0f64.copysign(value)
+}
+
 pub fn words(values: &[u32]) -> Input {
     Input { shape: Shape::from([values.len()]), values: Values::Words(values.to_vec()) }
 }

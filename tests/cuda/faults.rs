@@ -1,6 +1,8 @@
 //! What can be missing or fail, and what the launcher says then.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use invnet::device::Device;
 use invnet::device::gpu::cuda::{Cuda, devices};
@@ -8,7 +10,7 @@ use invnet::device::gpu::{Gpu, Launcher, Precision};
 use invnet::error;
 use invnet::op::{Op, Unary};
 
-use crate::{driver, fill, four, refused};
+use crate::{driver, fill, four, is_scenario, refused, scenario};
 
 fn open() -> error::Result<()> {
     let report = devices().remove(0);
@@ -17,20 +19,107 @@ fn open() -> error::Result<()> {
 }
 
 #[test]
-fn no_driver() {
-    // Files that are no libraries hide the driver of this machine, if it has one.
+fn a_damaged_driver() {
     let folder = driver().join("hollow");
     fs::create_dir_all(&folder).unwrap();
     for name in ["libcuda.so", "libcuda.so.1"] {
         fs::write(folder.join(name), "no library").unwrap();
     }
     let settings = [("LD_LIBRARY_PATH", folder.to_str().unwrap())];
-    refused(
-        "faults::no_driver",
-        &settings,
-        &["--device cuda: no CUDA driver", "libcuda.so.1", "install"],
-        open,
-    );
+    let words =
+        ["--device cuda: the CUDA driver's library cannot be loaded", "hollow/libcuda.so.1", "install"];
+    refused("faults::a_damaged_driver", &settings, &words, open);
+}
+
+/// The functions of the driver that the launcher calls.
+pub fn functions() -> Vec<&'static str> {
+    let source = include_str!("../../src/device/gpu/cuda/driver.rs");
+    let table = source.split("functions! {").nth(1).unwrap().split("\n}\n").next().unwrap();
+    let mut names: Vec<&str> = table.split(" = \"").skip(1).map(|r| r.split('"').next().unwrap()).collect();
+    names.push("cuDriverGetVersion");
+    assert!(names.len() > 30 && names.iter().all(|name| name.starts_with("cu")), "{names:?}");
+    names
+}
+
+/// A folder with the stand-in in which a function has another name.
+pub fn without(function: &str) -> PathBuf {
+    let folder = driver().join(format!("without-{function}"));
+    fs::create_dir_all(&folder).unwrap();
+    let mut library = fs::read(driver().join("libcuda.so.1")).unwrap();
+    let symbol = format!("\0{function}\0").into_bytes();
+    let places: Vec<usize> =
+        (0..library.len() - symbol.len()).filter(|&at| library[at..].starts_with(&symbol)).collect();
+    assert!(!places.is_empty(), "the stand-in lacks {function}");
+    for at in places {
+        library[at + function.len()] = b'_';
+    }
+    fs::write(folder.join("libcuda.so.1"), library).unwrap();
+    folder
+}
+
+#[test]
+fn a_driver_without_a_function() {
+    for function in functions() {
+        let folder = without(function);
+        let output = Command::new(env!("CARGO_BIN_EXE_invnet"))
+            .arg("devices")
+            .env("LD_LIBRARY_PATH", &folder)
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{function}: {output:?}");
+        for word in ["lacks a function", function, "libcuda.so.1", "install"] {
+            assert!(printed.contains(word), "{word:?} is not in {printed}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// Every call of the launcher once; what went wrong, if anything.
+fn everything() -> error::Result<()> {
+    let report = devices().remove(0);
+    println!("{report}");
+    let mut cuda = Cuda::new(0)?;
+    let block = cuda.alloc(16)?;
+    fill(&mut cuda, block, 1.0, 64 << 10)?;
+    cuda.upload(block, &[1])?;
+    cuda.begin_capture()?;
+    fill(&mut cuda, block, 2.0, 0)?;
+    let graph = cuda.end_capture()?;
+    cuda.replay(graph)?;
+    let timer = cuda.start_timer()?;
+    cuda.stop_timer(timer)?;
+    cuda.download(block, 0, &mut [0])?;
+    cuda.free(block);
+    cuda.sync()
+}
+
+#[test]
+fn a_status_that_nobody_knows() {
+    let test = "faults::a_status_that_nobody_knows";
+    let report = || match everything() {
+        Ok(()) => println!("<nothing went wrong>"),
+        Err(error) => println!("<{error}>"),
+    };
+    if is_scenario(test) {
+        return report();
+    }
+    // What gives something back has nobody to tell.
+    let quiet = ["Release", "Destroy", "Unload", "MemFree", "GetErrorName", "GetErrorString"];
+    for (i, call) in functions().into_iter().enumerate() {
+        let status = ["36", "227", "722", "917", "2147483647", "-1"][i % 6];
+        let settings = [("INVNET_STANDIN_CALL", call), ("INVNET_STANDIN_STATUS", status)];
+        let Some(printed) = scenario(test, &settings, report) else { return };
+        let found = printed.split('<').nth(1).unwrap().split('>').next().unwrap();
+        assert!(!found.contains('\n'), "{call}: {found}");
+        let shown = if status == "-1" { "4294967295" } else { status };
+        let explained = printed.contains(&format!("status {shown}"));
+        let silent = quiet.iter().any(|word| call.contains(word));
+        assert!(
+            if silent { found == "nothing went wrong" } else { explained },
+            "{call}, {status}: {printed}"
+        );
+    }
 }
 
 #[test]

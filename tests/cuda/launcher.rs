@@ -1,8 +1,11 @@
 //! What the launcher does: operations, graphs, memory, and what it says of itself.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::{Arc, Mutex};
 
 use invnet::device::gpu::cuda::{Cuda, devices};
+use invnet::device::gpu::launch::FAMILIES;
 use invnet::device::gpu::simt::Simt;
 use invnet::device::gpu::{Gpu, Launcher, Precision};
 use invnet::device::{Cpu, Device};
@@ -15,6 +18,8 @@ use invnet::shape::Shape;
 use invnet::store::Store;
 use invnet::tape::Tape;
 
+use crate::common::cases::{self, Case};
+use crate::common::{exact_results, run, updates};
 use crate::{driver, fill, read, scenario};
 
 fn store(device: impl Device + 'static, sample: &Sample) -> (Store, Vec<LeafId>) {
@@ -61,6 +66,55 @@ fn operations_agree_with_the_host() {
                 assert!(error < 1e-4, "{}: {error:e} from the native device", sample.name);
             }
         }
+    });
+}
+
+/// The first case that reaches a kernel, for every kernel and precision.
+#[test]
+fn every_kernel_agrees_with_the_host() {
+    type Launched = Arc<Mutex<BTreeSet<&'static str>>>;
+    fn observed(precision: Precision) -> (Box<dyn Device>, Launched) {
+        let launched = Launched::default();
+        let seen = Arc::clone(&launched);
+        let mut simt = Simt::default();
+        simt.observe(Box::new(move |launch, _| {
+            seen.lock().unwrap().insert(launch.kernel);
+        }));
+        (Box::new(Gpu::new(simt, precision)), launched)
+    }
+    scenario("launcher::every_kernel_agrees_with_the_host", &[], || {
+        let cuda = |precision| Box::new(Gpu::new(Cuda::new(0).unwrap(), precision));
+        let mut reached = BTreeSet::new();
+        let mut compare = |name: &str, precision, run: &dyn Fn(Box<dyn Device>) -> Vec<u8>| {
+            let (host, launched) = observed(precision);
+            let want = run(host);
+            let launched = launched.lock().unwrap().clone();
+            if !launched.is_subset(&reached) {
+                assert!(run(cuda(precision)) == want, "{name}, {}: other bits", precision.name());
+                reached.extend(launched);
+            }
+        };
+        let products =
+            || [cases::products(), cases::convolutions(), cases::fused()].into_iter().flatten().collect();
+        for (precision, cases) in
+            [(Precision::Fp32, cases::all()), (Precision::Tf32, products()), (Precision::Bf16, products())]
+        {
+            // Large ones reach nothing new.
+            let small =
+                |case: &&Case| case.inputs.iter().map(|input| input.shape.numel()).sum::<usize>() < 250_000;
+            for case in cases.iter().filter(small) {
+                compare(&case.name, precision, &|device| run(device, &case.inputs, &case.build).0);
+            }
+        }
+        for (inputs, build) in exact_results() {
+            compare("exact results", Precision::Fp32, &|device| run(device, &inputs, &build).0);
+        }
+        compare("updates", Precision::Fp32, &|device| {
+            updates(device).iter().flat_map(|value| value.to_le_bytes()).collect()
+        });
+        let all = FAMILIES.iter().flat_map(|family| family.kernels).map(|kernel| kernel.name);
+        let missed: Vec<&str> = all.filter(|name| !reached.contains(name)).collect();
+        assert!(missed.is_empty(), "never launched over the driver: {missed:?}");
     });
 }
 

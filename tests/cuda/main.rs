@@ -7,6 +7,8 @@
 #![cfg(feature = "simt")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod compiling;
 mod faults;
 mod launcher;

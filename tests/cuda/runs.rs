@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::faults::without;
 use crate::{compiler, driver};
 
 const TINY: [&str; 8] = [
@@ -88,4 +89,42 @@ fn too_little_memory_says_what_the_step_needs() {
     for part in ["out of memory", "one step", "lower batch, width or size"] {
         assert!(message.contains(part), "{part:?} is not in {message}");
     }
+}
+
+#[test]
+fn without_a_usable_driver_auto_takes_the_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let lacking = without("cuGraphLaunch");
+    let hollow = folder.path().join("hollow");
+    fs::create_dir(&hollow).unwrap();
+    fs::write(hollow.join("libcuda.so.1"), "no library").unwrap();
+    let refusing = [("INVNET_STANDIN_CALL", "cuInit"), ("INVNET_STANDIN_STATUS", "36")];
+    let busy = [("INVNET_STANDIN_CALL", "cuDevicePrimaryCtxRetain"), ("INVNET_STANDIN_STATUS", "917")];
+    let library = |path: &'static str, folder: &Path| (path, folder.to_str().unwrap().to_owned());
+    let owned = |pairs: [(&'static str, &str); 2]| pairs.map(|(k, v)| (k, v.to_owned())).to_vec();
+    for settings in [
+        vec![library("LD_LIBRARY_PATH", &lacking)],
+        vec![library("LD_LIBRARY_PATH", &hollow)],
+        owned(refusing),
+        owned(busy),
+    ] {
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let run = |device: &str, out: &str| {
+            let args = ["data", "two-phase", "--size=16", "--count=1", "--device", device, "--out", out];
+            invnet(folder.path(), &args, &settings)
+        };
+        let Some(output) = run("auto", "auto.npz") else { return };
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{settings:?}: {said}");
+        assert!(
+            said.lines().count() == 1 && said.starts_with("computing on the CPU"),
+            "{settings:?}: {said}"
+        );
+        let output = run("cuda", "cuda.npz").unwrap();
+        let said = stderr(&output);
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{settings:?}: {said}");
+        assert!(said.lines().count() == 1 && said.starts_with("error: "), "{settings:?}: {said}");
+        fs::remove_file(folder.path().join("auto.npz")).unwrap();
+    }
+    fs::remove_dir_all(lacking).unwrap();
 }

@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::{self, Signal};
 use super::lock::Lock;
+use super::output::{note, print, say};
 use super::{TrainArgs, room};
 use crate::data::export::write_atomically;
 use crate::device::Kind;
@@ -68,7 +69,7 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
         Some(preset) if !args.resume => Run::create(args, preset, folder, quiet)?,
         _ => Run::resume(args, folder, quiet)?,
     };
-    args.device.announce(run.trainer.kind(), quiet);
+    args.device.announce(run.trainer.kind(), true, quiet);
     interrupt::listen()?;
     let ending = run.train(args.seconds).map_err(|error| run.advise(error))?;
     // What follows can be had again from the checkpoint.
@@ -104,12 +105,13 @@ fn usable(kind: Kind, config: &Config) -> Result<Kind> {
 }
 
 /// Says what is being waited for: simulating a large data set takes minutes.
-fn announce_data(config: &Config, quiet: bool) {
-    if !quiet {
-        let images = config.data.options().whole("images");
-        let from = if config.data.is_file() { "reading" } else { "making" };
-        println!("{from} up to {images} images: {}", config.data.name());
+fn announce_data(config: &Config, quiet: bool) -> Result<()> {
+    if quiet {
+        return Ok(());
     }
+    let images = config.data.options().whole("images");
+    let from = if config.data.is_file() { "reading" } else { "making" };
+    say!("{from} up to {images} images: {}", config.data.name())
 }
 
 impl<'a> Run<'a> {
@@ -121,7 +123,7 @@ impl<'a> Run<'a> {
         let lock = Lock::take(&folder)?;
         // Another process may have made a run since.
         folder::check_room(&folder, args.overwrite)?;
-        announce_data(&config, quiet);
+        announce_data(&config, quiet)?;
         let mut trainer = Trainer::on(&config, kind)?;
         // Not before: a device that is not there, or data that cannot be read, cost no earlier run.
         folder::clear(&folder)?;
@@ -151,7 +153,7 @@ impl<'a> Run<'a> {
             let problem = "is missing: there is nothing to resume from; --overwrite starts the run again";
             return Err(Error::file(&checkpoint, problem));
         }
-        announce_data(&config, quiet);
+        announce_data(&config, quiet)?;
         let mut trainer = Trainer::on(&config, args.device.kind())?;
         trainer.load(&checkpoint)?;
         let done = trainer.iteration();
@@ -240,7 +242,7 @@ impl<'a> Run<'a> {
         if self.watch.see(row.iteration, row.values.iter().map(|(name, value)| (name.as_str(), *value)))
             && let Some(warning) = self.watch.warning()
         {
-            bar.suspend(|| eprintln!("warning: {warning}; lower rates or a higher lambda_gp may help"));
+            bar.suspend(|| note!("warning: {warning}; lower rates or a higher lambda_gp may help"));
         }
     }
 
@@ -280,7 +282,7 @@ impl<'a> Run<'a> {
         bar.set_position(done);
         let every = (self.config.train.iterations / 10).max(1);
         if !self.quiet && bar.is_hidden() && done.is_multiple_of(every) {
-            eprintln!("iteration {done} of {}  {losses}", self.config.train.iterations);
+            note!("iteration {done} of {}  {losses}", self.config.train.iterations);
         }
         bar.set_message(losses);
     }
@@ -296,18 +298,18 @@ impl<'a> Run<'a> {
                 let message = format!("{signal}: stopped after iteration {at}; continue with: {command}");
                 return Err(Error::Interrupted { exit_code: signal.exit_code(), message });
             }
-            Ending::OutOfTime if !self.quiet => eprintln!("time is up after iteration {at}"),
+            Ending::OutOfTime if !self.quiet => note!("time is up after iteration {at}"),
             _ => {}
         }
         let mut sampler = self.trainer.sampler()?;
         let report = Report::measure(&mut sampler, self.trainer.held_out(), self.config.train.eval_samples)?;
         report.write(&self.folder)?;
         self.draw_samples()?;
-        print!("{}", report.table());
+        print(report.table())?;
         if !self.quiet {
             let mib = self.trainer.device_bytes() as f64 / f64::from(1 << 20);
-            println!("memory              {mib:8.0} MiB: leaves, planned arena, working space");
-            println!("see {shown}/report.png, {shown}/losses.png, {shown}/samples, {shown}/report.json");
+            say!("memory              {mib:8.0} MiB: leaves, planned arena, working space")?;
+            say!("see {shown}/report.png, {shown}/losses.png, {shown}/samples, {shown}/report.json")?;
         }
         Ok(())
     }

@@ -19,6 +19,9 @@ pub fn products() -> Vec<Case> {
         [200, 132, 20],
         [132, 132, 20],
         [5, 5, 3],
+        // Pieces of which the last is shorter, in tiles of both sizes.
+        [36, 68, 1000],
+        [132, 132, 600],
     ] {
         let bound = || Bound::Sum { roundings: k };
         let sizes = format!("{m} x {n} x {k}");
@@ -83,6 +86,10 @@ fn windows(count: usize) -> Vec<(usize, usize, usize, Window)> {
         add(5, 20, 64, [8, 6], [4, 4], [2, 2], [1, 1], border);
         add(5, 132, 132, [12, 11], [3, 3], [1, 1], [1, 1], border);
     }
+    // Large tiles that are small in memory.
+    add(5, 132, 132, [12, 11], [1, 1], [1, 1], [0, 0], open);
+    // A weight's gradient in pieces of pixels, the last of them shorter.
+    add(5, 20, 12, [12, 11], [1, 1], [1, 1], [0, 0], open);
     // A filter that goes round a torus twice, in channels that do not fill loads, and few of them.
     add(1, 1, 3, [1, 1], [3, 3], [1, 1], [1, 1], torus);
     add(5, 17, 64, [3, 4], [7, 9], [3, 2], [3, 4], torus);

@@ -4,6 +4,7 @@
 //! takes: nothing here is an error.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,12 +53,19 @@ impl Entry {
         let Some(path) = &self.path else { return };
         let Some(folder) = path.parent() else { return };
         let temporary = temporary(path);
-        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&temporary, encode(code)));
+        let written = fs::create_dir_all(folder).and_then(|()| fill(&temporary, &encode(code)));
         if written.and_then(|()| fs::rename(&temporary, path)).is_err() {
             // What cannot be written may well not be removable.
             let _ = fs::remove_file(&temporary);
         }
     }
+}
+
+/// Writes a file, on the disk before this returns: a name must not come before its content.
+fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// A name beside `path` that no other writer uses: writers differ in process or in count.

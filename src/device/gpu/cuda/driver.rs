@@ -1,73 +1,245 @@
-//! The calls of the CUDA driver that a launcher needs, each with its context current and its
-//! result checked.
-//!
-//! The plain calls, not `cudarc`'s owning types: those track events between streams, which graph
-//! capture forbids, and there is one stream here. The only file beside `nvrtc.rs` with `unsafe`.
+//! The CUDA driver: its functions, found by name in its library, and what it says of devices.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::path::Path;
+use std::ptr::null;
+use std::sync::OnceLock;
 
-use cudarc::driver::{result, sys};
+use super::library::{self, Absence, functions};
+use super::status::{DriverError, Status};
 
-pub(super) use cudarc::driver::result::DriverError;
-pub(super) use cudarc::driver::sys::CUresult as Status;
+/// Names of the driver's library, the one it is installed under first.
+const NAMES: &[&str] = if cfg!(windows) { &["nvcuda.dll"] } else { &["libcuda.so.1", "libcuda.so"] };
+/// Oldest driver, as the release of CUDA it knows: older ones lack functions that are called.
+const OLDEST: i32 = 12_000;
 
-type Result<T> = std::result::Result<T, DriverError>;
+// As in cuda.h: `CUDA_SUCCESS` and all else are numbers that the compiler must not take for an
+// enumeration, since a driver may return one that no header lists.
+type Code = u32;
+pub(super) type Handle = *mut c_void;
+pub(super) type Address = u64;
 
-/// A block of device memory. Not `Copy`: who holds it owns it.
-#[derive(Debug)]
-pub(super) struct Memory {
-    address: sys::CUdeviceptr,
-    bytes: usize,
+functions! {
+    /// Functions of `cuda.h` of CUDA 12.0.
+    init = "cuInit": fn(c_uint) -> Code;
+    error_name = "cuGetErrorName": fn(Code, *mut *const c_char) -> Code;
+    error_string = "cuGetErrorString": fn(Code, *mut *const c_char) -> Code;
+    device_count = "cuDeviceGetCount": fn(*mut c_int) -> Code;
+    device = "cuDeviceGet": fn(*mut c_int, c_int) -> Code;
+    device_name = "cuDeviceGetName": fn(*mut c_char, c_int, c_int) -> Code;
+    device_memory = "cuDeviceTotalMem_v2": fn(*mut usize, c_int) -> Code;
+    device_attribute = "cuDeviceGetAttribute": fn(*mut c_int, c_int, c_int) -> Code;
+    retain = "cuDevicePrimaryCtxRetain": fn(*mut Handle, c_int) -> Code;
+    release = "cuDevicePrimaryCtxRelease_v2": fn(c_int) -> Code;
+    set_current = "cuCtxSetCurrent": fn(Handle) -> Code;
+    memory_info = "cuMemGetInfo_v2": fn(*mut usize, *mut usize) -> Code;
+    allocate = "cuMemAlloc_v2": fn(*mut Address, usize) -> Code;
+    free = "cuMemFree_v2": fn(Address) -> Code;
+    set_bytes = "cuMemsetD8Async": fn(Address, u8, usize, Handle) -> Code;
+    copy_in = "cuMemcpyHtoDAsync_v2": fn(Address, *const c_void, usize, Handle) -> Code;
+    copy_out = "cuMemcpyDtoHAsync_v2": fn(*mut c_void, Address, usize, Handle) -> Code;
+    stream_create = "cuStreamCreate": fn(*mut Handle, c_uint) -> Code;
+    stream_destroy = "cuStreamDestroy_v2": fn(Handle) -> Code;
+    stream_synchronize = "cuStreamSynchronize": fn(Handle) -> Code;
+    begin_capture = "cuStreamBeginCapture_v2": fn(Handle, c_uint) -> Code;
+    end_capture = "cuStreamEndCapture": fn(Handle, *mut Handle) -> Code;
+    instantiate = "cuGraphInstantiateWithFlags": fn(*mut Handle, Handle, u64) -> Code;
+    graph_destroy = "cuGraphDestroy": fn(Handle) -> Code;
+    graph_launch = "cuGraphLaunch": fn(Handle, Handle) -> Code;
+    executable_destroy = "cuGraphExecDestroy": fn(Handle) -> Code;
+    event_create = "cuEventCreate": fn(*mut Handle, c_uint) -> Code;
+    event_record = "cuEventRecord": fn(Handle, Handle) -> Code;
+    event_synchronize = "cuEventSynchronize": fn(Handle) -> Code;
+    event_elapsed = "cuEventElapsedTime": fn(*mut f32, Handle, Handle) -> Code;
+    event_destroy = "cuEventDestroy_v2": fn(Handle) -> Code;
+    module_load = "cuModuleLoadData": fn(*mut Handle, *const c_void) -> Code;
+    module_function = "cuModuleGetFunction": fn(*mut Handle, Handle, *const c_char) -> Code;
+    module_unload = "cuModuleUnload": fn(Handle) -> Code;
+    set_attribute = "cuFuncSetAttribute": fn(Handle, c_int, c_int) -> Code;
+    launch = "cuLaunchKernel": fn(
+        Handle, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, Handle, *mut Handle, *mut Handle,
+    ) -> Code;
 }
 
-impl Memory {
-    pub fn address(&self) -> u64 {
-        self.address
-    }
+/// The driver of this machine.
+pub(super) struct Driver {
+    pub functions: Functions,
+    /// The newest CUDA release that it knows: 12090 for 12.9.
+    version: i32,
+}
 
-    pub fn bytes(&self) -> usize {
-        self.bytes
+pub(super) type Result<T> = std::result::Result<T, DriverError>;
+
+pub(super) fn checked(code: Code) -> Result<()> {
+    match Status(code) {
+        Status::SUCCESS => Ok(()),
+        status => Err(DriverError(status)),
     }
 }
 
-/// Loaded code.
-pub(super) struct Module(sys::CUmodule);
+/// The driver, loaded at first use and kept; or what is missing, and what to do.
+pub(super) fn driver() -> std::result::Result<&'static Driver, &'static str> {
+    loaded().as_ref().map_err(|absence| absence.problem.as_str())
+}
 
-/// A kernel of a module.
+/// There is a driver, of whatever use.
+pub(super) fn driver_installed() -> bool {
+    loaded().as_ref().map_or_else(|absence| absence.installed, |_| true)
+}
+
+/// Why there is no driver to use.
+struct Unusable {
+    problem: String,
+    /// There is a library of that name.
+    installed: bool,
+}
+
+fn loaded() -> &'static std::result::Result<Driver, Unusable> {
+    static LOADED: OnceLock<std::result::Result<Driver, Unusable>> = OnceLock::new();
+    LOADED.get_or_init(|| load(NAMES))
+}
+
+fn load(names: &[&str]) -> std::result::Result<Driver, Unusable> {
+    let mut problem = None;
+    for name in names {
+        match library::open(Path::new(name)) {
+            Ok(library) => {
+                let driver = Driver::of(&library);
+                // Never closed: the functions point into it.
+                std::mem::forget(library);
+                return driver.map_err(|problem| Unusable { problem, installed: true });
+            }
+            Err(Absence::Missing) => {}
+            Err(Absence::Unusable(words)) => {
+                problem.get_or_insert(format!(
+                    "the CUDA driver's library cannot be loaded: {words}; install the driver of the GPU again"
+                ));
+            }
+        }
+    }
+    let missing = || {
+        format!(
+            "no CUDA driver: {} is in none of the dynamic linker's folders (LD_LIBRARY_PATH); install the \
+             driver of the GPU (nvidia-smi then lists it), or in a container let the runtime pass it in \
+             (docker run --gpus all)",
+            names[0]
+        )
+    };
+    let installed = problem.is_some();
+    Err(Unusable { problem: problem.unwrap_or_else(missing), installed })
+}
+
+impl Driver {
+    fn of(library: &libloading::Library) -> std::result::Result<Self, String> {
+        let incomplete = |words: String| {
+            format!(
+                "the CUDA driver's library lacks a function ({words}): install the driver of the GPU, 525 or \
+                 newer, again"
+            )
+        };
+        // The age first: it says more than a function that a newer driver has.
+        type Version = unsafe extern "C" fn(*mut c_int) -> Code;
+        // SAFETY: the signature is that of cuda.h.
+        let version = unsafe { library.get::<Version>("cuDriverGetVersion") };
+        let version = version.map_err(|e| incomplete(library::words(&e)))?;
+        let mut known = 0;
+        // SAFETY: writes an integer behind a pointer to a local.
+        let code = unsafe { version(&raw mut known) };
+        if checked(code).is_err() {
+            return Err(format!("the CUDA driver does not tell its version (status {code})"));
+        }
+        if known < OLDEST {
+            let ((major, minor), (needed, _)) = (release(known), release(OLDEST));
+            return Err(format!(
+                "the driver is for CUDA {major}.{minor}: install one for CUDA {needed}.0 or newer (525)"
+            ));
+        }
+        Ok(Self { functions: Functions::of(library).map_err(incomplete)?, version: known })
+    }
+
+    /// The newest CUDA release that the driver knows: 12090 for 12.9.
+    pub fn version(&self) -> i32 {
+        self.version
+    }
+
+    /// Starts the driver. Any number of times.
+    pub fn init(&self) -> Result<()> {
+        // SAFETY: takes a number.
+        checked(unsafe { (self.functions.init)(0) })
+    }
+
+    pub fn device_count(&self) -> Result<usize> {
+        let mut count = 0;
+        // SAFETY: writes an integer behind a pointer to a local.
+        checked(unsafe { (self.functions.device_count)(&raw mut count) })?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    pub fn device(&self, ordinal: usize) -> Result<c_int> {
+        let mut device = 0;
+        // SAFETY: writes an integer behind a pointer to a local.
+        checked(unsafe { (self.functions.device)(&raw mut device, ordinal as c_int) })?;
+        Ok(device)
+    }
+
+    pub fn properties(&self, ordinal: usize) -> Result<Properties> {
+        let device = self.device(ordinal)?;
+        let attribute = |which: Attribute| {
+            let mut value = 0;
+            // SAFETY: the device came from the driver, which writes an integer into a local.
+            let code = unsafe { (self.functions.device_attribute)(&raw mut value, which as c_int, device) };
+            checked(code).map(|()| value.unsigned_abs())
+        };
+        let mut name = [0u8; 256];
+        let mut total_bytes = 0;
+        // SAFETY: the device came from the driver, which is told the buffer's length but for a last
+        // zero byte, and writes a size into a local.
+        unsafe {
+            let length = name.len() as c_int - 1;
+            checked((self.functions.device_name)(name.as_mut_ptr().cast(), length, device))?;
+            checked((self.functions.device_memory)(&raw mut total_bytes, device))?;
+        }
+        let name = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+        Ok(Properties {
+            name: name.to_string_lossy().into_owned(),
+            total_bytes,
+            capability: (attribute(Attribute::CapabilityMajor)?, attribute(Attribute::CapabilityMinor)?),
+            multiprocessors: attribute(Attribute::Multiprocessors)?,
+            shared_limit: attribute(Attribute::SharedMemoryOptIn)?,
+        })
+    }
+
+    /// The driver's words, name and number for a failure.
+    pub fn describe(&self, error: DriverError) -> String {
+        let Status(code) = error.0;
+        let text = |ask: unsafe extern "C" fn(Code, *mut *const c_char) -> Code| {
+            let mut text = null();
+            // SAFETY: writes a pointer to a constant string, or a null pointer, into a local.
+            let found = checked(unsafe { ask(code, &raw mut text) }).is_ok() && !text.is_null();
+            // SAFETY: as above.
+            found.then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+        };
+        match (text(self.functions.error_string), text(self.functions.error_name)) {
+            (Some(words), Some(name)) => format!("{words} ({name}, status {code})"),
+            (Some(words), None) => format!("{words} (status {code})"),
+            (None, _) => format!("the driver failed with status {code}, which it does not explain"),
+        }
+    }
+}
+
+/// Major and minor number of a release.
+pub(super) fn release(version: i32) -> (i32, i32) {
+    (version / 1000, version % 1000 / 10)
+}
+
+/// Numbers of `CUdevice_attribute`.
 #[derive(Clone, Copy)]
-pub(super) struct Function(sys::CUfunction);
-
-/// A recording, ready to run.
-pub(super) struct Graph(sys::CUgraphExec);
-
-/// Two moments of a stream.
-pub(super) struct Interval {
-    start: sys::CUevent,
-    end: sys::CUevent,
-}
-
-/// The driver's library is there: nothing of `cudarc` may be called before this is known.
-pub(super) fn library_present() -> bool {
-    // SAFETY: loading the driver's library runs its initialisers, as any first call would.
-    unsafe { sys::is_culib_present() }
-}
-
-/// Starts the driver. Any number of times.
-pub(super) fn init() -> Result<()> {
-    result::init()
-}
-
-/// The newest CUDA release that the driver knows: 12090 for 12.9.
-pub(super) fn version() -> Result<i32> {
-    let mut version = 0;
-    // SAFETY: writes an integer behind a pointer to a local.
-    unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
-    Ok(version)
-}
-
-pub(super) fn device_count() -> Result<usize> {
-    Ok(usize::try_from(result::device::get_count()?).unwrap_or(0))
+enum Attribute {
+    Multiprocessors = 16,
+    CapabilityMajor = 75,
+    CapabilityMinor = 76,
+    SharedMemoryOptIn = 97,
 }
 
 /// What does not change about a device.
@@ -82,235 +254,18 @@ pub(super) struct Properties {
     pub shared_limit: u32,
 }
 
-pub(super) fn properties(ordinal: usize) -> Result<Properties> {
-    use sys::CUdevice_attribute as Attribute;
-    let device = result::device::get(ordinal as i32)?;
-    let attribute = |which| {
-        // SAFETY: the device came from the driver.
-        unsafe { result::device::get_attribute(device, which) }.map(i32::unsigned_abs)
-    };
-    Ok(Properties {
-        name: result::device::get_name(device)?,
-        // SAFETY: the device came from the driver.
-        total_bytes: unsafe { result::device::total_mem(device) }?,
-        capability: (
-            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-        ),
-        multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
-        shared_limit: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A device's primary context with the one stream that all work goes through, in order.
-pub(super) struct Stream {
-    device: sys::CUdevice,
-    context: sys::CUcontext,
-    stream: sys::CUstream,
-}
-
-// SAFETY: the driver's handles belong to a context, not to a thread; every call below makes the
-// context current first.
-unsafe impl Send for Stream {}
-// SAFETY: as above.
-unsafe impl Send for Module {}
-// SAFETY: as above.
-unsafe impl Send for Function {}
-// SAFETY: as above.
-unsafe impl Send for Graph {}
-
-impl Stream {
-    pub fn open(ordinal: usize) -> Result<Self> {
-        let device = result::device::get(ordinal as i32)?;
-        // SAFETY: the device came from the driver; `drop` gives the context back.
-        let context = unsafe { result::primary_ctx::retain(device) }?;
-        let mut opened = Self { device, context, stream: std::ptr::null_mut() };
-        opened.bind()?;
-        // Not ordered with the default stream, which other libraries in the process may use.
-        opened.stream = result::stream::create(result::stream::StreamKind::NonBlocking)?;
-        Ok(opened)
-    }
-
-    fn bind(&self) -> Result<()> {
-        // SAFETY: the context is retained for as long as `self` lives.
-        unsafe { result::ctx::set_current(self.context) }
-    }
-
-    /// Free and total bytes.
-    pub fn memory(&self) -> Result<(usize, usize)> {
-        self.bind()?;
-        result::mem_get_info()
-    }
-
-    /// Memory with anything in it.
-    pub fn allocate(&self, bytes: usize) -> Result<Memory> {
-        self.bind()?;
-        // SAFETY: the address is owned by what is returned.
-        Ok(Memory { address: unsafe { result::malloc_sync(bytes) }?, bytes })
-    }
-
-    pub fn release(&self, memory: Memory) -> Result<()> {
-        self.bind()?;
-        // SAFETY: the memory came from `allocate` and is given up here; the driver waits for the
-        // work that uses it.
-        unsafe { result::free_sync(memory.address) }
-    }
-
-    pub fn zero(&self, memory: &Memory) -> Result<()> {
-        self.bind()?;
-        // SAFETY: the whole of an allocation.
-        unsafe { result::memset_d8_async(memory.address, 0, memory.bytes, self.stream) }
-    }
-
-    /// The bytes may be changed once this returns: the driver takes a copy of pageable memory.
-    pub fn copy_in(&self, to: &Memory, bytes: &[u8]) -> Result<()> {
-        assert!(bytes.len() <= to.bytes, "{} bytes into a block of {}", bytes.len(), to.bytes);
-        self.bind()?;
-        // SAFETY: the range is within the allocation.
-        unsafe { result::memcpy_htod_async(to.address, bytes, self.stream) }
-    }
-
-    /// Waits for everything before.
-    pub fn copy_out(&self, from: &Memory, offset: usize, bytes: &mut [u8]) -> Result<()> {
-        let end = offset.checked_add(bytes.len());
-        assert!(end.is_some_and(|end| end <= from.bytes), "bytes past a block of {}", from.bytes);
-        self.bind()?;
-        // SAFETY: the range is within the allocation, and `bytes` is borrowed until the copy has
-        // landed: also when the copy fails, nothing is left in the stream.
-        let copied = unsafe { result::memcpy_dtoh_async(bytes, from.address + offset as u64, self.stream) };
-        copied.and(self.synchronise())
-    }
-
-    pub fn synchronise(&self) -> Result<()> {
-        self.bind()?;
-        // SAFETY: the stream lives as long as `self`.
-        unsafe { result::stream::synchronize(self.stream) }
-    }
-
-    /// Loads a cubin, or PTX that ends in a zero byte.
-    pub fn load(&self, code: &[u8]) -> Result<Module> {
-        self.bind()?;
-        // SAFETY: the compiler or a checksummed file made these bytes; the driver copies them.
-        unsafe { result::module::load_data(code.as_ptr().cast()) }.map(Module)
-    }
-
-    pub fn function(&self, module: &Module, name: &str) -> Result<Function> {
-        self.bind()?;
-        let name = CString::new(name).expect("a kernel's name has no zero byte");
-        // SAFETY: the module is loaded until `self` is dropped.
-        unsafe { result::module::get_function(module.0, name) }.map(Function)
-    }
-
-    pub fn unload(&self, module: &Module) -> Result<()> {
-        self.bind()?;
-        // SAFETY: called once, by who owns the module and its functions.
-        unsafe { result::module::unload(module.0) }
-    }
-
-    /// Lets a kernel have that much dynamic shared memory: without, its static and dynamic arrays
-    /// have 48 KiB.
-    pub fn allow_shared(&self, function: Function, bytes: u32) -> Result<()> {
-        self.bind()?;
-        let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        // SAFETY: the function's module is loaded.
-        unsafe { result::function::set_function_attribute(function.0, attribute, bytes as i32) }
-    }
-
-    /// Launches a kernel on a table of addresses, one argument or one for each, and the bytes of
-    /// its parameter struct.
-    pub fn launch(
-        &self,
-        function: Function,
-        [grid, block]: [[u32; 3]; 2],
-        shared: u32,
-        addresses: &[u64],
-        by_value: bool,
-        params: &[u8],
-    ) -> Result<()> {
-        self.bind()?;
-        let pointer = |address: &u64| std::ptr::from_ref(address).cast_mut().cast::<c_void>();
-        let mut arguments: Vec<*mut c_void> =
-            if by_value { vec![pointer(&addresses[0])] } else { addresses.iter().map(pointer).collect() };
-        if !params.is_empty() {
-            arguments.push(params.as_ptr().cast_mut().cast());
+    #[test]
+    fn a_machine_without_a_driver_is_told_what_to_install() {
+        let problem = load(&["libinvnet-of-no-one.so.1"]).err().unwrap().problem;
+        for word in ["no CUDA driver", "libinvnet-of-no-one.so.1", "install the driver"] {
+            assert!(problem.contains(word), "{word:?} is not in {problem}");
         }
-        let (grid, block) = (grid.into(), block.into());
-        // SAFETY: the driver copies the arguments before it returns and writes none. That they are
-        // what the kernel takes and that it stays within its tensors is tested where the kernels
-        // run on the CPU; the blocks that addresses are of live until `self` is dropped.
-        unsafe { result::launch_kernel(function.0, grid, block, shared, self.stream, &mut arguments) }
-    }
-
-    pub fn begin_capture(&self) -> Result<()> {
-        self.bind()?;
-        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // SAFETY: the stream lives as long as `self`.
-        unsafe { result::stream::begin_capture(self.stream, mode) }
-    }
-
-    pub fn end_capture(&self) -> Result<Graph> {
-        self.bind()?;
-        // SAFETY: the stream lives as long as `self`.
-        let recorded = unsafe { result::stream::end_capture(self.stream) }?;
-        if recorded.is_null() {
-            // What a driver returns for a recording that something made invalid.
-            return Err(DriverError(Status::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED));
-        }
-        let flags = sys::CUgraphInstantiate_flags(0);
-        // SAFETY: the recording is whole, and it is not needed once there is a graph of it.
-        unsafe {
-            let graph = result::graph::instantiate(recorded, flags);
-            let _ = result::graph::destroy(recorded);
-            graph.map(Graph)
-        }
-    }
-
-    pub fn replay(&self, graph: &Graph) -> Result<()> {
-        self.bind()?;
-        // SAFETY: the graph is destroyed only by its owner, with `discard`.
-        unsafe { result::graph::launch(graph.0, self.stream) }
-    }
-
-    pub fn discard(&self, graph: &Graph) -> Result<()> {
-        self.bind()?;
-        // SAFETY: called once, by who owns the graph.
-        unsafe { result::graph::exec_destroy(graph.0) }
-    }
-
-    /// Marks the present moment of the stream as the beginning of an interval.
-    pub fn begin_interval(&self) -> Result<Interval> {
-        self.bind()?;
-        let flags = sys::CUevent_flags::CU_EVENT_DEFAULT;
-        let interval = Interval { start: result::event::create(flags)?, end: result::event::create(flags)? };
-        // SAFETY: event and stream exist.
-        unsafe { result::event::record(interval.start, self.stream) }?;
-        Ok(interval)
-    }
-
-    /// Waits for the end of an interval; milliseconds.
-    pub fn end_interval(&self, interval: Interval) -> Result<f32> {
-        self.bind()?;
-        // SAFETY: events and stream exist; the events are used no more after this.
-        unsafe {
-            let elapsed = result::event::record(interval.end, self.stream)
-                .and_then(|()| result::event::synchronize(interval.end))
-                .and_then(|()| result::event::elapsed(interval.start, interval.end));
-            let _ = result::event::destroy(interval.start);
-            let _ = result::event::destroy(interval.end);
-            elapsed
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        // A driver that is gone has cleaned up already: its refusals mean nothing here.
-        // SAFETY: both were made by `open` and are used no more.
-        unsafe {
-            if !self.stream.is_null() && self.bind().is_ok() {
-                let _ = result::stream::destroy(self.stream);
-            }
-            let _ = result::primary_ctx::release(self.device);
-        }
+        // A library that is no driver.
+        let problem = load(&["libinvnet-of-no-one.so.1", "libc.so.6"]).err().unwrap().problem;
+        assert!(problem.contains("lacks a function") && problem.contains("cuDriverGetVersion"), "{problem}");
     }
 }

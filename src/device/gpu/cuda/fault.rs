@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::driver::{DriverError, Status};
+use super::driver::release;
 use super::nvrtc::nvrtc;
-use super::probe::{self, describe};
+use super::status::DriverError;
 use super::{Cuda, FAMILIES};
 use crate::error::Error;
 
@@ -50,24 +50,6 @@ impl Suspects {
     }
 }
 
-/// Whether a kernel that ran earlier caused this, rather than the call that returned it.
-fn is_of_a_kernel(status: Status) -> bool {
-    matches!(
-        status,
-        Status::CUDA_ERROR_ILLEGAL_ADDRESS
-            | Status::CUDA_ERROR_MISALIGNED_ADDRESS
-            | Status::CUDA_ERROR_INVALID_ADDRESS_SPACE
-            | Status::CUDA_ERROR_INVALID_PC
-            | Status::CUDA_ERROR_ILLEGAL_INSTRUCTION
-            | Status::CUDA_ERROR_HARDWARE_STACK_ERROR
-            | Status::CUDA_ERROR_ECC_UNCORRECTABLE
-            | Status::CUDA_ERROR_LAUNCH_TIMEOUT
-            | Status::CUDA_ERROR_LAUNCH_FAILED
-            | Status::CUDA_ERROR_ASSERT
-            | Status::CUDA_ERROR_UNKNOWN
-    )
-}
-
 impl Cuda {
     pub(super) fn failure(&self, problem: String) -> Error {
         Error::Device { device: self.device(), problem }
@@ -75,9 +57,9 @@ impl Cuda {
 
     /// A failure that the driver reports while `what` is done, which may be of earlier work.
     pub(super) fn fault(&self, what: &str, error: DriverError) -> Error {
-        let mut problem = format!("{what}: {}", describe(error));
+        let mut problem = format!("{what}: {}", self.driver.describe(error));
         let names = self.suspects.names();
-        if is_of_a_kernel(error.0) && !names.is_empty() {
+        if error.0.is_of_a_kernel() && !names.is_empty() {
             problem += &format!(
                 ", after kernels {names}; with CUDA_LAUNCH_BLOCKING=1 the one that fails is the last of them"
             );
@@ -89,20 +71,14 @@ impl Cuda {
     pub(super) fn refused(&self, family: usize, error: DriverError) -> Error {
         let what = format!("loading the kernels of {}", FAMILIES[family].name);
         let newer = nvrtc().map_or((0, 0), |compiler| compiler.version);
-        let ours = probe::release(self.release);
-        let of_the_code = matches!(
-            error.0,
-            Status::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
-                | Status::CUDA_ERROR_INVALID_IMAGE
-                | Status::CUDA_ERROR_NO_BINARY_FOR_GPU
-        );
-        if !of_the_code || newer <= ours {
+        let ours = release(self.driver.version());
+        if !error.0.is_of_the_code() || newer <= ours {
             return self.fault(&what, error);
         }
         self.failure(format!(
             "{what}: {}: NVRTC {}.{} is newer than the driver, which is for CUDA {}.{}: update the driver, or \
              let INVNET_NVRTC name an NVRTC of its release",
-            describe(error),
+            self.driver.describe(error),
             newer.0,
             newer.1,
             ours.0,

@@ -9,13 +9,16 @@ pub mod cache;
 pub mod compile;
 mod driver;
 mod fault;
+mod library;
 mod nvrtc;
 mod pool;
 mod probe;
+mod status;
+mod stream;
 
 pub use nvrtc::{Nvrtc, nvrtc};
 pub use pool::MemoryUse;
-pub use probe::{DeviceDetails, DeviceReport, devices};
+pub use probe::{DeviceDetails, DeviceReport, devices, nothing_installed};
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -23,17 +26,17 @@ use std::time::Duration;
 use super::launch::{self, FAMILIES, Launch, Launcher};
 use crate::device::{BufferId, GraphId, Timer};
 use crate::error::{Error, Result};
-use driver::{DriverError, Function, Graph, Interval, Module, Properties, Status, Stream};
+use driver::{Driver, Properties};
 use fault::Suspects;
 use pool::Pool;
-use probe::describe;
+use status::{DriverError, Status};
+use stream::{Function, Graph, Interval, Module, Stream};
 
 /// The launcher of an NVIDIA GPU.
 pub struct Cuda {
     ordinal: usize,
     properties: Properties,
-    /// The newest release of CUDA that the driver knows.
-    release: i32,
+    driver: &'static Driver,
     modules: HashMap<usize, Module>,
     functions: HashMap<&'static str, Loaded>,
     graphs: Vec<Graph>,
@@ -65,16 +68,16 @@ impl Cuda {
     /// # Errors
     /// [`Error::NoDevice`] that says what is missing, [`Error::Device`] if the device fails.
     pub fn new(ordinal: usize) -> Result<Self> {
-        let (properties, release) = probe::usable(ordinal)?;
+        let (driver, properties) = probe::usable(ordinal)?;
         nvrtc()?;
-        let stream = Stream::open(ordinal).map_err(|error| Error::Device {
+        let stream = Stream::open(driver, ordinal).map_err(|error| Error::Device {
             device: format!("cuda:{ordinal}"),
-            problem: format!("opening {}: {}", properties.name, describe(error)),
+            problem: format!("opening {}: {}", properties.name, driver.describe(error)),
         })?;
         Ok(Self {
             ordinal,
             properties,
-            release,
+            driver,
             modules: HashMap::new(),
             functions: HashMap::new(),
             graphs: Vec::new(),
@@ -166,7 +169,7 @@ impl Launcher for Cuda {
     fn alloc(&mut self, bytes: usize) -> Result<BufferId> {
         self.not_capturing("memory is asked for")?;
         self.pool.take(&self.stream, bytes).map_err(|error| match error {
-            DriverError(Status::CUDA_ERROR_OUT_OF_MEMORY) => self.out_of_memory(bytes),
+            DriverError(Status::OUT_OF_MEMORY) => self.out_of_memory(bytes),
             other => self.fault(&format!("allocating {bytes} bytes"), other),
         })
     }

@@ -1,8 +1,4 @@
 //! NVIDIA's run-time compiler, found and called without anything of CUDA at build time.
-//!
-//! Its functions are looked up by name rather than through `cudarc`: that panics where the library
-//! is missing, looks in no folder of ours, and knows no release newer than its own feature.
-//! The only file beside `driver.rs` with `unsafe`: calls into a library.
 #![allow(unsafe_code)]
 
 use std::env;
@@ -11,8 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use libloading::Library;
-
+use super::library::{self, Absence, functions};
 use crate::error::{Error, Result};
 
 /// Names the dynamic linker is asked for, the newest release last of those without a number.
@@ -23,21 +18,8 @@ const SUCCESS: c_int = 0;
 
 type Program = *mut c_void;
 
-/// Declares a table of the library's functions and how to fill it.
-macro_rules! functions {
-    ($($field:ident = $symbol:literal: fn($($argument:ty),*) -> $result:ty;)*) => {
-        struct Functions { $($field: unsafe extern "C" fn($($argument),*) -> $result,)* }
-
-        impl Functions {
-            fn of(library: &Library) -> Result<Self, String> {
-                // SAFETY: the signatures are those of nvrtc.h, the same since CUDA 11.1.
-                Ok(Self { $($field: *unsafe { library.get($symbol) }.map_err(|e| e.to_string())?,)* })
-            }
-        }
-    };
-}
-
 functions! {
+    /// Functions of `nvrtc.h`, the same since CUDA 11.1.
     version = "nvrtcVersion": fn(*mut c_int, *mut c_int) -> c_int;
     error_string = "nvrtcGetErrorString": fn(c_int) -> *const c_char;
     architecture_count = "nvrtcGetNumSupportedArchs": fn(*mut c_int) -> c_int;
@@ -97,9 +79,10 @@ fn load() -> Result<Nvrtc, String> {
     for file in files {
         match open(&file) {
             Ok(nvrtc) => return Ok(nvrtc),
-            // A name that the linker does not know is the usual case, a file that exists is not.
-            Err(problem) if file.is_absolute() => refused += &format!("; {}: {problem}", file.display()),
-            Err(_) => {}
+            // Names that the linker does not know are the usual case.
+            Err(Absence::Missing) if !file.is_absolute() => {}
+            Err(Absence::Missing) => refused += &format!("; {}: no such file", file.display()),
+            Err(Absence::Unusable(problem)) => refused += &format!("; {}: {problem}", file.display()),
         }
     }
     Err(format!(
@@ -170,10 +153,9 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn open(file: &Path) -> Result<Nvrtc, String> {
-    // SAFETY: loading runs the initialisers of a library that its file name says is NVRTC.
-    let library = unsafe { Library::new(file) }.map_err(|e| e.to_string())?;
-    let functions = Functions::of(&library)?;
+fn open(file: &Path) -> Result<Nvrtc, Absence> {
+    let library = library::open(file)?;
+    let functions = Functions::of(&library).map_err(Absence::Unusable)?;
     // Never closed: the functions point into it.
     std::mem::forget(library);
     let (mut major, mut minor, mut count) = (0, 0, 0);
@@ -185,7 +167,7 @@ fn open(file: &Path) -> Result<Nvrtc, String> {
     let mut architectures = vec![0; usize::try_from(count).unwrap_or(0)];
     // SAFETY: the library writes as many architectures as it said there are.
     if status != SUCCESS || unsafe { (functions.architectures)(architectures.as_mut_ptr()) } != SUCCESS {
-        return Err("it does not say its version and architectures".into());
+        return Err(Absence::Unusable("it does not say its version and architectures".into()));
     }
     let mut architectures: Vec<u32> = architectures.into_iter().map(|a: c_int| a.unsigned_abs()).collect();
     architectures.sort_unstable();
@@ -216,9 +198,11 @@ impl Nvrtc {
             output.cubin = bytes(program, f.cubin_size, f.cubin);
             output.ptx = bytes(program, f.ptx_size, f.ptx);
         } else {
-            // SAFETY: the library returns a constant string for every status.
-            let message = unsafe { CStr::from_ptr((f.error_string)(status)) };
-            output.problem = Some(message.to_string_lossy().into_owned());
+            // SAFETY: the library returns a constant string, or a null pointer for a status that it
+            // does not know.
+            let message = unsafe { (f.error_string)(status).as_ref().map(|text| CStr::from_ptr(text)) };
+            let words = message.map_or_else(|| "the compiler failed".into(), CStr::to_string_lossy);
+            output.problem = Some(format!("{words} (status {status})"));
         }
         if !program.is_null() {
             // SAFETY: the program exists and is used no more. A failure would leak it, no worse.

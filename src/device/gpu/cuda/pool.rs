@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::driver::{DriverError, Memory, Status, Stream};
+use super::status::{DriverError, Status};
+use super::stream::{Memory, Stream};
 use crate::device::BufferId;
 
 /// Sizes are rounded up to this, as the driver does.
@@ -42,7 +43,7 @@ impl Pool {
                 memory
             }
             None => match stream.allocate(bytes) {
-                Err(DriverError(Status::CUDA_ERROR_OUT_OF_MEMORY)) if self.usage.spare > 0 => {
+                Err(DriverError(Status::OUT_OF_MEMORY)) if self.usage.spare > 0 => {
                     self.trim(stream)?;
                     stream.allocate(bytes)?
                 }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::driver::{self, DriverError, Properties, Status, Stream};
+use super::driver::{Driver, Properties, driver, driver_installed, release};
 use super::nvrtc::nvrtc;
+use super::status::{DriverError, Status};
+use super::stream::Stream;
 use crate::error::{Error, Result};
 
 /// Oldest compute capability: kernels use warp shuffles of independently scheduled threads.
 const CAPABILITY: (u32, u32) = (7, 0);
-/// Oldest driver, as the release of CUDA it knows: older ones lack functions that are called.
-const DRIVER: i32 = 12_000;
 
 /// What is known of a device, or why there is none.
 #[derive(Clone, Debug)]
@@ -70,24 +70,24 @@ pub fn devices() -> Vec<DeviceReport> {
     let none = |problem| vec![DeviceReport { device: "cuda".into(), details: None, problem: Some(problem) }];
     match start() {
         Err(problem) => none(problem),
-        Ok(driver) => match driver::device_count() {
+        Ok(driver) => match driver.device_count() {
             Ok(0) => none(no_device()),
             Ok(count) => (0..count).map(|ordinal| report(ordinal, driver)).collect(),
-            Err(error) => none(describe(error)),
+            Err(error) => none(driver.describe(error)),
         },
     }
 }
 
-fn report(ordinal: usize, driver: i32) -> DeviceReport {
+fn report(ordinal: usize, driver: &'static Driver) -> DeviceReport {
     let device = format!("cuda:{ordinal}");
-    let properties = match driver::properties(ordinal) {
+    let properties = match driver.properties(ordinal) {
         Ok(properties) => properties,
-        Err(error) => return DeviceReport { device, details: None, problem: Some(describe(error)) },
+        Err(error) => return DeviceReport { device, details: None, problem: Some(driver.describe(error)) },
     };
     let compiler = nvrtc();
-    let memory = Stream::open(ordinal).and_then(|stream| stream.memory());
+    let memory = Stream::open(driver, ordinal).and_then(|stream| stream.memory());
     let problem = too_old(&properties)
-        .or_else(|| memory.as_ref().err().map(|&error| describe(error)))
+        .or_else(|| memory.as_ref().err().map(|&error| driver.describe(error)))
         .or_else(|| compiler.as_ref().err().map(problem_of));
     let details = DeviceDetails {
         name: properties.name,
@@ -95,18 +95,18 @@ fn report(ordinal: usize, driver: i32) -> DeviceReport {
         free_bytes: memory.ok().map(|(free, _)| free),
         capability: properties.capability,
         multiprocessors: properties.multiprocessors,
-        driver: release(driver),
+        driver: release(driver.version()),
         nvrtc: compiler.ok().map(|c| (c.version, c.path.clone())),
     };
     DeviceReport { device, details: Some(details), problem }
 }
 
-/// The device of that number, if it can be used, and the driver's release.
-pub(super) fn usable(ordinal: usize) -> Result<(Properties, i32)> {
+/// The device of that number, if it can be used, and the driver.
+pub(super) fn usable(ordinal: usize) -> Result<(&'static Driver, Properties)> {
     let device = format!("cuda:{ordinal}");
     let refuse = |device: &str, problem| Error::NoDevice { device: device.into(), problem };
     let driver = start().map_err(|problem| refuse("cuda", problem))?;
-    let count = driver::device_count().map_err(|error| refuse("cuda", describe(error)))?;
+    let count = driver.device_count().map_err(|error| refuse("cuda", driver.describe(error)))?;
     if count == 0 {
         return Err(refuse("cuda", no_device()));
     }
@@ -114,32 +114,29 @@ pub(super) fn usable(ordinal: usize) -> Result<(Properties, i32)> {
         let last = count - 1;
         return Err(refuse(&device, format!("there is no such device: the last is cuda:{last}")));
     }
-    let properties = driver::properties(ordinal).map_err(|error| refuse(&device, describe(error)))?;
+    let properties = driver.properties(ordinal).map_err(|error| refuse(&device, driver.describe(error)))?;
     match too_old(&properties) {
         Some(problem) => Err(refuse(&device, problem)),
-        None => Ok((properties, driver)),
+        None => Ok((driver, properties)),
     }
 }
 
-/// Starts the driver; its release of CUDA, or what is missing.
-fn start() -> std::result::Result<i32, String> {
-    if !driver::library_present() {
-        return Err("no CUDA driver: libcuda.so.1 is in none of the dynamic linker's folders \
-                    (LD_LIBRARY_PATH); install the driver of the GPU (nvidia-smi then lists it), or in a \
-                    container let the runtime pass it in (docker run --gpus all)"
-            .into());
+/// Neither driver nor device: what a machine without a GPU is like.
+#[must_use]
+pub fn nothing_installed() -> bool {
+    match start() {
+        Err(problem) => !driver_installed() || problem == no_device(),
+        Ok(driver) => driver.device_count() == Ok(0),
     }
-    let found = driver::version().map_err(describe)?;
-    if found < DRIVER {
-        let ((major, minor), (needed, _)) = (release(found), release(DRIVER));
-        return Err(format!(
-            "the driver is for CUDA {major}.{minor}: install one for CUDA {needed}.0 or newer (525)"
-        ));
-    }
-    match driver::init() {
-        Ok(()) => Ok(found),
-        Err(DriverError(Status::CUDA_ERROR_NO_DEVICE)) => Err(no_device()),
-        Err(error) => Err(describe(error)),
+}
+
+/// The driver, started; or what is missing.
+fn start() -> std::result::Result<&'static Driver, String> {
+    let driver = driver()?;
+    match driver.init() {
+        Ok(()) => Ok(driver),
+        Err(DriverError(Status::NO_DEVICE)) => Err(no_device()),
+        Err(error) => Err(driver.describe(error)),
     }
 }
 
@@ -157,17 +154,6 @@ fn too_old(properties: &Properties) -> Option<String> {
             properties.name
         )
     })
-}
-
-/// Major and minor number of a release.
-pub(super) fn release(version: i32) -> (i32, i32) {
-    (version / 1000, version % 1000 / 10)
-}
-
-/// The driver's words and code for a failure.
-pub(super) fn describe(error: DriverError) -> String {
-    let text = error.error_string().map(|text| text.to_string_lossy().into_owned());
-    format!("{} ({:?})", text.as_deref().unwrap_or("the driver failed"), error.0)
 }
 
 fn problem_of(error: &Error) -> String {

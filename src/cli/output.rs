@@ -1,0 +1,37 @@
+//! Standard output and standard error, either of which may be full or closed.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::error::{Error, Result};
+
+/// Writes a line to standard output.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::output::print(format_args!("{}\n", format_args!($($text)*)))
+    };
+}
+
+/// Writes a line to standard error. When that fails there is nobody to tell.
+macro_rules! note {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+pub(super) use {note, say};
+
+/// Writes a text to standard output, at once.
+///
+/// # Errors
+/// [`Error::Io`] if standard output is full or closed.
+pub(super) fn print(text: impl fmt::Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}").and_then(|()| out.flush()).map_err(failed)
+}
+
+/// What is said when standard output takes nothing.
+pub(super) fn failed(source: io::Error) -> Error {
+    Error::io("standard output", source)
+}
