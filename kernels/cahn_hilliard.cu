@@ -12,14 +12,19 @@
 #include "fft.cuh"
 #include "params.cuh"
 
-// (2 pi k / n)^2 of the frequency at place i of an axis of n.
-DEVICE float squared_wave(u32 i, u32 n) {
-    const u32 k = frequency(i, n);
-    const float wave = 6.28318530717958648f * (float)least(k, n - k) / (float)n;
-    return wave * wave;
+// (2 pi k / n)^2 of the frequencies k at the places of an axis of n.
+DEVICE void squared_waves(float* waves, u32 n) {
+    for (u32 i = threadIdx.x; i < n; i += blockDim.x) {
+        const u32 k = frequency(i, n);
+        const float wave = 6.28318530717958648f * (float)least(k, n - k) / (float)n;
+        waves[i] = wave * wave;
+    }
 }
 
-DEVICE void advance(float2* z, const Transform& t, const float* u, float* out, const Stepping& p) {
+// `waves` has room for a number a row and one a column.
+DEVICE void advance(float2* z, const Transform& t, float* waves, const float* u, float* out, const Stepping& p) {
+    squared_waves(waves, p.h);
+    squared_waves(waves + p.h, p.w);
     const u32 pixels = p.h * p.w;
     const u64 image = (u64)blockIdx.x * pixels;
     const float scale = 1.0f / ((float)p.h * (float)p.w);
@@ -36,7 +41,7 @@ DEVICE void advance(float2* z, const Transform& t, const float* u, float* out, c
             z[0] = make_float2(mass, 0.0f);
         }
         each_pair(z, t, [&](float2& k, float2& other, u32 row, u32 column) {
-            const float k2 = squared_wave(row, p.h) + squared_wave(column, p.w);
+            const float k2 = waves[row] + waves[p.h + column];
             const float keep = 0.5f * scale / (1.0f + p.dt * k2 * (p.stabiliser + p.kappa * k2));
             const float force = -p.dt * k2 * keep;
             const float2 sum = plus(k, other), difference = minus(k, other);
@@ -51,6 +56,7 @@ DEVICE void advance(float2* z, const Transform& t, const float* u, float* out, c
 KERNEL(512) cahn_hilliard(const float* u, float* out, float2* far, Stepping p) {
     DYNAMIC_SHARED(float2, shared);
     const Transform t = transform_of(p.h, p.w, shared);
-    if (far) advance(far + (u64)blockIdx.x * p.h * p.w, t, u, out, p);
-    else advance(shared + p.tables, t, u, out, p);
+    float* const waves = (float*)(shared + p.tables) - p.h - p.w;
+    if (far) advance(far + (u64)blockIdx.x * p.h * p.w, t, waves, u, out, p);
+    else advance(shared + p.tables, t, waves, u, out, p);
 }

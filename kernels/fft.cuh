@@ -162,7 +162,8 @@ DEVICE void direct(float2* z, const Transform& t, const float2* roots, u32 n) {
 }
 
 template <bool forward>
-DEVICE void direct(float2* z, const Transform& t) {
+DEVICE void direct(float2* z, const Transform& given) {
+    const Transform t = {unknown(given.h), unknown(given.w), given.down, given.along, given.lines};
     direct<forward, true>(z, t, t.down, t.h);
     direct<forward, false>(z, t, t.along, t.w);
 }

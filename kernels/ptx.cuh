@@ -11,6 +11,13 @@
 //        b [16, 8]: pairs of k from 2t, from 2t + 8, in column g. The lower half is the lower k.
 #pragma once
 
+// The same number, of which the compiler knows nothing: what follows from it is worked out where it is
+// used, and holds no register before.
+DEVICE u32 unknown(u32 value) {
+    asm volatile("" : "+r"(value));
+    return value;
+}
+
 // sum += a b for tf32. The hardware ignores the 13 lowest bits of an operand: round with `tf32_of`.
 DEVICE void mma_tf32(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "

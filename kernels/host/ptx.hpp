@@ -5,6 +5,9 @@
 #pragma once
 #include "runtime.hpp"
 
+// The same number; on a GPU the compiler is not told.
+inline unsigned unknown(unsigned value) { return value; }
+
 namespace simt {
 
 // What a lane brings to a matrix product.

@@ -52,14 +52,11 @@ fn block_rows<T>(columns: usize) -> usize {
 
 /// Where a run of adjacent taps lies on an axis of an image.
 struct Run {
-    /// The first pixel that a tap within the image meets.
-    start: usize,
+    /// The pixel that the first tap meets; below zero before the image.
+    left: isize,
     /// The taps before the image, within it and behind it: `..from`, `from..to`, `to..`.
     from: usize,
     to: usize,
-    /// The pixels that taps before and behind meet on a periodic image.
-    before: usize,
-    behind: usize,
 }
 
 impl Run {
@@ -69,15 +66,17 @@ impl Run {
         let left = first as isize - pad as isize;
         let from = (-left).clamp(0, taps as isize) as usize;
         let to = (extent as isize - left).clamp(from as isize, taps as isize) as usize;
-        // A part without taps has its pixel anywhere.
-        let at = |pixel: isize| pixel.clamp(0, extent as isize) as usize;
-        Self {
-            start: at(left + from as isize),
-            from,
-            to,
-            before: at(left + extent as isize),
-            behind: at(left + to as isize - extent as isize),
-        }
+        Self { left, from, to }
+    }
+
+    /// The pixels that the first tap of each part meets, on a periodic axis of `extent`; of a part
+    /// without taps, any.
+    #[inline(always)]
+    fn pixels(&self, extent: usize) -> [usize; 3] {
+        let extent = extent as isize;
+        let pixel = |at: isize| at.clamp(0, extent) as usize;
+        let (from, to) = (self.from as isize, self.to as isize);
+        [pixel(self.left + extent), pixel(self.left + from), pixel(self.left + to - extent)]
     }
 }
 
@@ -87,7 +86,11 @@ pub(super) fn row_of(below: usize, pad: usize, h: usize, border: Border) -> Opti
     match border {
         Border::Open => below.checked_sub(pad).filter(|&y| y < h),
         // A closed window reaches one image beyond either edge at most.
-        Border::Periodic => Some((below + h - pad) % h),
+        Border::Periodic => Some(match below + h - pad {
+            y if y < h => y,
+            y if y < 2 * h => y - h,
+            y => y - 2 * h,
+        }),
     }
 }
 
@@ -100,15 +103,22 @@ fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Ra
     for (i, taps) in cols.chunks_exact_mut(kernel_rows.len() * run).enumerate() {
         let pixel = first + i;
         let (n, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
-        let Run { start, from, to, before, behind } = Run::of(ox * sw, pw, kw, w);
+        let place = Run::of(ox * sw, pw, kw, w);
+        let inside = place.from == 0 && place.to == kw;
         for (ky, line) in kernel_rows.clone().zip(taps.chunks_exact_mut(run)) {
             let Some(y) = row_of(oy * sh + ky, ph, h, border) else {
                 line.fill(T::zero());
                 continue;
             };
-            let source = &x[(n * h + y) * w * e.ci..][..w * e.ci];
-            let (left, rest) = line.split_at_mut(from * e.ci);
-            let (middle, right) = rest.split_at_mut((to - from) * e.ci);
+            let first = (n * h + y) * w;
+            if inside {
+                line.copy_from_slice(&x[(first + place.left as usize) * e.ci..][..run]);
+                continue;
+            }
+            let source = &x[first * e.ci..][..w * e.ci];
+            let [before, within, behind] = place.pixels(w);
+            let (left, rest) = line.split_at_mut(place.from * e.ci);
+            let (middle, right) = rest.split_at_mut((place.to - place.from) * e.ci);
             match border {
                 Border::Open => {
                     left.fill(T::zero());
@@ -119,7 +129,7 @@ fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Ra
                     right.copy_from_slice(&source[behind * e.ci..][..right.len()]);
                 }
             }
-            middle.copy_from_slice(&source[start * e.ci..][..middle.len()]);
+            middle.copy_from_slice(&source[within * e.ci..][..middle.len()]);
         }
     }
 }
@@ -208,11 +218,12 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
                     // A filter row lands on adjacent pixels: one run of KW * CI numbers.
                     for ox in 0..ow {
                         let taps = &cols[(oy * ow + ox) * columns + ky * run..][..run];
-                        let Run { start, from, to, before, behind } = Run::of(ox * sw, pw, kw, width);
-                        let (left, rest) = taps.split_at(from * e.ci);
-                        let (middle, right) = rest.split_at((to - from) * e.ci);
-                        add(line, start * e.ci, middle);
-                        if border == Border::Periodic {
+                        let place = Run::of(ox * sw, pw, kw, width);
+                        let [before, within, behind] = place.pixels(width);
+                        let (left, rest) = taps.split_at(place.from * e.ci);
+                        let (middle, right) = rest.split_at((place.to - place.from) * e.ci);
+                        add(line, within * e.ci, middle);
+                        if border == Border::Periodic && middle.len() < run {
                             add(line, before * e.ci, left);
                             add(line, behind * e.ci, right);
                         }

@@ -10,7 +10,7 @@ use crate::op::CahnHilliard;
 impl<L: Launcher> Gpu<L> {
     pub(super) fn cahn_hilliard(&mut self, stepping: &CahnHilliard, u: &Place, out: &Place) -> Result<()> {
         let [n, h, w] = [u.shape[0], u.shape[1], u.shape[2]];
-        let planes = self.planes(n, [h, w], 0)?;
+        let planes = self.planes(n, [h, w], h + w)?;
         let params = Stepping {
             h: word(h),
             w: word(w),

@@ -11,6 +11,7 @@ mod grains;
 mod interface;
 mod lines;
 mod regions;
+mod seam;
 
 pub use compare::{Comparison, Spread, compare, wasserstein1};
 pub use correlation::{two_point, two_point_cluster};
@@ -19,3 +20,4 @@ pub(super) use interface::Crossings;
 pub use interface::interface_length;
 pub use lines::{chords, lineal_path};
 pub use regions::{Region, Regions, regions};
+pub use seam::Seam;
