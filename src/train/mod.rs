@@ -14,6 +14,7 @@ pub mod sampler;
 pub mod task;
 pub mod trainer;
 pub mod watch;
+mod whitening;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;

@@ -7,6 +7,7 @@ use super::dataset::Dataset;
 use super::model::{Network, Optimiser, images};
 use super::objective;
 use super::task::Task;
+use super::whitening::{identity, whitening};
 use crate::error::Result;
 use crate::invariance::{Property, measure_all};
 use crate::nn::{self, Net, Norm, Weights};
@@ -94,7 +95,7 @@ struct Recorder<'a> {
     state: LeafId,
     iteration: LeafId,
     condition_mean: LeafId,
-    condition_scale: LeafId,
+    condition_map: LeafId,
 }
 
 impl Phases {
@@ -121,9 +122,9 @@ impl Phases {
             }
         };
         transient.extend(prior);
-        let (mean, scale) = standardisation(&asked, length, config.train.standardise);
+        let (mean, map) = if config.train.standardise { whitening(&asked, length) } else { identity(length) };
         let condition_mean = store.add_real("condition.mean", [length], &mean)?;
-        let condition_scale = store.add_real("condition.scale", [length], &scale)?;
+        let condition_map = store.add_real("condition.map", [length, length], &map)?;
         let state = store.add_u32("rng", [rng::STATE_WORDS], &rng::state(seed))?;
         let iteration = store.add_zeros("iteration", [])?;
 
@@ -144,7 +145,7 @@ impl Phases {
             state,
             iteration,
             condition_mean,
-            condition_scale,
+            condition_map,
         };
         let mut phases = Vec::new();
         for phase in Phase::ALL {
@@ -169,23 +170,6 @@ impl Phases {
 pub(super) fn net(config: &Config, task: &Task) -> Net {
     let images = task.images();
     Net::new(config.net.family, images.size, config.net.width, images.classes)
-}
-
-/// Mean and inverse deviation of each column, or what leaves the numbers as they are.
-fn standardisation(rows: &[f64], length: usize, standardise: bool) -> (Vec<f64>, Vec<f64>) {
-    if !standardise {
-        return (vec![0.0; length], vec![1.0; length]);
-    }
-    let count = (rows.len() / length) as f64;
-    let column = |c: usize| rows.iter().skip(c).step_by(length);
-    let mean: Vec<f64> = (0..length).map(|c| column(c).sum::<f64>() / count).collect();
-    let scale = |c: usize| {
-        let variance = column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / count;
-        // A property that all images share says nothing, and is not blown up.
-        if variance > 1e-12 { 1.0 / variance.sqrt() } else { 1.0 }
-    };
-    let scale = (0..length).map(scale).collect();
-    (mean, scale)
 }
 
 /// The variables every phase starts from.
@@ -281,7 +265,7 @@ impl Recorder<'_> {
             _ => from_data(),
         };
         let mean = store.var(tape, self.condition_mean);
-        let r = (asked - mean) * store.var(tape, self.condition_scale);
+        let r = (asked - mean).matmul(store.var(tape, self.condition_map));
         let z = tape.normal(state, stream::NOISE, [n, self.config.net.latent]).scale(self.config.net.z_scale);
         Batch { rows, asked, r, z }
     }
@@ -353,15 +337,4 @@ pub(super) fn sampling_plan(
     let weights: Weights<'_> = network.weights(store, &tape);
     let x = images(net, &weights, store.var(&tape, z), store.var(&tape, r), &Norm::Running);
     Plan::new(&tape, &[x, x.argmax(), measure_all(properties, x)], store)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_have_unit_variance_but_those_that_never_vary() {
-        let (mean, scale) = standardisation(&[1.0, 0.25, 5.0, 0.25], 2, true);
-        assert_eq!((mean, scale), (vec![3.0, 0.25], vec![0.5, 1.0]));
-    }
 }

@@ -7,6 +7,7 @@ use super::config::Config;
 use super::model::Network;
 use super::phases::{TABLE, net, sampling_plan};
 use super::task::Task;
+use super::whitening;
 use crate::device::Kind;
 use crate::error::{Error, Result};
 use crate::nn::{self, Init};
@@ -35,7 +36,7 @@ pub struct Sampler {
     latent: usize,
     z_scale: f64,
     mean: Vec<f64>,
-    scale: Vec<f64>,
+    map: Vec<f64>,
     store: Store,
     z: LeafId,
     r: LeafId,
@@ -69,16 +70,16 @@ impl Sampler {
         parameters.iter_mut().for_each(|p| p.init = Init::Constant(0.0));
         let network = Network::add(&mut store, prefix, &parameters, &statistics, 0, 0)?;
         checkpoint.restore(&mut store, &[], path)?;
-        let column = |name: &str| {
-            let values = checkpoint.values(name).filter(|v| v.len() == length);
-            values.ok_or_else(|| Error::file(path, format!("no tensor {name} of length {length}")))
+        let tensor = |name: &str, count: usize| {
+            let values = checkpoint.values(name).filter(|v| v.len() == count);
+            values.ok_or_else(|| Error::file(path, format!("no tensor {name} of {count} numbers")))
         };
-        let (mean, scale) = (column("condition.mean")?, column("condition.scale")?);
+        let (mean, map) = (tensor("condition.mean", length)?, tensor("condition.map", length * length)?);
         let z = store.add_zeros("z", [BATCH, config.net.latent])?;
         let r = store.add_zeros("r", [BATCH, length])?;
         let plan = sampling_plan(&store, &net, &network, task.properties(), z, r);
         let (latent, z_scale) = (config.net.latent, config.net.z_scale);
-        Ok(Self { task, latent, z_scale, mean, scale, store, z, r, plan })
+        Ok(Self { task, latent, z_scale, mean, map, store, z, r, plan })
     }
 
     /// The generator of a run directory or of a copy of its checkpoint, and the run's configuration.
@@ -123,11 +124,7 @@ impl Sampler {
         for (batch, rows) in targets.chunks(BATCH * width).enumerate() {
             let n = rows.len() / width;
             let mut r = self.task.normalised(rows);
-            for row in r.chunks_exact_mut(length) {
-                for ((v, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
-                    *v = (*v - mean) * scale;
-                }
-            }
+            whitening::apply(&mut r, &self.mean, &self.map);
             r.resize(BATCH * length, 0.0);
             let z: Vec<f64> = (0..BATCH)
                 .flat_map(|i| rng::normals(&state, (batch * BATCH + i) as u32, self.latent))

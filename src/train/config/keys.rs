@@ -103,7 +103,7 @@ pub struct Training {
     pub lambda_gp: f64,
     /// Where targets come from.
     pub targets: Targets,
-    /// Whether the generator sees properties with zero mean and unit variance.
+    /// Whether the generator sees numbers of zero mean and unit variance, uncorrelated.
     pub standardise: bool,
     /// Decay of the average of the generator's weights; 0 for none.
     pub ema: f64,
@@ -151,7 +151,7 @@ pub(super) const TRAIN: &[Key] = &[
         "\"data\", \"prior\" or \"mix\"",
         "asked in training: measured on real batches, or evenly over what can be asked",
     ),
-    Key::flag("standardise", true, "the generator sees properties with zero mean and unit variance"),
+    Key::flag("standardise", true, "the generator sees numbers of zero mean and unit variance, uncorrelated"),
     Key::real("ema", 0.0, DECAYS, DECAY, "average of the generator's weights with this decay; 0 is off"),
     Key::whole("log_every", 10, (1, 10_000), "a whole number from 1 to 10000", "iterations between log rows"),
     Key::whole(
