@@ -21,10 +21,10 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use invnet::device::{Kind, radial};
 use invnet::gradcheck::{Input, Values, numbers};
 use invnet::invariance::{Centroid, Extent, Images, Invariance};
+use invnet::nn::objective;
 use invnet::op::Border;
 use invnet::shape::Shape;
 use invnet::tape::{Tape, Var};
-use invnet::train::objective;
 
 /// A training batch of the paper's size, and one whose extents divide nothing.
 const SHAPES: [[usize; 4]; 2] = [[32, 128, 128, 3], [33, 101, 97, 5]];

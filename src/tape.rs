@@ -9,7 +9,6 @@ use std::fmt;
 
 use crate::op::{DType, LeafId, Op};
 use crate::shape::Shape;
-use crate::vjp::vjp;
 
 /// One recorded operation and what its result looks like.
 #[derive(Clone, PartialEq, Debug)]
@@ -70,6 +69,11 @@ impl Tape {
         self.nodes.borrow().clone()
     }
 
+    /// One recorded node.
+    pub(crate) fn node(&self, id: usize) -> Node {
+        self.nodes.borrow()[id].clone()
+    }
+
     /// Number of recorded nodes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -82,56 +86,13 @@ impl Tape {
         self.len() == 0
     }
 
-    fn var(&self, id: usize) -> Var<'_> {
+    /// The variable of a node.
+    pub(crate) fn var(&self, id: usize) -> Var<'_> {
         Var { tape: self, id }
     }
 
-    /// Gradients of the scalar `y` with respect to each of `wrt`, recorded on this tape (and so
-    /// differentiable again). A variable that `y` does not depend on gets zeros.
-    ///
-    /// # Panics
-    /// If `y` is not a scalar.
-    #[track_caller]
-    pub fn grad<'t>(&'t self, y: Var<'t>, wrt: &[Var<'t>]) -> Vec<Var<'t>> {
-        assert!(y.shape().numel() == 1, "grad: {:?} is not a scalar", y.shape());
-        self.pullback(y, self.fill(1.0, y.shape()), wrt)
-    }
-
-    /// The vector-Jacobian product: gradients of <y, cotangent> with respect to each of `wrt`.
-    ///
-    /// # Panics
-    /// If the cotangent does not have the shape of `y`.
-    #[track_caller]
-    pub fn pullback<'t>(&'t self, y: Var<'t>, cotangent: Var<'t>, wrt: &[Var<'t>]) -> Vec<Var<'t>> {
-        assert!(y.shape() == cotangent.shape(), "pullback: {:?} of {:?}", cotangent.shape(), y.shape());
-        let needed = self.descendants(wrt, y.id);
-        let mut cotangents: Vec<Option<Var<'t>>> = vec![None; y.id + 1];
-        cotangents[y.id] = Some(cotangent);
-        for id in (0..=y.id).rev() {
-            let Some(g) = cotangents[id] else { continue };
-            if !needed[id] {
-                continue;
-            }
-            let node = self.nodes.borrow()[id].clone();
-            let inputs: Vec<Var<'t>> = node.inputs.iter().map(|&i| self.var(i)).collect();
-            let wanted: Vec<bool> = node.inputs.iter().map(|&i| needed[i]).collect();
-            if !wanted.contains(&true) {
-                continue;
-            }
-            for (input, contribution) in inputs.iter().zip(vjp(&node.op, &inputs, self.var(id), g, &wanted)) {
-                let Some(contribution) = contribution else { continue };
-                debug_assert_eq!(contribution.shape(), input.shape(), "vjp of {}", node.op.name());
-                let slot = &mut cotangents[input.id];
-                *slot = Some(slot.map_or(contribution, |sum| sum + contribution));
-            }
-        }
-        wrt.iter()
-            .map(|v| cotangents.get(v.id).copied().flatten().unwrap_or_else(|| self.fill(0.0, v.shape())))
-            .collect()
-    }
-
     /// Which nodes up to `last` depend on one of `roots` (the roots included).
-    fn descendants(&self, roots: &[Var<'_>], last: usize) -> Vec<bool> {
+    pub(crate) fn descendants(&self, roots: &[Var<'_>], last: usize) -> Vec<bool> {
         let nodes = self.nodes.borrow();
         let mut needed = vec![false; last + 1];
         for root in roots {

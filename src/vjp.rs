@@ -6,17 +6,57 @@
 
 use crate::op::{Binary, CorrelationLeg, Leg, Op, Over, Unary};
 use crate::shape::{MAX_RANK, Shape};
-use crate::tape::Var;
+use crate::tape::{Tape, Var};
+
+impl Tape {
+    /// Gradients of the scalar `y` with respect to each of `wrt`, recorded on this tape (and so
+    /// differentiable again). A variable that `y` does not depend on gets zeros.
+    ///
+    /// # Panics
+    /// If `y` is not a scalar.
+    #[track_caller]
+    pub fn grad<'t>(&'t self, y: Var<'t>, wrt: &[Var<'t>]) -> Vec<Var<'t>> {
+        assert!(y.shape().numel() == 1, "grad: {:?} is not a scalar", y.shape());
+        self.pullback(y, self.fill(1.0, y.shape()), wrt)
+    }
+
+    /// The vector-Jacobian product: gradients of <y, cotangent> with respect to each of `wrt`.
+    ///
+    /// # Panics
+    /// If the cotangent does not have the shape of `y`.
+    #[track_caller]
+    pub fn pullback<'t>(&'t self, y: Var<'t>, cotangent: Var<'t>, wrt: &[Var<'t>]) -> Vec<Var<'t>> {
+        assert!(y.shape() == cotangent.shape(), "pullback: {:?} of {:?}", cotangent.shape(), y.shape());
+        let needed = self.descendants(wrt, y.id());
+        let mut cotangents: Vec<Option<Var<'t>>> = vec![None; y.id() + 1];
+        cotangents[y.id()] = Some(cotangent);
+        for id in (0..=y.id()).rev() {
+            let Some(g) = cotangents[id] else { continue };
+            if !needed[id] {
+                continue;
+            }
+            let node = self.node(id);
+            let inputs: Vec<Var<'t>> = node.inputs.iter().map(|&i| self.var(i)).collect();
+            let wanted: Vec<bool> = node.inputs.iter().map(|&i| needed[i]).collect();
+            if !wanted.contains(&true) {
+                continue;
+            }
+            for (input, contribution) in inputs.iter().zip(vjp(&node.op, &inputs, self.var(id), g, &wanted)) {
+                let Some(contribution) = contribution else { continue };
+                debug_assert_eq!(contribution.shape(), input.shape(), "vjp of {}", node.op.name());
+                let slot = &mut cotangents[input.id()];
+                *slot = Some(slot.map_or(contribution, |sum| sum + contribution));
+            }
+        }
+        wrt.iter()
+            .map(|v| cotangents.get(v.id()).copied().flatten().unwrap_or_else(|| self.fill(0.0, v.shape())))
+            .collect()
+    }
+}
 
 /// Cotangents of the inputs of `op`, given its result `y` and the cotangent `g` of `y`. Inputs
 /// that are not wanted, and those the op is piecewise constant in, get `None`.
-pub(crate) fn vjp<'t>(
-    op: &Op,
-    x: &[Var<'t>],
-    y: Var<'t>,
-    g: Var<'t>,
-    wanted: &[bool],
-) -> Vec<Option<Var<'t>>> {
+fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> Vec<Option<Var<'t>>> {
     let one = |v: Var<'t>| vec![Some(v)];
     // Recorded only where wanted: an unneeded leg never reaches the tape.
     let when = |i: usize, f: &dyn Fn() -> Var<'t>| wanted[i].then(f);

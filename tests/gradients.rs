@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use invnet::device::Cpu;
 use invnet::gradcheck::{Input, Outcome, Values, check, numbers};
+use invnet::nn::objective;
 use invnet::nn::{self, Family, Net, Norm, Weights};
 use invnet::op::{Binary, Border, CahnHilliard, CorrelationLeg, DType, LeafId, Leg, Op, Over, Unary};
 use invnet::plan::Plan;
@@ -14,7 +15,6 @@ use invnet::samples::samples;
 use invnet::shape::Shape;
 use invnet::store::Store;
 use invnet::tape::{Tape, Var};
-use invnet::train::objective;
 
 fn assert_holds(outcomes: &[Outcome]) {
     for o in outcomes {

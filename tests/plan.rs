@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use invnet::device::{BufferId, Cpu, Device, Place};
 use invnet::error::Result;
 use invnet::gradcheck::numbers;
+use invnet::nn::objective;
 use invnet::nn::{self, Family, Net, Norm, Weights};
 use invnet::op::{AdamSettings, Border, LeafId, Op};
 use invnet::plan::Plan;
 use invnet::rng;
 use invnet::store::Store;
 use invnet::tape::Tape;
-use invnet::train::objective;
 
 const BATCH: usize = 3;
 

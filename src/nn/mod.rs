@@ -10,6 +10,7 @@
 //! each time, and add its way to the scores.
 
 mod dcgan;
+pub mod objective;
 mod resnet;
 mod size;
 

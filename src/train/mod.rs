@@ -8,7 +8,6 @@ pub mod config;
 pub mod dataset;
 pub mod description;
 mod model;
-pub mod objective;
 pub mod phases;
 pub mod sampler;
 pub mod task;

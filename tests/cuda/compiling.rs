@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use invnet::device::gpu::cuda::compile::{Code, compile};
+use invnet::device::gpu::cuda::cache::Code;
+use invnet::device::gpu::cuda::compile::compile;
 use invnet::device::gpu::launch::{FAMILIES, Family};
 
 use crate::faults::fill_neg_exp;

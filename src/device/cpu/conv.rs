@@ -6,42 +6,11 @@
 use rayon::prelude::*;
 
 use super::Real;
+use super::extents::{Extents, row_of};
 use super::matmul::{Mat, product};
 use super::scratch;
 use super::winograd;
-use crate::op::{Border, Leg, Window};
-use crate::shape::Shape;
-
-/// Geometry and channel extents of one convolution x * w = y.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Extents {
-    pub(super) window: Window,
-    /// Samples.
-    pub(super) n: usize,
-    /// Channels of x.
-    pub(super) ci: usize,
-    /// Channels of y.
-    pub(super) co: usize,
-}
-
-impl Extents {
-    pub(super) fn of(leg: Leg, window: Window, a: &Shape, b: &Shape, out: &Shape) -> Self {
-        let (n, ci, co) = match leg {
-            Leg::Y => (a[0], a[3], b[3]),
-            Leg::X => (a[0], b[2], a[3]),
-            Leg::W => (a[0], out[2], out[3]),
-        };
-        Self { window, n, ci, co }
-    }
-
-    fn taps(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1]
-    }
-
-    fn out_pixels(&self) -> usize {
-        self.n * self.window.out[0] * self.window.out[1]
-    }
-}
+use crate::op::{Border, Window};
 
 /// Bytes of unfolded pixels that a task holds at a time: about a second-level cache.
 const BLOCK_BYTES: usize = 768 * 1024;
@@ -77,20 +46,6 @@ impl Run {
         let pixel = |at: isize| at.clamp(0, extent) as usize;
         let (from, to) = (self.from as isize, self.to as isize);
         [pixel(self.left + extent), pixel(self.left + from), pixel(self.left + to - extent)]
-    }
-}
-
-/// The row of an image of `h` rows that lies `pad` rows before row `below`, if there is one.
-#[inline(always)]
-pub(super) fn row_of(below: usize, pad: usize, h: usize, border: Border) -> Option<usize> {
-    match border {
-        Border::Open => below.checked_sub(pad).filter(|&y| y < h),
-        // A closed window reaches one image beyond either edge at most.
-        Border::Periodic => Some(match below + h - pad {
-            y if y < h => y,
-            y if y < 2 * h => y - h,
-            y => y - 2 * h,
-        }),
     }
 }
 

@@ -8,6 +8,7 @@ mod cahn_hilliard;
 mod conv;
 mod correlation;
 mod elementwise;
+mod extents;
 mod fft;
 mod index;
 mod layout;
@@ -173,7 +174,7 @@ impl<T: Real> Cpu<T> {
                 matmul::matmul(x(0), shapes(0), transpose_a, x(1), shapes(1), transpose_b, out);
             }
             Op::Conv(leg, window) => {
-                let extents = conv::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
+                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
                 match leg {
                     Leg::Y => conv::leg_y(&extents, x(0), x(1), out),
                     Leg::X => conv::leg_x(&extents, x(0), x(1), out),
@@ -181,7 +182,7 @@ impl<T: Real> Cpu<T> {
                 }
             }
             Op::ConvBias(leg, window, slope) => {
-                let extents = conv::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
+                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
                 match leg {
                     Leg::X => conv::leg_x(&extents, x(0), x(1), out),
                     _ => conv::leg_y(&extents, x(0), x(1), out),

@@ -17,7 +17,7 @@
 use rayon::prelude::*;
 
 use super::Real;
-use super::conv::{Extents, row_of};
+use super::extents::{Extents, row_of};
 use super::matmul::{Mat, product};
 use super::real::simd;
 use super::scratch;

@@ -8,7 +8,24 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::compile::Code;
+/// What a driver loads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// Machine code of one architecture.
+    Cubin(Vec<u8>),
+    /// Assembly, with the zero byte that ends it.
+    Ptx(Vec<u8>),
+}
+
+impl Code {
+    /// The bytes, as a driver takes them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Cubin(bytes) | Self::Ptx(bytes) => bytes,
+        }
+    }
+}
 
 /// Ends in the version of the layout: magic, kind, length, checksum, code.
 const MAGIC: &[u8; 8] = b"invnetk1";

@@ -7,29 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use super::cache;
+use super::cache::{self, Code};
 use super::nvrtc::{Nvrtc, Output, nvrtc};
 use crate::device::gpu::launch::Family;
 use crate::error::{Error, Result};
-
-/// What a driver loads.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Code {
-    /// Machine code of one architecture.
-    Cubin(Vec<u8>),
-    /// Assembly, with the zero byte that ends it.
-    Ptx(Vec<u8>),
-}
-
-impl Code {
-    /// The bytes, as a driver takes them.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Cubin(bytes) | Self::Ptx(bytes) => bytes,
-        }
-    }
-}
 
 /// A compiled family.
 #[derive(Clone, Debug)]
