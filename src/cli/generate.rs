@@ -50,6 +50,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
         maps: samples.maps,
         names: task.names(),
         properties: measured,
+        ..ClassMaps::default()
     };
 
     let folder = if args.run.is_file() { args.run.parent().unwrap_or(&args.run) } else { &args.run };

@@ -1,38 +1,70 @@
 //! `invnet data import`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::output::print;
 use super::{FormatArg, also, beside};
 use crate::data::ClassMaps;
-use crate::data::export::{path_of, write_npz};
-use crate::data::import::{Options, Resize, import};
+use crate::data::export::{path_of, quoted, write_atomically, write_npz_by_map};
+use crate::data::import::{Axes, FileImages, Import, Options, Resize, Shares, Windows, read_npz};
 use crate::error::{Error, Result};
 use crate::eval::palette::{FIGURES, Rgb, TWO_PHASE};
 
 /// What the help says after the options.
-pub(super) const NOTES: &str = "Values become classes in one of three ways. By default they are class numbers
-0, 1, ... (palette indices too). --levels lists the value of each class.
---threshold makes two classes. A value that does not fit is an error that names
-its file and pixel.
+pub(super) const NOTES: &str = "\
+Values become classes in one of three ways. By default they are labels, whole
+numbers from 0 (palette indices too), and those that occur are packed: labels
+0, 2, 5 are the classes 0, 1, 2. --keep-labels keeps gaps, and --classes K
+keeps labels that are all below K. --levels lists the value of each class.
+--threshold makes two. What each class was is printed and is the array `labels`
+of the archive. A value that does not fit is an error that names its file and
+pixel.
 
-HDF5 and DREAM.3D need a build with HDF5:
-  cargo build --release --features hdf5
-In DREAM.3D files Phases is read, else FeatureIds, both counted from 1; images
-are the slices along z.
+Resizing (--size) loses what is finer than a new pixel. Each class's share
+before and after is printed; a change of more than 0.01, or of more than a
+tenth of a share, is a warning that names a size or windows that keep it.
+
+--tile cuts windows at the images' own scale, from one large micrograph or
+many. The corner at the lower right of each image, about a tenth of its area,
+is kept for held-out windows; windows partly in it are left out, so that
+nothing is both trained on and held out. The archive says which are which
+(`held_out`), and training obeys. --flips (4 copies), --rotations (4) or both
+(8) add copies of the windows for training. Of PNG without interlacing, TIFF
+and .npy only a few rows are in memory. An image has at most 268435456 pixels
+(16384 x 16384).
+
+Arrays are [H, W] or [N, H, W]; axes of length 1 count for none. [N, H, W, C]
+and [N, C, H, W] hold an entry for each class: one 1 among zeros, or with
+--argmax any numbers, of which the largest says the class. Where a shape may be
+meant in two ways --layout must say which. Of a TIFF every page is an image but
+reduced copies and masks; stacks of ImageJ, OME and tifffile with one page are
+read whole.
+
+The files of a folder are read in natural order (2 before 10); OUT.files.csv
+lists which images are from which file.
+
+HDF5 and DREAM.3D need a build with HDF5: cargo build --release --features
+hdf5. In DREAM.3D files Phases is read, else FeatureIds, both counted from 1;
+images are the slices along z.
 
 Examples:
   invnet data import micrographs --levels 0,128,255 --size 64 --out steel.npz
+  invnet data import micrograph.png --threshold 128 --tile 64 --stride 32 \\
+    --flips --rotations --out windows.npz
   invnet data import field.npy --threshold 0.5 --out field.npz
+  invnet data import softmax.npy --layout NCHW --argmax --out classes.npz
   invnet data import data.h5 --dataset morphology --threshold 0.5 --size 64 \\
     --out two.npz";
+
+/// At most so many lines are printed of files.
+const SHOWN: usize = 6;
 
 /// Arguments of `data import`.
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    /// A folder of PNG and TIFF files (read in the order of their names), or one file.
+    /// A folder of PNG and TIFF files, or one file.
     source: PathBuf,
     /// The file to write.
     #[arg(long, value_name = "FILE.npz")]
@@ -48,17 +80,38 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     threshold: Option<f64>,
     /// The value of class 0, of class 1, and so on.
-    #[arg(long, value_name = "A,B,...", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',', allow_hyphen_values = true)]
     levels: Vec<f64>,
     /// Number of classes [default: as many as there are].
     #[arg(long, value_name = "K")]
     classes: Option<usize>,
+    /// Keep labels as they are, with classes that do not occur between them.
+    #[arg(long)]
+    keep_labels: bool,
+    /// Cut windows of S x S pixels instead of resizing.
+    #[arg(long, value_name = "S")]
+    tile: Option<usize>,
+    /// Pixels from one window to the next [default: S, windows touch].
+    #[arg(long, value_name = "D")]
+    stride: Option<usize>,
+    /// Also take windows for training in a mirror: left to right, upside down, and both.
+    #[arg(long)]
+    flips: bool,
+    /// Also take windows for training turned by 90, 180 and 270 degrees.
+    #[arg(long)]
+    rotations: bool,
     /// Name of the array in an archive or HDF5 file.
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
     /// Rows and columns of images that are stored as rows of H * W values [default: square].
     #[arg(long, value_name = "H,W", value_parser = sides)]
     shape: Option<[usize; 2]>,
+    /// Axes of an array: HW, NHW, HWN, HWC, CHW, NHWC or NCHW [default: by its shape].
+    #[arg(long, value_name = "AXES")]
+    layout: Option<Axes>,
+    /// Take the largest entry of a pixel for its class, of probabilities for instance.
+    #[arg(long)]
+    argmax: bool,
     /// Replace files that are there.
     #[arg(long)]
     overwrite: bool,
@@ -86,8 +139,9 @@ fn sides(text: &str) -> Result<[usize; 2], String> {
 pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     args.format.check_beside(&args.out)?;
     let (folder, stem) = beside(&args.out);
+    let table = folder.join(format!("{stem}.files.csv"));
     let beside = args.format.format.iter().map(|&format| path_of(folder, &stem, format));
-    for target in std::iter::once(args.out.clone()).chain(beside) {
+    for target in [args.out.clone(), table.clone()].into_iter().chain(beside) {
         check_target(&target, args)?;
     }
     let options = Options {
@@ -99,17 +153,54 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
         threshold: args.threshold,
         levels: args.levels.clone(),
         classes: args.classes,
+        keep_labels: args.keep_labels,
         dataset: args.dataset.clone(),
         shape: args.shape,
+        layout: args.layout,
+        argmax: args.argmax,
+        tile: args.tile,
+        stride: args.stride,
+        flips: args.flips,
+        rotations: args.rotations,
     };
-    let data = import(&args.source, &options)?;
-    write_npz(&args.out, &data)?;
-    let palette: &[Rgb] = if data.classes == 2 { &TWO_PHASE } else { &FIGURES };
-    let written = args.format.write_beside(&args.out, &data, palette)?;
+    let import = Import::open(&args.source, &options)?;
+    let [height, width] = import.size();
+    let data = write_npz_by_map(&args.out, [import.count(), height, width], |write| {
+        import.read(&mut |map, _| write(map).map_err(|e| Error::io(&args.out, e)))
+    })?;
+    let written = if args.format.format.is_empty() {
+        vec![]
+    } else {
+        let palette: &[Rgb] = if data.classes == 2 { &TWO_PHASE } else { &FIGURES };
+        args.format.write_beside(&args.out, &read_npz(&args.out)?, palette)?
+    };
+    if args.source.is_dir() {
+        write_files(&table, &import.files())?;
+    } else if table.exists() {
+        // Of the set that was replaced.
+        std::fs::remove_file(&table).map_err(|e| Error::io(&table, e))?;
+    }
     if !quiet {
-        print(summary(&args.out, &written, &data))?;
+        print!("{}", summary(&args.out, &written, &import, &data));
+        if args.source.is_dir() {
+            println!("  all files are listed in {}", table.display());
+        }
+    }
+    for warning in import.warnings(&data)? {
+        eprintln!("warning: {warning}");
     }
     Ok(())
+}
+
+/// The table of which images are from which file.
+fn write_files(path: &Path, files: &[FileImages]) -> Result<()> {
+    write_atomically(path, |table| {
+        writeln!(table, "first,count,file")?;
+        for FileImages { path, first, count } in files {
+            writeln!(table, "{first},{count},{}", quoted(&path.display().to_string()))?;
+        }
+        Ok(())
+    })
 }
 
 /// Refuses to write over what somebody may need, the source first of all.
@@ -128,24 +219,68 @@ fn check_target(target: &Path, args: &ImportArgs) -> Result<()> {
     }
 }
 
-fn summary(out: &Path, written: &[PathBuf], data: &ClassMaps) -> String {
+fn summary(out: &Path, written: &[PathBuf], import: &Import, data: &ClassMaps) -> String {
     let ClassMaps { count, height, width, classes, .. } = data;
     let mut text = format!(
         "{}{}: {count} images of {height} x {width}, {classes} classes\n",
         out.display(),
         also(written)
     );
-    text += "  fraction      min     mean      max\n";
+    let shares = import.shares(data);
+    text += "  fraction      min     mean      max   source";
+    text += if data.held_out.is_empty() { "\n" } else { " training held out\n" };
     for (class, name) in data.names.iter().enumerate() {
         let values = data.properties.iter().skip(class).step_by(data.names.len());
-        let (mut low, mut high, mut sum) = (f32::INFINITY, f32::NEG_INFINITY, 0.0);
-        for &value in values {
-            (low, high, sum) = (low.min(value), high.max(value), sum + f64::from(value));
-        }
-        text += &format!("  {name:<8} {low:8.4} {:8.4} {high:8.4}\n", sum / *count as f64);
+        let (low, high) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        let Shares { source, set, parts } = shares[class];
+        text += &format!("  {name:<8} {low:8.4} {set:8.4} {high:8.4} {source:8.4}");
+        text += &parts.map_or(String::new(), |[t, h]| format!(" {t:8.4} {h:8.4}"));
+        text += "\n";
     }
+    if !data.labels.is_empty() {
+        let labels = data.names.iter().zip(&data.labels).map(|(name, label)| format!("{name} is {label}"));
+        text += &format!("  labels: {}\n", labels.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(Windows { training, held_out, reserved }) = import.windows() {
+        let percent = 100.0 * reserved;
+        text += &format!(
+            "  {training} images for training, {held_out} held out, in the corner at the lower right ({percent:.1} % of the area)\n"
+        );
+    }
+    text += &files(&import.files());
     if height != width || !width.is_power_of_two() {
-        text += "  note: training needs squares of a power of two: import with --size 64, for instance\n";
+        let option = if import.windows().is_some() { "--tile" } else { "--size" };
+        text += &format!(
+            "  note: training needs squares of a power of two: import with {option} 64, for instance\n"
+        );
     }
     text
+}
+
+/// The files in order, the first and last of many.
+fn files(files: &[FileImages]) -> String {
+    let line = |FileImages { path, first, count }: &FileImages| match count {
+        0 => format!("  no image: {}\n", path.display()),
+        1 => format!("  image {first}: {}\n", path.display()),
+        _ => format!("  images {first} to {}: {}\n", first + count - 1, path.display()),
+    };
+    match files {
+        [] | [_] => String::new(),
+        all if all.len() <= SHOWN => all.iter().map(line).collect(),
+        all => {
+            let (head, tail) = (&all[..SHOWN - 2], &all[all.len() - 1..]);
+            let left = all.len() - SHOWN + 1;
+            let lines = |files: &[FileImages]| files.iter().map(line).collect::<String>();
+            format!("{}  ... {left} more files ...\n{}", lines(head), lines(tail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn notes_fit_a_terminal() {
+        // Longer lines would be broken where they should not.
+        assert!(super::NOTES.lines().all(|line| line.chars().count() < 80));
+    }
 }

@@ -19,7 +19,10 @@ pub mod source;
 pub mod two_phase;
 
 /// A data set: `count` images of class numbers and the properties each was made with.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// The default has no image, no class and no property: a start for the fields that a source has
+/// nothing to say of, `ClassMaps { count, .., ..ClassMaps::default() }`.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClassMaps {
     /// Number of images, N.
     pub count: usize,
@@ -36,6 +39,11 @@ pub struct ClassMaps {
     pub names: Vec<String>,
     /// Properties of every image in the world's own units, `[N, P]` row-major.
     pub properties: Vec<f32>,
+    /// The value that each class had where the images are from, `[classes]`; empty where class
+    /// numbers are the values. NaN for a class without one.
+    pub labels: Vec<f64>,
+    /// Whether training may not see an image, `[N]`; empty where the set leaves that open.
+    pub held_out: Vec<bool>,
 }
 
 impl ClassMaps {
@@ -73,6 +81,8 @@ impl ClassMaps {
             maps: self.maps.split_off(at * self.height * self.width),
             names: self.names.clone(),
             properties: self.properties.split_off(at * self.names.len()),
+            labels: self.labels.clone(),
+            held_out: self.held_out.split_off(at.min(self.held_out.len())),
             ..*self
         };
         self.count = at;
@@ -82,10 +92,13 @@ impl ClassMaps {
     /// Adds the images of another set after these.
     ///
     /// # Panics
-    /// If its images are of another size or have other classes or properties.
+    /// If its images are of another size or have other classes, labels or properties, or if only one
+    /// of the sets says what is held out.
     #[track_caller]
     pub fn append(&mut self, other: &Self) {
         let kind = |set: &Self| (set.height, set.width, set.classes);
+        assert!(self.labels == other.labels, "append: labels {:?} with {:?}", self.labels, other.labels);
+        assert!(self.held_out.is_empty() == other.held_out.is_empty(), "append: one set has held-out images");
         assert!(
             kind(self) == kind(other) && self.names == other.names,
             "append: {:?} with {:?} and {:?} with {:?}",
@@ -97,6 +110,26 @@ impl ClassMaps {
         self.count += other.count;
         self.maps.extend_from_slice(&other.maps);
         self.properties.extend_from_slice(&other.properties);
+        self.held_out.extend_from_slice(&other.held_out);
+    }
+
+    /// Copies of the given images, in the order given.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    #[must_use]
+    #[track_caller]
+    pub fn select(&self, images: &[usize]) -> Self {
+        let flags = if self.held_out.is_empty() { &[][..] } else { images };
+        Self {
+            count: images.len(),
+            maps: images.iter().flat_map(|&i| self.map(i)).copied().collect(),
+            names: self.names.clone(),
+            properties: images.iter().flat_map(|&i| self.property(i)).copied().collect(),
+            labels: self.labels.clone(),
+            held_out: flags.iter().map(|&i| self.held_out[i]).collect(),
+            ..*self
+        }
     }
 
     /// Keeps the first `count` images, if there are more.
@@ -104,5 +137,6 @@ impl ClassMaps {
         self.count = self.count.min(count);
         self.maps.truncate(self.count * self.height * self.width);
         self.properties.truncate(self.count * self.names.len());
+        self.held_out.truncate(self.count);
     }
 }

@@ -46,5 +46,5 @@ pub(super) fn images(
         .zip(properties.par_chunks_exact_mut(names.len()))
         .enumerate()
         .for_each(|(i, (map, row))| draw(&mut generator(seed, Stream::Images, i), map, row));
-    ClassMaps { count, height: size, width: size, classes, maps, names, properties }
+    ClassMaps { count, height: size, width: size, classes, maps, names, properties, ..ClassMaps::default() }
 }

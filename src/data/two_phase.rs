@@ -225,9 +225,8 @@ impl TwoPhaseWorld {
             height: self.size,
             width: self.size,
             classes: Self::CLASSES,
-            maps: Vec::new(),
             names: NAMES.map(String::from).to_vec(),
-            properties: Vec::new(),
+            ..ClassMaps::default()
         }
     }
 }

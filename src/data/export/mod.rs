@@ -6,7 +6,7 @@
 //! | format | written | holds |
 //! | --- | --- | --- |
 //! | `npy` | `STEM.npy` | classes, `u1` `[N, H, W]` |
-//! | `npz` | `STEM.npz` | the data set: classes, properties, names |
+//! | `npz` | `STEM.npz` | the data set: classes, properties, names, labels, what is held out |
 //! | `png` | `STEM-png/STEM_000000.png`, ... | an image each, classes as indices of a palette |
 //! | `tiff` | `STEM.tiff` | a page for each image, classes as 8-bit grey levels |
 //! | `csv` | `STEM.csv` | the properties, a row for each image; no pixels |
@@ -37,7 +37,8 @@ mod png;
 mod tiff;
 mod vti;
 
-pub use numpy::{write_npy_f32, write_npy_u8, write_npz};
+pub(crate) use csv::quoted;
+pub use numpy::{write_npy_f32, write_npy_u8, write_npz, write_npz_by_map};
 
 /// A file format to write class maps in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,10 @@ pub struct Exported<'a> {
     pub names: Vec<&'a str>,
     /// Properties of every image, `[N, P]` row-major.
     pub properties: &'a [f32],
+    /// Value of each class where the images are from, or empty.
+    pub labels: &'a [f64],
+    /// Whether training may not see an image, or empty.
+    pub held_out: &'a [bool],
     /// Side of a pixel in `unit`.
     pub spacing: f64,
     /// Unit of length, for people: nothing is converted.
@@ -142,6 +147,8 @@ impl<'a> Exported<'a> {
             maps: &data.maps,
             names: data.names.iter().map(String::as_str).collect(),
             properties: &data.properties,
+            labels: &data.labels,
+            held_out: &data.held_out,
             spacing: 1.0,
             unit: "px",
             palette,

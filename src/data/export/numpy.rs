@@ -10,7 +10,7 @@ use npyz::{AutoSerialize, DType, WriteOptions, WriterBuilder};
 
 use super::{Exported, checked_shape, write_atomically};
 use crate::data::ClassMaps;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Writes bytes as a `.npy` array (`u1`) of the given shape, row-major.
 ///
@@ -52,7 +52,8 @@ pub fn write_npy_f32(path: impl AsRef<Path>, data: &[f32], shape: &[usize]) -> R
 
 /// Writes a data set as a compressed `.npz` archive that `numpy.load` opens without pickle:
 /// `maps` (`u1` `[N, H, W]`), `properties` (`f4` `[N, P]`), `names` (`U` `[P]`) and `classes`
-/// (`i8`, a scalar).
+/// (`i8`, a scalar); where the set has them `labels` (`f8` `[K]`, the value of each class where the
+/// images are from) and `held_out` (`u1` `[N]`, 1 for images that training may not see).
 ///
 /// The bytes depend on the data only: the archive holds no time.
 ///
@@ -63,25 +64,79 @@ pub fn write_npz(path: impl AsRef<Path>, data: &ClassMaps) -> Result<()> {
 }
 
 pub(super) fn write_data_set(path: &Path, data: &Exported) -> Result<()> {
-    write_atomically(path, |file| write_archive(file, data))
+    write_atomically(path, |file| {
+        let mut archive =
+            begin(file, [data.count, data.height, data.width], &mut |maps| maps.write_all(data.maps))?;
+        finish(&mut archive, data)
+    })
 }
 
-fn write_archive(file: impl Write + Seek, data: &Exported) -> io::Result<()> {
-    let properties = data.names.len();
-    let maps = checked_shape(data.maps.len(), &[data.count, data.height, data.width]);
-    let rows = checked_shape(data.properties.len(), &[data.count, properties]);
-    // The zip format must be told beforehand of entries that may pass 4 GiB.
-    let options = FileOptions::default()
-        .large_file(u32::try_from(data.maps.len()).is_err())
-        .last_modified_time(DateTime::default());
-    let mut archive = NpzWriter::new(file);
-    archive
-        .array::<u8>("maps", options)?
-        .default_dtype()
-        .shape(&maps)
-        .write_header_only()?
-        .write_all(data.maps)?;
+/// The same for a set whose maps are in no memory: `fill` is given what takes each map, `[H, W]`, and
+/// returns the set without them. `shape` is `[N, H, W]`.
+///
+/// # Errors
+/// What `fill` returns, and [`Error::Io`] if the file cannot be written.
+///
+/// # Panics
+/// If `fill` gives other maps than `shape` says.
+pub fn write_npz_by_map(
+    path: impl AsRef<Path>,
+    shape: [usize; 3],
+    fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<ClassMaps>,
+) -> Result<ClassMaps> {
+    let mut outcome = None;
+    let mut fill = Some(fill);
+    let written = write_atomically(&path, |file| {
+        let mut archive = begin(file, shape, &mut |maps| {
+            let Some(fill) = fill.take() else { return Ok(()) };
+            let mut bytes = 0;
+            let filled = fill(&mut |map| {
+                bytes += map.len();
+                maps.write_all(map)
+            });
+            if filled.is_ok() {
+                assert_eq!(bytes, shape.iter().product::<usize>(), "maps of shape {shape:?}");
+            }
+            let failed = filled.is_err();
+            outcome = Some(filled);
+            if failed { Err(io::Error::other("nothing to write")) } else { Ok(()) }
+        })?;
+        match &outcome {
+            Some(Ok(data)) => finish(&mut archive, &Exported::new(data, &[])),
+            _ => Ok(()),
+        }
+    });
+    match outcome {
+        Some(Err(error)) => Err(error),
+        Some(Ok(data)) => written.map(|()| data),
+        None => Err(written.err().unwrap_or_else(|| Error::file(&path, "was not written"))),
+    }
+}
 
+/// Begins an archive with its maps.
+fn begin<W: Write + Seek>(
+    file: W,
+    shape: [usize; 3],
+    maps: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<NpzWriter<W>> {
+    let mut archive = NpzWriter::new(file);
+    let bytes: usize = shape.iter().product();
+    let entry = archive.array::<u8>("maps", options(bytes))?;
+    let shape = shape.map(|n| n as u64);
+    maps(&mut entry.default_dtype().shape(&shape).write_header_only()?)?;
+    Ok(archive)
+}
+
+fn options(bytes: usize) -> FileOptions {
+    // The zip format must be told beforehand of entries that may pass 4 GiB.
+    FileOptions::default().large_file(u32::try_from(bytes).is_err()).last_modified_time(DateTime::default())
+}
+
+/// Writes everything but the maps.
+fn finish<W: Write + Seek>(archive: &mut NpzWriter<W>, data: &Exported) -> io::Result<()> {
+    let options = options(size_of_val(data.properties));
+    let properties = data.names.len();
+    let rows = checked_shape(data.properties.len(), &[data.count, properties]);
     let mut array = archive.array("properties", options)?.default_dtype().shape(&rows).begin_nd()?;
     array.extend(data.properties)?;
     array.finish()?;
@@ -102,6 +157,19 @@ fn write_archive(file: impl Write + Seek, data: &Exported) -> io::Result<()> {
     let mut array = archive.array("classes", options)?.default_dtype().shape(&[]).begin_nd()?;
     array.push(&(data.classes as i64))?;
     array.finish()?;
+
+    if !data.labels.is_empty() {
+        let shape = checked_shape(data.labels.len(), &[data.classes]);
+        let mut array = archive.array("labels", options)?.default_dtype().shape(&shape).begin_nd()?;
+        array.extend(data.labels)?;
+        array.finish()?;
+    }
+    if !data.held_out.is_empty() {
+        let shape = checked_shape(data.held_out.len(), &[data.count]);
+        let mut array = archive.array("held_out", options)?.default_dtype().shape(&shape).begin_nd()?;
+        array.extend(data.held_out.iter().map(|&flag| u8::from(flag)))?;
+        array.finish()?;
+    }
 
     // Dropping the writer would finish the archive too, but swallow what goes wrong.
     archive.zip_writer().finish().map_err(io::Error::from)?;

@@ -10,7 +10,7 @@ const READ: [&str; 3] = ["png", "tif", "tiff"];
 /// Images that somebody may have meant, in formats that blur or need other tools.
 const REFUSED: [&str; 6] = ["jpg", "jpeg", "bmp", "gif", "webp", "pgm"];
 
-/// Reads every PNG and TIFF file in the order of their names. Hidden files, folders and files of
+/// Reads every PNG and TIFF file in the order of their names, in which 2 is before 10. Hidden files, folders and files of
 /// other kinds are left alone, but an image of another format is an error: it may not be missed.
 pub(super) fn read(folder: &Path, collector: &mut Collector) -> Result<()> {
     let mut files: Vec<PathBuf> = Vec::new();
@@ -34,6 +34,8 @@ pub(super) fn read(folder: &Path, collector: &mut Collector) -> Result<()> {
     if files.is_empty() {
         return Err(Error::file(folder, "holds no .png, .tif or .tiff file"));
     }
+    // First as text, so that names equal but for zeros in front of numbers have an order too.
     files.sort();
+    files.sort_by(|a, b| alphanumeric_sort::compare_path(a, b));
     files.iter().try_for_each(|path| read_file(path, collector))
 }

@@ -38,7 +38,7 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
         collector.stated = stated.filter(|k| (1..=256).contains(k)).map(|k| k as usize);
     }
     let refuse = |problem: String| Error::file(path, format!("`{name}` {problem}"));
-    let shape = layout(&dataset.shape(), collector.options.shape, TwoAxes::Rows).map_err(refuse)?;
+    let shape = layout(&dataset.shape(), collector.options.shape, None, TwoAxes::Rows).map_err(refuse)?;
     push(path, &dataset, shape, collector)
 }
 
@@ -124,7 +124,7 @@ fn read_cells(path: &Path, file: &File, asked: Option<&str>, collector: &mut Col
     }
     let name = dataset.name();
     let refuse = |problem: String| Error::file(path, format!("`{name}` {problem}"));
-    let shape = layout(&dataset.shape(), Some([*y, *x]), TwoAxes::Rows).map_err(refuse)?;
+    let shape = layout(&dataset.shape(), Some([*y, *x]), None, TwoAxes::Rows).map_err(refuse)?;
     if shape.count != *z {
         return Err(refuse(format!("holds {} slices of {z}", shape.count)));
     }
@@ -134,7 +134,7 @@ fn read_cells(path: &Path, file: &File, asked: Option<&str>, collector: &mut Col
 /// Reads a data set image by image.
 fn push(path: &Path, dataset: &Dataset, shape: Layout, collector: &mut Collector) -> Result<()> {
     let damaged = |e| damaged(path, &e);
-    let Layout { count, height, width } = shape;
+    let Layout { count, height, width, .. } = shape;
     let real = match dataset.dtype().and_then(|t| t.to_descriptor()).map_err(damaged)? {
         TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean => false,
         TypeDescriptor::Float(FloatSize::U4 | FloatSize::U8) => true,

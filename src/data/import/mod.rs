@@ -14,25 +14,35 @@
 //! | HDF5 | `[N, H, W]`, or a row of `H * W` values for each |
 //! | DREAM.3D | the slices along z of a cell array |
 
+mod channels;
+mod classify;
 mod collect;
 mod folder;
 #[cfg_attr(not(feature = "hdf5"), path = "no_hdf5.rs")]
 mod hdf5;
+mod labels;
 mod layout;
 mod npz;
 mod numpy;
 mod png;
 mod resize;
+mod shares;
+mod source;
+mod survey;
 mod tiff;
+mod tiles;
+mod whole;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use collect::Collector;
+pub use layout::Axes;
 pub use npz::read_npz;
+pub use shares::Shares;
+pub use source::{FileImages, Import, Sink, Windows, import};
 
-use super::ClassMaps;
 use crate::error::{Error, Result};
 
 /// How an image becomes one of another size.
@@ -56,32 +66,35 @@ pub struct Options {
     pub threshold: Option<f64>,
     /// The value of each class in turn; a pixel with any other value is an error.
     pub levels: Vec<f64>,
-    /// Number of classes; without it as many as the levels, the threshold or the largest number say.
+    /// Number of classes; without it as many as the levels or the threshold say, or as many labels as
+    /// occur. Labels that are all below it stay as they are.
     pub classes: Option<usize>,
+    /// Labels stay the numbers they are, even where some between them do not occur.
+    pub keep_labels: bool,
     /// Name of the array in an archive or HDF5 file.
     pub dataset: Option<String>,
     /// Rows and columns of images that are stored as rows of `H * W` values.
     pub shape: Option<[usize; 2]>,
+    /// The axes of an array, where its shape leaves that open.
+    pub layout: Option<Axes>,
+    /// Of an entry for each class, the largest says the class; without it one is 1 and the others 0.
+    pub argmax: bool,
+    /// Cut square windows of this side, at the images' own scale.
+    pub tile: Option<usize>,
+    /// Pixels from one window to the next; without it windows touch.
+    pub stride: Option<usize>,
+    /// Take windows for training also as in a mirror: left to right, upside down, and both.
+    pub flips: bool,
+    /// Take windows for training also turned by one, two and three quarters.
+    pub rotations: bool,
 }
 
-/// More pixels in one image are taken for damage: 8192 x 8192.
-const MOST_PIXELS: usize = 1 << 26;
+/// More pixels in one image are taken for damage: 16,384 x 16,384.
+const MOST_PIXELS: usize = 1 << 28;
 
-/// Reads class maps from a file or a folder, with the fraction of every class in every image as
-/// properties `f1`, `f2`, ... of the classes 0, 1, ..., as the polycrystal world names them.
-///
-/// # Errors
-/// [`Error::Usage`] for options that contradict each other, [`Error::File`] for a source that is
-/// damaged, empty or does not fit the options, [`Error::Io`] if it cannot be read.
-pub fn import(source: impl AsRef<Path>, options: &Options) -> Result<ClassMaps> {
-    let source = source.as_ref();
-    let mut collector = Collector::new(options)?;
-    if source.is_dir() {
-        folder::read(source, &mut collector)?;
-    } else {
-        read_file(source, &mut collector)?;
-    }
-    collector.finish(source)
+/// Why an image of that many pixels is not read.
+fn too_large(height: usize, width: usize) -> String {
+    format!("{width} x {height} pixels is too large: an image has at most {MOST_PIXELS} (16384 x 16384)")
 }
 
 fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {

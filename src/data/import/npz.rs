@@ -6,7 +6,7 @@ use std::path::Path;
 
 use npyz::zip::ZipArchive;
 
-use super::collect::{Collector, Values};
+use super::collect::{Carried, Collector, Values};
 use super::numpy::{self, Header};
 use crate::data::ClassMaps;
 use crate::error::{Error, Result};
@@ -39,6 +39,8 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     // A data set of ours says how many classes there can be, seen or not.
     if name == "maps" && names.iter().any(|n| n == "classes") {
         collector.stated = Some(classes(path, &mut archive)?);
+        collector.carried =
+            Carried { labels: labels(path, &mut archive)?, held_out: held_out(path, &mut archive)? };
     }
     let mut entry = entry(path, &mut archive, &name)?;
     numpy::read_images(path, &name, &mut entry, collector)
@@ -83,7 +85,50 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<ClassMaps> {
         let (image, name) = (i / names.len(), &names[i % names.len()]);
         return Err(Error::file(path, format!("`properties`: {name} of image {image} is {}", properties[i])));
     }
-    Ok(ClassMaps { count, height, width, classes, maps, names, properties })
+    let labels = labels(path, &mut archive)?;
+    if ![0, classes].contains(&labels.len()) {
+        return Err(Error::file(
+            path,
+            format!("`labels` has {} entries for {classes} classes", labels.len()),
+        ));
+    }
+    let held_out = held_out(path, &mut archive)?;
+    if ![0, count].contains(&held_out.len()) {
+        return Err(Error::file(
+            path,
+            format!("`held_out` has {} entries for {count} images", held_out.len()),
+        ));
+    }
+    Ok(ClassMaps { count, height, width, classes, maps, names, properties, labels, held_out })
+}
+
+/// Whether the archive has an array of that name.
+fn has(archive: &Archive, name: &str) -> bool {
+    archive.file_names().any(|n| n.strip_suffix(".npy") == Some(name))
+}
+
+/// The value of each class where it is from, or nothing.
+fn labels(path: &Path, archive: &mut Archive) -> Result<Vec<f64>> {
+    if !has(archive, "labels") {
+        return Ok(vec![]);
+    }
+    let (header, bytes) = array(path, archive, "labels", "f8")?;
+    match header.values(&bytes) {
+        Some(Values::Reals(values)) => Ok(values),
+        _ => Err(unlike(path, "labels", &header, "[K]")),
+    }
+}
+
+/// Whether training may not see an image, or nothing.
+fn held_out(path: &Path, archive: &mut Archive) -> Result<Vec<bool>> {
+    if !has(archive, "held_out") {
+        return Ok(vec![]);
+    }
+    let (_, bytes) = array(path, archive, "held_out", "u1")?;
+    match bytes.iter().find(|&&flag| flag > 1) {
+        Some(flag) => Err(Error::file(path, format!("`held_out` holds {flag}: need 0 and 1"))),
+        None => Ok(bytes.iter().map(|&flag| flag == 1).collect()),
+    }
 }
 
 fn entry<'a>(path: &Path, archive: &'a mut Archive, name: &str) -> Result<impl Read + use<'a>> {

@@ -7,13 +7,16 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use super::collect::{Collector, Picture, Values};
-use super::layout::{Layout, TwoAxes, layout};
+use super::channels::{self, Layers};
+use super::collect::{Collector, Frame, Values};
+use super::layout::{Layout, Order, TwoAxes, layout};
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longer headers hold no array of numbers: NumPy's take 64 to 192 bytes.
 const MOST_HEADER: usize = 1 << 16;
+/// Bytes that are read at once, about.
+const BAND: usize = 1 << 18;
 
 /// What an array is.
 #[derive(Debug, PartialEq, Eq)]
@@ -149,31 +152,71 @@ pub(super) fn read_images(
     let named = if name.is_empty() { String::new() } else { format!("`{name}` ") };
     let refuse = |problem: String| Error::file(path, format!("{named}{problem}"));
     let header = Header::read(reader).map_err(refuse)?;
-    let Layout { count, height, width } =
-        layout(&header.shape, collector.options.shape, TwoAxes::Image).map_err(refuse)?;
+    let options = collector.options;
+    let layout = layout(&header.shape, options.shape, options.layout, TwoAxes::Image).map_err(refuse)?;
     if header.values(&[]).is_none() {
         return Err(refuse(format!("holds {}: need integers, f4 or f8", header.name())));
     }
-    let image = height * width * header.element();
-    let mut push = |data: &mut dyn Read| {
+    let array = Array { path, named: &named, header: &header, layout };
+    if !header.fortran && layout.order != Order::Images {
+        array.push(reader, collector)?;
+        return end(reader).map_err(refuse);
+    }
+    // Images lie across the whole file.
+    let len = header.bytes().unwrap_or(usize::MAX);
+    let mut all = take(reader, len).map_err(refuse)?;
+    end(reader).map_err(refuse)?;
+    if header.fortran {
+        all = reversed(&header, &all);
+    }
+    if layout.order == Order::Images {
+        all = image_by_image(&all, layout.count, header.element());
+    }
+    array.push(&mut all.as_slice(), collector)
+}
+
+/// An array whose images follow each other.
+struct Array<'a> {
+    path: &'a Path,
+    named: &'a str,
+    header: &'a Header,
+    layout: Layout,
+}
+
+impl Array<'_> {
+    /// Reads image by image, a few rows at a time where the order allows it.
+    fn push(&self, data: &mut dyn Read, collector: &mut Collector) -> Result<()> {
+        let Layout { count, height, width, channels, order } = self.layout;
+        let (path, named) = (self.path, self.named);
+        let row = width * channels * self.header.element();
+        let rows_at_once = if order == Order::Layers { height } else { (BAND / row.max(1)).clamp(1, height) };
+        let stated = collector.options.layout.is_some();
+        let mut layers = Layers::new(if stated || channels > 1 { 1 } else { count }, height * width);
         for i in 0..count {
-            let bytes =
-                take(data, image).map_err(|e| refuse(format!("{e}: it holds {i} of {count} images")))?;
-            let values = header.values(&bytes).unwrap_or(Values::Integers(vec![]));
             let place =
-                if count > 1 || !name.is_empty() { format!("{named}image {i}") } else { String::new() };
-            collector.push(&Picture { path, place, height, width, values })?;
+                if count > 1 || !named.is_empty() { format!("{named}image {i}") } else { String::new() };
+            let mut image = collector.begin(Frame { path, place, height, width })?;
+            for first in (0..height).step_by(rows_at_once) {
+                let rows = rows_at_once.min(height - first);
+                let bytes = take(data, rows * row)
+                    .map_err(|e| Error::file(path, format!("{named}{e}: it holds {i} of {count} images")))?;
+                let values = self.header.values(&bytes).unwrap_or(Values::Integers(vec![]));
+                layers.see(&values);
+                channels::push(&mut image, &self.layout, values)?;
+            }
+            image.end()?;
+        }
+        if layers.found() {
+            return Err(Error::file(
+                path,
+                format!(
+                    "{named}its {count} images add up to 1 at every pixel, as the classes of one image do: \
+                     give --layout CHW if that is so, else --layout NHW"
+                ),
+            ));
         }
         Ok(())
-    };
-    if header.fortran {
-        // Images lie across the whole file.
-        let all = take(reader, image * count).map_err(refuse)?;
-        push(&mut reversed(&header, &all).as_slice())?;
-    } else {
-        push(reader)?;
     }
-    end(reader).map_err(refuse)
 }
 
 /// Exactly `len` bytes. Memory is taken as they come: a damaged header may promise any number.
@@ -207,6 +250,16 @@ fn reversed(header: &Header, bytes: &[u8]) -> Vec<u8> {
             }
             *i = 0;
         }
+    }
+    out
+}
+
+/// Elements `[pixels, images]` in the order `[images, pixels]`.
+fn image_by_image(bytes: &[u8], images: usize, element: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for image in 0..images {
+        let of_image = bytes.chunks_exact(element).skip(image).step_by(images);
+        of_image.for_each(|value| out.extend_from_slice(value));
     }
     out
 }

@@ -4,18 +4,31 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::MOST_PIXELS;
-use super::collect::{Collector, Picture, Values};
+use super::collect::{Collector, Frame, Rows, Values};
+use super::{MOST_PIXELS, too_large};
 use crate::error::{Error, Result};
 
 /// Bytes the decoder may take for itself, text chunks and a row included.
 const MOST_BYTES: usize = 64 << 20;
+/// Bytes of an interlaced image, which is decoded at once.
+const MOST_INTERLACED: usize = 1 << 30;
+/// Pixels that are handed on at once, about.
+const BAND: usize = 1 << 16;
 
-/// Reads one image. Palette images give their indices, whatever the colours; levels are as stored,
-/// 0 to 255 or 65535, or less at fewer bits.
+/// Reads one image, row by row unless it is interlaced. Palette images give their indices, whatever
+/// the colours; levels are as stored, 0 to 255 or 65535, or less at fewer bits.
 pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let damaged = |e: ::png::DecodingError| Error::file(path, format!("damaged or cut short: {e}"));
+    let damaged = |e: ::png::DecodingError| match e {
+        ::png::DecodingError::LimitsExceeded => {
+            let most = MOST_BYTES >> 20;
+            Error::file(
+                path,
+                format!("takes more than {most} MiB beside its pixels: save it without metadata"),
+            )
+        }
+        e => Error::file(path, format!("damaged or cut short: {e}")),
+    };
     let limits = ::png::Limits { bytes: MOST_BYTES };
     let mut decoder = ::png::Decoder::new_with_limits(BufReader::new(file), limits);
     decoder.set_transformations(::png::Transformations::IDENTITY);
@@ -23,59 +36,93 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let mut reader = decoder.read_info().map_err(damaged)?;
     let info = reader.info();
     let (width, height) = (info.width as usize, info.height as usize);
+    let form = Form { kind: info.color_type, bits: info.bit_depth as usize };
+    let interlaced = info.interlaced;
     if info.is_animated() {
         return Err(Error::file(path, "is animated: save its frames as files"));
     }
-    let buffer = reader.output_buffer_size().filter(|_| width.saturating_mul(height) <= MOST_PIXELS);
-    let Some(bytes) = buffer else {
-        return Err(Error::file(
-            path,
-            format!("says that it is {width} x {height} pixels, which is too large"),
-        ));
-    };
-    let mut data = vec![0; bytes];
-    let frame = reader.next_frame(&mut data).map_err(damaged)?;
-    // Up to the last chunk: a file that was cut in its tail is damaged too.
-    reader.finish().map_err(damaged)?;
+    if width.saturating_mul(height) > MOST_PIXELS {
+        return Err(Error::file(path, format!("says that it is an image of {}", too_large(height, width))));
+    }
+    let row_bytes = (width * form.kind.samples() * form.bits).div_ceil(8);
+    let rows_at_once = (BAND / width.max(1)).max(1);
+    let mut image = collector.begin(Frame { path, place: String::new(), height, width })?;
+    if interlaced {
+        let bytes = reader.output_buffer_size().filter(|&n| n <= MOST_INTERLACED);
+        let Some(bytes) = bytes else {
+            let most = MOST_INTERLACED >> 20;
+            let problem =
+                format!("is interlaced and takes more than {most} MiB: save it without interlacing");
+            return Err(Error::file(path, problem));
+        };
+        let mut data = vec![0; bytes];
+        reader.next_frame(&mut data).map_err(damaged)?;
+        reader.finish().map_err(damaged)?;
+        for rows in data.chunks(rows_at_once * row_bytes) {
+            form.push(&mut image, rows, row_bytes)?;
+        }
+    } else {
+        let mut band = Vec::with_capacity(rows_at_once * row_bytes);
+        while let Some(row) = reader.next_row().map_err(damaged)? {
+            band.extend_from_slice(row.data());
+            if band.len() == rows_at_once * row_bytes {
+                form.push(&mut image, &band, row_bytes)?;
+                band.clear();
+            }
+        }
+        form.push(&mut image, &band, row_bytes)?;
+        // Up to the last chunk: a file that was cut in its tail is damaged too.
+        reader.finish().map_err(damaged)?;
+    }
+    image.end()
+}
 
-    let samples = frame.color_type.samples();
-    let samples_of_row = unpack(&data, frame.line_size, width * samples, frame.bit_depth as usize);
-    let values = grey(path, samples_of_row, width, frame.color_type, frame.bit_depth as u32)?;
-    let picture = Picture { path, place: String::new(), height, width, values: Values::Integers(values) };
-    collector.push(&picture)
+/// What the samples of an image are.
+struct Form {
+    kind: ::png::ColorType,
+    bits: usize,
+}
+
+impl Form {
+    /// Hands on whole rows.
+    fn push(&self, image: &mut Rows, rows: &[u8], row_bytes: usize) -> Result<()> {
+        use ::png::ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
+        let samples = unpack(rows, row_bytes, image.frame().width * self.kind.samples(), self.bits);
+        let opaque = Some((1 << self.bits) - 1);
+        let first = image.rows_before() * image.frame().width;
+        let grey = |colours, opaque| only_grey(image.frame(), first, &samples, colours, opaque);
+        let levels = match self.kind {
+            Grayscale | Indexed => samples,
+            GrayscaleAlpha => grey(1, opaque)?,
+            Rgb => grey(3, None)?,
+            Rgba => grey(3, opaque)?,
+        };
+        image.rows(&Values::Integers(levels))
+    }
 }
 
 /// Samples of `bits` bits, the first in the highest bits, from rows that begin at whole bytes.
 pub(super) fn unpack(data: &[u8], row_bytes: usize, row_samples: usize, bits: usize) -> Vec<i64> {
-    let row = |row: &[u8]| -> Vec<i64> {
-        match bits {
-            16 => row.as_chunks::<2>().0.iter().map(|&b| i64::from(u16::from_be_bytes(b))).collect(),
-            8 => row.iter().map(|&b| i64::from(b)).collect(),
-            _ => (0..row_samples)
-                .map(|i| i64::from(row[i * bits / 8] >> (8 - bits - i * bits % 8)) & ((1 << bits) - 1))
-                .collect(),
-        }
+    let row = |row: &[u8], samples: &mut Vec<i64>| match bits {
+        16 => samples.extend(row.as_chunks::<2>().0.iter().map(|&b| i64::from(u16::from_be_bytes(b)))),
+        8 => samples.extend(row.iter().map(|&b| i64::from(b))),
+        _ => samples.extend(
+            (0..row_samples)
+                .map(|i| i64::from(row[i * bits / 8] >> (8 - bits - i * bits % 8)) & ((1 << bits) - 1)),
+        ),
     };
-    data.chunks_exact(row_bytes.max(1)).flat_map(row).collect()
-}
-
-/// One level a pixel, from samples of the given kind.
-fn grey(path: &Path, samples: Vec<i64>, width: usize, kind: ::png::ColorType, bits: u32) -> Result<Vec<i64>> {
-    use ::png::ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
-    match kind {
-        Grayscale | Indexed => Ok(samples),
-        GrayscaleAlpha => only_grey(path, &samples, width, 1, Some((1 << bits) - 1)),
-        Rgb => only_grey(path, &samples, width, 3, None),
-        Rgba => only_grey(path, &samples, width, 3, Some((1 << bits) - 1)),
-    }
+    let rows = data.chunks_exact(row_bytes.max(1));
+    let mut samples = Vec::with_capacity(rows.len() * row_samples);
+    rows.for_each(|bytes| row(bytes, &mut samples));
+    samples
 }
 
 /// Levels from `colours` samples a pixel that must be equal, and, with `opaque`, one of opacity that
-/// must have this value.
+/// must have this value. `first` is the number of the first pixel.
 pub(super) fn only_grey(
-    path: &Path,
+    frame: &Frame,
+    first: usize,
     samples: &[i64],
-    width: usize,
     colours: usize,
     opaque: Option<i64>,
 ) -> Result<Vec<i64>> {
@@ -83,18 +130,15 @@ pub(super) fn only_grey(
     let pixels = samples.chunks_exact(each).enumerate();
     pixels
         .map(|(i, pixel)| {
-            let at = || format!("the pixel in row {}, column {}", i / width, i % width);
             let (colour, alpha) = pixel.split_at(colours);
             if colour.iter().any(|c| *c != colour[0]) {
-                let what =
-                    format!("{} has the colour {colour:?}: only grey levels and palettes are read", at());
-                return Err(Error::file(path, what));
+                let at = frame.pixel(first + i);
+                let what = format!("{at} has the colour {colour:?}: only grey levels and palettes are read");
+                return Err(frame.error(what));
             }
             if alpha.first() != opaque.as_ref() {
-                return Err(Error::file(
-                    path,
-                    format!("{} is transparent: what it shows is not clear", at()),
-                ));
+                let at = frame.pixel(first + i);
+                return Err(frame.error(format!("{at} is transparent: what it shows is not clear")));
             }
             Ok(colour[0])
         })
