@@ -41,37 +41,31 @@ pub(super) fn differ(source: f64, set: f64) -> bool {
     change > ABSOLUTE || change > RELATIVE * source + 1e-6
 }
 
-/// What to say of classes that no image has, from the start.
+/// What to say of classes that training, or what it is compared with, never sees.
 pub(super) fn absent(shares: &[Shares], data: &ClassMaps) -> Vec<String> {
-    let none: Vec<String> =
-        (0..shares.len()).filter(|&i| shares[i].source == 0.0).map(|i| name(i, data)).collect();
-    if none.is_empty() {
-        return vec![];
-    }
-    let what = if none.len() == 1 { "class" } else { "classes" };
-    vec![format!(
-        "no pixel of the source has the {what} {}: training cannot learn what it never sees",
-        none.join(", ")
-    )]
+    let all = |is: &dyn Fn(&Shares) -> bool| {
+        let names = shares.iter().enumerate().filter(|(_, share)| is(share)).map(|(i, _)| name(i, data));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let part = |part: usize| all(&|s| s.set > 0.0 && s.parts.is_some_and(|parts| parts[part] == 0.0));
+    let lists = [
+        ("no pixel of the source is of class", all(&|s| s.source == 0.0), "leave it out"),
+        ("no window for training shows class", part(0), "give more images, or others"),
+        ("no held-out window shows class", part(1), "give more images, or others"),
+    ];
+    let some = lists.into_iter().filter(|(_, names, _)| !names.is_empty());
+    some.map(|(what, names, advice)| format!("{what} {names}: {advice}")).collect()
 }
 
 /// The classes whose share changed, in words.
 pub(super) fn changed(shares: &[Shares], data: &ClassMaps) -> Vec<String> {
-    let mut all = vec![];
-    for (i, share) in shares.iter().enumerate() {
-        let name = name(i, data);
-        let Shares { source, set, parts } = *share;
-        if source > 0.0 && set == 0.0 {
-            all.push(format!("{name} vanishes (it was {source:.4})"));
-        } else if differ(source, set) {
-            all.push(format!("{name} has {set:.4} instead of {source:.4}"));
-        } else if let Some(part) =
-            parts.filter(|_| source > 0.0).and_then(|p| p.iter().position(|&s| s == 0.0))
-        {
-            all.push(format!("{name} is in no window {}", ["for training", "that is held out"][part]));
-        }
-    }
-    all
+    let changed = shares.iter().enumerate().filter(|(_, share)| differ(share.source, share.set));
+    changed
+        .map(|(i, &Shares { source, set, .. })| match name(i, data) {
+            name if set == 0.0 => format!("{name} vanishes (it was {source:.4})"),
+            name => format!("{name} has {set:.4} instead of {source:.4}"),
+        })
+        .collect()
 }
 
 /// `what` made of the images does not hold what they do.

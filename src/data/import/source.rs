@@ -17,6 +17,8 @@ pub type Sink<'a> = &'a mut dyn FnMut(&[u8], bool) -> Result<()>;
 
 /// The least that training takes, and the least that is compared with.
 const LEAST: [usize; 2] = [18, 2];
+/// Windows that are advised are not smaller.
+const LEAST_SIDE: usize = 8;
 /// Pixels that are resized on trial to find a size to advise.
 const TRIED: usize = 1 << 31;
 
@@ -49,8 +51,6 @@ pub struct Windows {
     pub held_out: usize,
     /// The part of the area that is kept for held-out windows.
     pub reserved: f64,
-    /// The most rows and columns at the end of an image that are in no window.
-    pub left_over: [usize; 2],
 }
 
 impl<'a> Import<'a> {
@@ -123,15 +123,10 @@ impl<'a> Import<'a> {
     pub fn windows(&self) -> Option<Windows> {
         let tiling = self.tiling?;
         let [training, held_out] = tiling.totals(&self.survey.sizes);
-        let (mut corner, mut area, mut left_over) = (0, 0, [0; 2]);
-        for &size in &self.survey.sizes {
-            let grid = tiling.grid(size);
-            corner += grid.corner_area(size);
-            area += size[0] * size[1];
-            let left = grid.left_over(size);
-            left_over = [0, 1].map(|axis| left_over[axis].max(left[axis]));
-        }
-        Some(Windows { training, held_out, reserved: corner as f64 / area as f64, left_over })
+        let sizes = self.survey.sizes.iter();
+        let corner: usize = sizes.clone().map(|&size| tiling.grid(size).corner_area(size)).sum();
+        let area: usize = sizes.map(|[height, width]| height * width).sum();
+        Some(Windows { training, held_out, reserved: corner as f64 / area as f64 })
     }
 
     /// Reads the source again and hands every image to `sink`. Returns the data set without its maps:
@@ -192,14 +187,15 @@ impl<'a> Import<'a> {
         let changed = shares::changed(&shares, data);
         if !changed.is_empty() {
             let (what, advice) = match (self.tiling, self.options.size) {
+                (Some(tiling), _) => {
+                    ("the windows are not like the images".into(), self.other_stride(tiling, &shares)?)
+                }
                 (None, Some(size)) => {
                     let [h, w] = size;
-                    (
-                        format!("resizing to {h} x {w} changed what the images show"),
-                        self.other_size(size, &shares)?,
-                    )
+                    let what = format!("resizing to {h} x {w} changed what the images show");
+                    (what, self.other_size(size, &shares)?)
                 }
-                (tiling, _) => ("the windows are not like the images".into(), other_stride(tiling)),
+                (None, None) => ("the images are not like their source".into(), String::new()),
             };
             warnings.push(shares::warning(&what, &changed, &advice));
         }
@@ -243,6 +239,28 @@ impl<'a> Import<'a> {
         Ok(advice.join(", "))
     }
 
+    /// A stride at which the shares hold.
+    fn other_stride(&self, tiling: Tiling, before: &[Shares]) -> Result<String> {
+        let pixels = tiling.side * tiling.side;
+        let others = [2, 4, 8].map(|part| Tiling { stride: tiling.stride.div_ceil(part), ..tiling });
+        let in_time = |t: &Tiling| t.totals(&self.survey.sizes).iter().sum::<usize>() <= TRIED / pixels;
+        for other in others.into_iter().filter(|t| t.stride < tiling.stride && in_time(t)) {
+            let (mut shares, mut images) = (vec![0.0; before.len()], 0);
+            let mut count = |map: &[u8], _| {
+                let mut classes = [0u64; MOST];
+                map.iter().for_each(|&class| classes[class as usize] += 1);
+                shares.iter_mut().zip(&classes).for_each(|(share, &n)| *share += n as f64 / pixels as f64);
+                images += 1;
+                Ok(())
+            };
+            self.again(&mut Cutter::new(other, &self.labels, &mut count))?;
+            if before.iter().zip(&shares).all(|(s, sum)| !shares::differ(s.source, sum / f64::from(images))) {
+                return Ok(format!("{} keeps the shares", flags(&other)));
+            }
+        }
+        Ok(String::new())
+    }
+
     fn again(&self, next: &mut dyn Pass) -> Result<()> {
         pass(&self.survey.source, &mut Collector::new(self.options, next))
     }
@@ -267,15 +285,6 @@ pub fn import(source: impl AsRef<Path>, options: &Options) -> Result<ClassMaps> 
     Ok(ClassMaps { maps, ..data })
 }
 
-fn other_stride(tiling: Option<Tiling>) -> String {
-    match tiling {
-        Some(tiling) if tiling.stride > 1 => {
-            format!("a smaller --stride, {} for instance, leaves out less", tiling.stride.div_ceil(2))
-        }
-        _ => String::new(),
-    }
-}
-
 /// Refuses windows that are too few to train with.
 fn check_totals(source: &Path, tiling: &Tiling, sizes: &[[usize; 2]]) -> Result<()> {
     let enough = |[training, held]: [usize; 2]| training >= LEAST[0] && held >= LEAST[1];
@@ -283,21 +292,8 @@ fn check_totals(source: &Path, tiling: &Tiling, sizes: &[[usize; 2]]) -> Result<
     if enough(found) {
         return Ok(());
     }
-    let strides = |t: Tiling| {
-        [2, 4, 8]
-            .map(|part| Tiling { stride: (t.side / part).max(1), ..t })
-            .into_iter()
-            .filter(move |o| o.stride < t.stride)
-    };
-    let all = Tiling { flips: true, rotations: true, ..*tiling };
-    let half = Tiling { side: tiling.side / 2, stride: tiling.side / 2, ..*tiling };
-    let mut others: Vec<Tiling> = strides(*tiling).chain([all]).chain(strides(all)).collect();
-    if half.side >= 8 {
-        others.push(half);
-        others.extend(strides(half));
-    }
-    let advice = match usable(&others, sizes) {
-        _ if sizes.iter().all(|s| *s == [tiling.side; 2]) => {
+    let advice = match usable(&others(tiling), sizes) {
+        _ if sizes.len() >= LEAST[0] + LEAST[1] && sizes.iter().all(|s| *s == [tiling.side; 2]) => {
             "the images have the size of a window: leave --tile out, and they are taken whole".into()
         }
         Some(other) => {
@@ -312,6 +308,19 @@ fn check_totals(source: &Path, tiling: &Tiling, sizes: &[[usize; 2]]) -> Result<
         flags(tiling)
     );
     Err(Error::file(source, problem))
+}
+
+/// Windows to advise, those most like the ones asked for first: closer ones, with copies, smaller ones.
+fn others(tiling: &Tiling) -> Vec<Tiling> {
+    let mut others = vec![];
+    for side in [tiling.side, tiling.side / 2, tiling.side / 4] {
+        for copies in [*tiling, Tiling { flips: true, rotations: true, ..*tiling }] {
+            let strides = [1, 2, 4, 8].map(|part| Tiling { side, stride: (side / part).max(1), ..copies });
+            others.extend(strides);
+        }
+    }
+    others.retain(|other| other.side >= LEAST_SIDE && other.stride <= tiling.stride);
+    others
 }
 
 /// The first that gives enough windows.

@@ -1,6 +1,7 @@
 //! Square windows of large images, at the images' own scale.
 //!
-//! Windows begin at multiples of the stride, from the top left. The corner at the bottom right of
+//! Windows begin at multiples of the stride, from the top left; the last ones end where the image does,
+//! so that no edge is left out. The corner at the bottom right of
 //! every image, about a tenth of its area and as square as the windows let it be, is kept for
 //! held-out windows; those that lie partly in it are left out, so that no pixel is ever both trained
 //! on and held out. It is the same corner in all images of a size: images that follow each other are
@@ -38,6 +39,8 @@ pub(super) struct Grid {
     held: [usize; 2],
     /// Where that corner begins.
     corner: [usize; 2],
+    /// Where the last windows begin.
+    last: [usize; 2],
     side: usize,
     stride: usize,
 }
@@ -70,9 +73,11 @@ impl Tiling {
 
     /// The windows of an image of `size`, which is at least that of one.
     pub fn grid(&self, size: [usize; 2]) -> Grid {
-        let windows = size.map(|n| (n - self.side) / self.stride + 1);
+        let last = size.map(|n| n - self.side);
+        let windows = last.map(|last| last.div_ceil(self.stride) + 1);
+        let grid = Grid { windows, held: [0, 0], corner: size, last, side: self.side, stride: self.stride };
         // Rows or columns of the corner that holds so many windows of `axis`.
-        let extent = |axis: usize, held: usize| size[axis] - (windows[axis] - held) * self.stride;
+        let extent = |axis: usize, held: usize| size[axis] - grid.start(axis, windows[axis] - held);
         let nearest = |axis: usize, most: usize, share: f64| {
             let miss = |&held: &usize| (extent(axis, held) as f64 / size[axis] as f64 - share).abs();
             (1..=most).min_by(|a, b| miss(a).total_cmp(&miss(b))).unwrap_or(0)
@@ -88,8 +93,10 @@ impl Tiling {
                 held[usize::from(across >= down)] = 2;
             }
         }
-        let corner = [0, 1].map(|axis| (windows[axis] - held[axis]) * self.stride);
-        Grid { windows, held, corner, side: self.side, stride: self.stride }
+        if held[0] == 0 {
+            return grid;
+        }
+        Grid { held, corner: [0, 1].map(|axis| grid.start(axis, windows[axis] - held[axis])), ..grid }
     }
 
     /// Images for training, copies included, and held-out ones that images of these sizes give.
@@ -146,14 +153,15 @@ impl Grid {
         if self.held[0] == 0 { 0 } else { (size[0] - self.corner[0]) * (size[1] - self.corner[1]) }
     }
 
-    /// Rows and columns at the end that are in no window.
-    pub fn left_over(&self, size: [usize; 2]) -> [usize; 2] {
-        [0, 1].map(|axis| size[axis] - ((self.windows[axis] - 1) * self.stride + self.side))
+    /// Where window `i` of an axis begins.
+    fn start(&self, axis: usize, i: usize) -> usize {
+        (i * self.stride).min(self.last[axis])
     }
 
     fn usage(&self, at: [usize; 2]) -> Use {
-        let is_in = |axis: usize| at[axis] * self.stride >= self.corner[axis];
-        let ends_before = |axis: usize| at[axis] * self.stride + self.side <= self.corner[axis];
+        let start = [0, 1].map(|axis| self.start(axis, at[axis]));
+        let is_in = |axis: usize| start[axis] >= self.corner[axis];
+        let ends_before = |axis: usize| start[axis] + self.side <= self.corner[axis];
         if self.held[0] == 0 || ends_before(0) || ends_before(1) {
             Use::Training
         } else if is_in(0) && is_in(1) {
@@ -197,14 +205,14 @@ impl<'a> Cutter<'a> {
 
     /// Hands on a row of windows, all of whose pixels are there.
     fn cut(&mut self, grid: &Grid, width: usize) -> Result<()> {
-        let Tiling { side, stride, .. } = self.tiling;
+        let side = grid.side;
         for across in 0..grid.windows[1] {
             let usage = grid.usage([self.next, across]);
             if usage == Use::None {
                 continue;
             }
             for (to, from) in self.window.chunks_exact_mut(side).zip(self.band.chunks_exact(width)) {
-                to.copy_from_slice(&from[across * stride..][..side]);
+                to.copy_from_slice(&from[grid.start(1, across)..][..side]);
             }
             if usage == Use::HeldOut {
                 (self.sink)(&self.window, true)?;
@@ -229,17 +237,18 @@ impl Pass for Cutter<'_> {
 
     fn rows(&mut self, frame: &Frame, first: usize, classes: &[u8]) -> Result<()> {
         let Some(grid) = self.grid else { return Ok(()) };
-        let Tiling { side, stride, .. } = self.tiling;
+        let side = grid.side;
         for (i, row) in classes.chunks_exact(frame.width).enumerate() {
             // Between windows that do not touch, and below the last ones, rows are in none.
-            if self.next == grid.windows[0] || first + i < self.next * stride {
+            if self.next == grid.windows[0] || first + i < grid.start(0, self.next) {
                 continue;
             }
             self.band.extend(row.iter().map(|&class| self.labels.class(class)));
             if self.band.len() == side * frame.width {
                 self.cut(&grid, frame.width)?;
+                let step = grid.start(0, self.next + 1) - grid.start(0, self.next);
                 self.next += 1;
-                self.band.drain(..stride.min(side) * frame.width);
+                self.band.drain(..step.min(side) * frame.width);
             }
         }
         Ok(())

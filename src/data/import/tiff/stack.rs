@@ -52,7 +52,9 @@ fn ome(text: &str) -> Result<Option<Stack>, String> {
         Ok(document) if document.root_element().tag_name().name() == "OME" => document,
         Ok(_) => return Ok(None),
         Err(e) => {
-            return Err(format!("has an OME description that cannot be read ({e}): save it as a plain stack"));
+            return Err(format!(
+                "has an OME description that cannot be read ({e}): save it as a plain stack"
+            ));
         }
     };
     let named = |name: &'static str| document.descendants().filter(move |n| n.tag_name().name() == name);
