@@ -263,6 +263,10 @@ fn stacks_that_only_a_description_counts_are_whole() {
     refused(&path, &Options::default(), &["2 channels"]);
     tiff_of(&path, &[(16, first, 0, &ome(3, 2))], rest);
     refused(&path, &Options::default(), &["2 channels"]);
+    // Some programs call the slices of a stack so.
+    tiff_of(&path, &[(16, first, 0, "ImageJ=1.11a\nimages=3\nchannels=3\n")], rest);
+    refused(&path, &Options::default(), &["3 channels", "--layout NHW"]);
+    assert_eq!(import(&path, &axes(Axes::Nhw)).expect("reads").maps, map);
     tiff_of(&path, &[(16, first, 0, "a sample, images=3")], &[]);
     assert_eq!(import(&path, &Options::default()).expect("reads").count, 1);
 }

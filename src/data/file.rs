@@ -1,6 +1,6 @@
 //! Images of a person's own: a `.npz` data set, as `invnet data` writes it.
 //!
-//! Its last tenth (at most 1,024 images) is held out of training.
+//! The images that it says are held out are (at most 1,024 of them); if it says nothing, its last tenth.
 
 use std::path::Path;
 
@@ -86,6 +86,17 @@ impl File {
 
 /// A file's images for training, and those held out.
 fn split(path: &Path, mut all: ClassMaps) -> Result<(ClassMaps, ClassMaps)> {
+    if !all.held_out.is_empty() {
+        let (held_out, training): (Vec<usize>, _) = (0..all.count).partition(|&i| all.held_out[i]);
+        if training.is_empty() || held_out.len() < 2 {
+            let (t, h) = (training.len(), held_out.len());
+            let problem =
+                format!("has {t} images for training and {h} held out: training needs 1 and 2 at least");
+            return Err(Error::file(path, problem));
+        }
+        let held_out = all.select(&held_out);
+        return Ok((all.select(&training), spread(&held_out, HELD_OUT)));
+    }
     let kept = (all.count / 10).min(HELD_OUT);
     if kept < 2 {
         return Err(Error::file(path, format!("holds {} images: training needs 20 at least", all.count)));
@@ -93,6 +104,12 @@ fn split(path: &Path, mut all: ClassMaps) -> Result<(ClassMaps, ClassMaps)> {
     let held_out = all.split_off(all.count - kept);
     all.truncate(all.count - GAP.min(kept));
     Ok((all, held_out))
+}
+
+/// So many images at most, spread over all: windows follow each other as they lie in an image.
+fn spread(all: &ClassMaps, most: usize) -> ClassMaps {
+    let count = all.count.min(most);
+    all.select(&(0..count).map(|i| i * all.count / count).collect::<Vec<_>>())
 }
 
 impl Source for File {
@@ -105,10 +122,14 @@ impl Source for File {
     }
 
     fn make(&self, part: Part, count: usize, _seed: u64, _device: &mut dyn Device) -> Result<ClassMaps> {
-        let mut images = match part {
-            Part::Training => self.training.clone(),
-            Part::HeldOut => self.held_out.clone(),
+        let all = match part {
+            Part::Training => &self.training,
+            Part::HeldOut => &self.held_out,
         };
+        if !all.held_out.is_empty() {
+            return Ok(spread(all, count));
+        }
+        let mut images = all.clone();
         images.truncate(count);
         Ok(images)
     }
@@ -139,5 +160,35 @@ mod tests {
         assert_eq!((training.count, held_out.count), (200 - 20 - GAP, 20));
         assert!(all.maps.starts_with(&training.maps) && all.maps.ends_with(&held_out.maps));
         assert_eq!((own.images().classes, own.look()), (5, Look::Grains));
+    }
+
+    #[test]
+    fn what_a_file_holds_out_is_held_out_and_the_rest_is_spread() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.npz");
+        let mut device = Cpu::<f32>::new();
+        let maps: Vec<u8> = (0..50 * 16).map(|i| (i * i / 5 % 3 % 2) as u8).collect();
+        let mut all = ClassMaps {
+            count: 50,
+            height: 4,
+            width: 4,
+            classes: 2,
+            maps,
+            held_out: (0..50).map(|i| i % 5 == 2).collect(),
+            ..ClassMaps::default()
+        };
+        write_npz(&file, &all).unwrap();
+        let choice = Choice::new(file.to_str().unwrap()).unwrap();
+        let Ok(own) = choice.open() else { panic!("opens") };
+        // Of the 40 others every fourth: numbers 0, 5, 10, ... of all.
+        let images = own.make(Part::Training, 10, 0, &mut device).unwrap();
+        assert_eq!(images, all.select(&[0, 5, 10, 15, 20, 25, 30, 35, 40, 45]));
+        let images = own.make(Part::HeldOut, 1000, 0, &mut device).unwrap();
+        assert_eq!(images, all.select(&[2, 7, 12, 17, 22, 27, 32, 37, 42, 47]));
+        all.held_out = vec![true; 50];
+        write_npz(&file, &all).unwrap();
+        let Err(Problem::File(error)) = choice.open() else { panic!("nothing to train on") };
+        let error = error.to_string();
+        assert!(error.contains("own.npz") && error.contains("0 images for training"), "{error}");
     }
 }

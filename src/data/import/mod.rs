@@ -1,16 +1,19 @@
 //! Data sets from files: a user's own images and fields, and the `.npz` archives of the generators.
 //!
-//! Each format has a file that turns its images into plain values, one image at a time; `collect`
-//! makes classes of them, resizes, checks and measures, the same for every format. What does not fit
-//! is refused with the file, the place in it and a way out; nothing is guessed.
+//! Each format has a file that turns its images into plain values, a few rows at a time where the
+//! format allows it; `collect` makes classes of them by the rule in `classify`, the same for every
+//! format. A source is read twice: `survey` finds sizes, labels and shares, then `whole` or `tiles`
+//! makes images, which [`Import::read`] hands on one by one. What does not fit is refused with the
+//! file, the place in it and a way out; what changes is said; nothing is guessed.
 //!
 //! A source is recognised by its first bytes, never by its name:
 //!
 //! | source | images in it |
 //! | --- | --- |
-//! | a folder | its PNG and TIFF files in the order of their names |
-//! | PNG, TIFF | one; one a page |
-//! | `.npy`, `.npz` | `[N, H, W]`, or one `[H, W]` |
+//! | a folder | its PNG and TIFF files in the natural order of their names |
+//! | PNG | one |
+//! | TIFF | one a page but reduced copies and masks, or as many as a stack's description says |
+//! | `.npy`, `.npz` | `[N, H, W]`, or one `[H, W]`; with an axis of classes more, one for each (see [`Axes`]) |
 //! | HDF5 | `[N, H, W]`, or a row of `H * W` values for each |
 //! | DREAM.3D | the slices along z of a cell array |
 

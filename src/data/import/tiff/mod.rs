@@ -18,7 +18,9 @@ use ::tiff::{ColorType, TiffError};
 
 use self::palette::Patched;
 use self::raw::Raw;
+use self::stack::Stack;
 use super::collect::{Collector, Frame, Rows, Values};
+use super::layout::Axes;
 use super::png::{only_grey, unpack};
 use super::{MOST_PIXELS, too_large};
 use crate::error::{Error, Result};
@@ -59,6 +61,15 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let description = decoder.get_tag_ascii_string(Tag::ImageDescription).unwrap_or_default();
     let described = stack::described(&description, pages[0].height * pages[0].width)
         .map_err(|problem| Error::file(path, problem))?;
+    if let Some(Stack { by, channels, .. }) = described.filter(|stack| stack.channels > 1)
+        && collector.options.layout != Some(Axes::Nhw)
+    {
+        let problem = format!(
+            "has {channels} channels by its description by {by}: save the one that shows the classes, \
+             or give --layout NHW if they are images of their own"
+        );
+        return Err(Error::file(path, problem));
+    }
     if let Some(stack) = described.filter(|stack| stack.images != pages.len()) {
         if pages.len() > 1 {
             let (by, images, found) = (stack.by, stack.images, pages.len());

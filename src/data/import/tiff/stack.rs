@@ -14,12 +14,14 @@ pub(super) struct Stack {
     /// Whose description it is.
     pub by: &'static str,
     pub images: usize,
+    /// More than one if the images are of several kinds.
+    pub channels: usize,
 }
 
 /// What a description says, if it is one of a stack whose images have so many pixels.
 ///
 /// # Errors
-/// In words, where the images are of several kinds or elsewhere.
+/// In words, where there are several series of images, or the description is elsewhere.
 pub(super) fn described(text: &str, pixels: usize) -> Result<Option<Stack>, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with("ImageJ=") {
@@ -36,15 +38,8 @@ fn imagej(text: &str) -> Result<Stack, String> {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.and_then(|value| value.trim().parse::<usize>().ok())
     };
-    one_channel(number("channels"))?;
-    Ok(Stack { by: "ImageJ", images: number("images").unwrap_or(1).max(1) })
-}
-
-fn one_channel(channels: Option<usize>) -> Result<(), String> {
-    match channels {
-        Some(n) if n > 1 => Err(format!("has {n} channels: save the one that shows the classes by itself")),
-        _ => Ok(()),
-    }
+    let of = |key: &str| number(key).unwrap_or(1).max(1);
+    Ok(Stack { by: "ImageJ", images: of("images"), channels: of("channels") })
 }
 
 fn ome(text: &str) -> Result<Option<Stack>, String> {
@@ -69,8 +64,9 @@ fn ome(text: &str) -> Result<Option<Stack>, String> {
     // Colours of one pixel count as channels of it.
     let colours =
         named("Channel").find_map(|c| c.attribute("SamplesPerPixel")?.parse::<usize>().ok()).unwrap_or(1);
-    one_channel(Some(number("SizeC") / colours.max(1)))?;
-    Ok(Some(Stack { by: "OME", images: number("SizeZ").saturating_mul(number("SizeT")).max(1) }))
+    let channels = (number("SizeC") / colours.max(1)).max(1);
+    let images = number("SizeZ").saturating_mul(number("SizeT")).saturating_mul(channels).max(1);
+    Ok(Some(Stack { by: "OME", images, channels }))
 }
 
 fn tifffile(text: &str, pixels: usize) -> Option<Stack> {
@@ -80,7 +76,7 @@ fn tifffile(text: &str, pixels: usize) -> Option<Stack> {
     let images = all.checked_div(pixels as u64)?;
     // Other numbers are of colours.
     let whole = images * pixels as u64 == all && images > 0 && shape.last()?.as_u64()? > 4;
-    whole.then_some(Stack { by: "tifffile", images: images as usize })
+    whole.then_some(Stack { by: "tifffile", images: images as usize, channels: 1 })
 }
 
 #[cfg(test)]
@@ -89,22 +85,22 @@ mod tests {
 
     #[test]
     fn descriptions_say_how_many_images_there_are() {
-        let of = |by, images| Ok(Some(Stack { by, images }));
-        assert_eq!(described("ImageJ=1.53t\nimages=7\nslices=7\nunit=um\n", 4), of("ImageJ", 7));
-        assert_eq!(described("ImageJ=1.53t\nunit=um\n", 4), of("ImageJ", 1));
-        assert!(described("ImageJ=1.53t\nimages=8\nchannels=2\n", 4).is_err());
+        let of = |by, images, channels| Ok(Some(Stack { by, images, channels }));
+        assert_eq!(described("ImageJ=1.53t\nimages=7\nslices=7\nunit=um\n", 4), of("ImageJ", 7, 1));
+        assert_eq!(described("ImageJ=1.53t\nunit=um\n", 4), of("ImageJ", 1, 1));
+        assert_eq!(described("ImageJ=1.53t\nimages=8\nchannels=2\n", 4), of("ImageJ", 8, 2));
         assert_eq!(described("taken on a Monday, 12 images", 4), Ok(None));
         assert_eq!(described("", 4), Ok(None));
         let ome = |inner: &str| format!("<?xml version=\"1.0\"?><OME xmlns=\"http://x\">{inner}</OME>");
         let pixels = |c, z| format!("<Image><Pixels SizeC='{c}' SizeZ='{z}' SizeT='2'/></Image>");
-        assert_eq!(described(&ome(&pixels(1, 3)), 4), of("OME", 6));
-        assert!(described(&ome(&pixels(2, 3)), 4).expect_err("channels").contains("2 channels"));
+        assert_eq!(described(&ome(&pixels(1, 3)), 4), of("OME", 6, 1));
+        assert_eq!(described(&ome(&pixels(2, 3)), 4), of("OME", 12, 2));
         assert!(described(&ome(&(pixels(1, 3) + &pixels(1, 1))), 4).expect_err("two").contains("several"));
         assert!(described(&ome("<BinaryOnly/>"), 4).expect_err("elsewhere").contains("another file"));
         assert!(described("<OME><Image", 4).expect_err("damaged").contains("cannot be read"));
         assert_eq!(described("<html>OME</html>", 4), Ok(None));
-        assert_eq!(described("{\"shape\": [3, 8, 8], \"truncated\": true}", 64), of("tifffile", 3));
+        assert_eq!(described("{\"shape\": [3, 8, 8], \"truncated\": true}", 64), of("tifffile", 3, 1));
         assert_eq!(described("{\"shape\": [8, 8, 3]}", 64), Ok(None));
-        assert_eq!(described("{\"shape\": [8, 8]}", 64), of("tifffile", 1));
+        assert_eq!(described("{\"shape\": [8, 8]}", 64), of("tifffile", 1, 1));
     }
 }
