@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::output::{note, print, say};
 use super::{FormatArg, also, beside};
 use crate::data::ClassMaps;
 use crate::data::export::{path_of, quoted, write_atomically, write_npz_by_map};
@@ -181,13 +182,13 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
         std::fs::remove_file(&table).map_err(|e| Error::io(&table, e))?;
     }
     if !quiet {
-        print!("{}", summary(&args.out, &written, &import, &data));
+        print(summary(&args.out, &written, &import, &data))?;
         if args.source.is_dir() {
-            println!("  all files are listed in {}", table.display());
+            say!("  all files are listed in {}", table.display())?;
         }
     }
     for warning in import.warnings(&data)? {
-        eprintln!("warning: {warning}");
+        note!("warning: {warning}");
     }
     Ok(())
 }
