@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 /// What a key holds when nothing was given.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Default {
+pub enum Fallback {
     /// A whole number.
     Whole(i64),
     /// Any number.
@@ -19,7 +19,7 @@ pub enum Default {
     Flag(bool),
 }
 
-impl Default {
+impl Fallback {
     fn value(self) -> Value {
         match self {
             Self::Whole(v) => Value::Integer(v),
@@ -38,7 +38,7 @@ pub struct Key {
     /// An older or another name of it; empty if there is none.
     pub alias: &'static str,
     /// The value where none is given.
-    pub default: Default,
+    pub default: Fallback,
     /// What it may hold, in words that follow "must be".
     pub allowed: &'static str,
     /// Smallest and largest number; of a word, only that it is one.
@@ -60,7 +60,7 @@ impl Key {
         about: &'static str,
     ) -> Self {
         let range = (low as f64, high as f64);
-        Self { name, alias: "", default: Default::Whole(default), allowed, range, words: &[], about }
+        Self { name, alias: "", default: Fallback::Whole(default), allowed, range, words: &[], about }
     }
 
     /// A number from `low` to `high`.
@@ -72,7 +72,7 @@ impl Key {
         allowed: &'static str,
         about: &'static str,
     ) -> Self {
-        Self { name, alias: "", default: Default::Real(default), allowed, range, words: &[], about }
+        Self { name, alias: "", default: Fallback::Real(default), allowed, range, words: &[], about }
     }
 
     /// One of some words.
@@ -85,7 +85,7 @@ impl Key {
         about: &'static str,
     ) -> Self {
         let range = (f64::NEG_INFINITY, f64::INFINITY);
-        Self { name, alias: "", default: Default::Word(default), allowed, range, words, about }
+        Self { name, alias: "", default: Fallback::Word(default), allowed, range, words, about }
     }
 
     /// Any text.
@@ -103,7 +103,7 @@ impl Key {
     #[must_use]
     pub const fn flag(name: &'static str, default: bool, about: &'static str) -> Self {
         let range = (f64::NEG_INFINITY, f64::INFINITY);
-        let (default, allowed) = (Default::Flag(default), "true or false");
+        let (default, allowed) = (Fallback::Flag(default), "true or false");
         Self { name, alias: "", default, allowed, range, words: &[], about }
     }
 
@@ -119,19 +119,19 @@ impl Key {
         let (low, high) = self.range;
         let inside = |v: f64| (low..=high).contains(&v);
         match (self.default, value) {
-            (Default::Whole(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Integer(i)),
+            (Fallback::Whole(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Integer(i)),
             // `1000.0` is a whole number; `lr_g = 1` is as good as `lr_g = 1.0`.
-            (Default::Whole(_), Value::Float(f)) if f.fract() == 0.0 && inside(f) => {
+            (Fallback::Whole(_), Value::Float(f)) if f.fract() == 0.0 && inside(f) => {
                 Ok(Value::Integer(f as i64))
             }
-            (Default::Real(_), Value::Float(f)) if inside(f) => Ok(Value::Float(f)),
-            (Default::Real(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Float(i as f64)),
-            (Default::Flag(_), Value::Boolean(b)) => Ok(Value::Boolean(b)),
-            (Default::Word(_), Value::String(s)) if self.words.is_empty() || self.words.contains(&&*s) => {
+            (Fallback::Real(_), Value::Float(f)) if inside(f) => Ok(Value::Float(f)),
+            (Fallback::Real(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Float(i as f64)),
+            (Fallback::Flag(_), Value::Boolean(b)) => Ok(Value::Boolean(b)),
+            (Fallback::Word(_), Value::String(s)) if self.words.is_empty() || self.words.contains(&&*s) => {
                 Ok(Value::String(s))
             }
             // A number is a text too, where any text will do.
-            (Default::Word(_), value @ (Value::Integer(_) | Value::Float(_))) if self.words.is_empty() => {
+            (Fallback::Word(_), value @ (Value::Integer(_) | Value::Float(_))) if self.words.is_empty() => {
                 Ok(Value::String(value.to_string()))
             }
             _ => Err(must()),

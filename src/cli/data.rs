@@ -1,87 +1,38 @@
-//! `invnet data WORLD`: data sets from the worlds' own generators.
+//! `invnet data SOURCE`: data sets from every source, and of a person's own images.
+//!
+//! The subcommands and their options are those of the registry: a source has an option for each of
+//! its keys.
 
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::say;
 use super::{DeviceArg, FormatArg, also, import};
 use crate::data::ClassMaps;
-use crate::data::circle_square::CircleSquareWorld;
-use crate::data::circles::CircleWorld;
 use crate::data::export::write_npz;
 use crate::data::import::read_npz;
-use crate::data::polycrystal::PolycrystalWorld;
-use crate::data::two_phase::TwoPhaseWorld;
+use crate::data::source::{Choice, Chunked, KINDS, Kind, Part, Problem, Source};
 use crate::error::{Error, Result};
-use crate::eval::palette::{FIGURES, ORIENTATIONS, Rgb, TWO_PHASE};
+use crate::eval::view::palette;
+use crate::options::{Fallback, Key};
 
-/// Images of a two-phase set unless asked otherwise: as many as the public set of Pokuri et al. 2019.
-const TWO_PHASE_COUNT: u32 = 34_000;
-/// Of any other.
-const COUNT: u32 = 1000;
-
-/// The worlds of `invnet data`.
-#[derive(Subcommand)]
+/// The sources of `invnet data`.
 pub(super) enum DataCommand {
-    /// Two discs that do not touch.
-    #[command(after_help = "Example:\n  invnet data circles --size 128 --count 1000 --out circles.npz")]
-    Circles(ImagesArgs),
-    /// A disc and a square that do not touch.
-    #[command(after_help = "Example:\n  invnet data circle-square --size 128 --out shapes.npz --format png")]
-    CircleSquare(ImagesArgs),
-    /// Phases that separate by the Cahn-Hilliard equation: a wide range of volume fractions and of
-    /// coarseness.
-    #[command(after_help = "An interrupted simulation continues where it was: call it again.
-
-Examples:
-  invnet data two-phase --size 64 --out two-phase.npz
-  invnet train two-phase-p1-quick --set data=two-phase.npz")]
-    TwoPhase {
-        #[command(flatten)]
-        images: ImagesArgs,
-        #[command(flatten)]
-        device: DeviceArg,
-    },
-    /// Grains of several orientations, none beside another of its own.
-    #[command(after_help = "Examples:
-  invnet data polycrystal --size 128 --grains 60 --out grains.npz
-  invnet data polycrystal --orientations 8 --concentration 1 --coarsen 20 \\
-    --periodic --out skewed.npz")]
-    Polycrystal {
-        #[command(flatten)]
-        images: ImagesArgs,
-        /// Orientations, the classes of the images.
-        #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=16))]
-        orientations: u32,
-        /// Grains of an image before coarsening.
-        #[arg(long, default_value_t = 40, value_name = "N")]
-        grains: u32,
-        /// Standard deviation of the logarithm of a grain's diameter.
-        #[arg(long, default_value_t = 0.3, value_name = "S")]
-        spread: f64,
-        /// Dirichlet concentration of the fractions: large makes them equal, small skewed.
-        #[arg(long, default_value_t = 5.0, value_name = "A")]
-        concentration: f64,
-        /// Monte-Carlo sweeps of coarsening.
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        coarsen: u32,
-        /// Let the image continue at its opposite border.
-        #[arg(long)]
-        periodic: bool,
-    },
-    /// Your own images: a folder of PNG or TIFF, one such file, .npy, .npz, HDF5 or DREAM.3D.
-    #[command(after_help = import::NOTES)]
-    Import(import::ImportArgs),
+    /// One that makes its images.
+    Make(&'static Kind, Box<MakeArgs>),
+    /// A person's own images.
+    Import(Box<import::ImportArgs>),
 }
 
 /// What every generated set has.
 #[derive(Args)]
-pub(super) struct ImagesArgs {
+pub(super) struct MakeArgs {
     /// Pixels a side.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=4096))]
     size: u32,
@@ -99,74 +50,126 @@ pub(super) struct ImagesArgs {
     overwrite: bool,
     #[command(flatten)]
     format: FormatArg,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// The keys of the source that were given, as (name, text).
+    #[arg(skip)]
+    keys: Vec<(&'static str, String)>,
+}
+
+/// The option of a key.
+fn option(key: &Key) -> Arg {
+    let arg = Arg::new(key.name).long(key.name.replace('_', "-")).help(key.about);
+    match key.default {
+        Fallback::Flag(_) => arg.action(ArgAction::SetTrue),
+        Fallback::Whole(v) => valued(arg, "N", &v.to_string()),
+        Fallback::Real(v) => valued(arg, "X", &v.to_string()),
+        Fallback::Word(v) => valued(arg, "WORD", v),
+    }
+}
+
+fn valued(arg: Arg, name: &'static str, default: &str) -> Arg {
+    let help =
+        format!("{} [default: {default}]", arg.get_help().map(ToString::to_string).unwrap_or_default());
+    arg.value_name(name).value_parser(NonEmptyStringValueParser::new()).help(help)
+}
+
+impl Subcommand for DataCommand {
+    fn augment_subcommands(command: Command) -> Command {
+        let command = KINDS.iter().fold(command, |command, kind| {
+            let plural = if kind.examples.contains('\n') { "Examples" } else { "Example" };
+            let about = MakeArgs::augment_args(Command::new(kind.name))
+                .args(kind.keys.iter().map(option))
+                .about(kind.about)
+                .after_help(format!("{plural}:\n  {}", kind.examples));
+            command.subcommand(about)
+        });
+        let import = import::ImportArgs::augment_args(Command::new("import"))
+            .about("your own images, from files of many kinds")
+            .after_help(import::NOTES);
+        command.subcommand(import).subcommand_required(true).arg_required_else_help(true)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        name == "import" || KINDS.iter().any(|kind| kind.name == name)
+    }
+}
+
+impl FromArgMatches for DataCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+        let (name, matches) = matches.subcommand().ok_or_else(missing)?;
+        if name == "import" {
+            return Ok(Self::Import(Box::new(import::ImportArgs::from_arg_matches(matches)?)));
+        }
+        let kind = KINDS.iter().find(|kind| kind.name == name).ok_or_else(missing)?;
+        let mut args = MakeArgs::from_arg_matches(matches)?;
+        for key in kind.keys {
+            let text = match key.default {
+                Fallback::Flag(_) => matches.get_flag(key.name).then(|| "true".to_owned()),
+                _ => matches.get_one::<String>(key.name).cloned(),
+            };
+            args.keys.extend(text.map(|text| (key.name, text)));
+        }
+        Ok(Self::Make(kind, Box::new(args)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// Makes and writes a set.
 pub(super) fn run(command: &DataCommand, quiet: bool) -> Result<()> {
-    let start = Instant::now();
-    if let DataCommand::Circles(images)
-    | DataCommand::CircleSquare(images)
-    | DataCommand::TwoPhase { images, .. }
-    | DataCommand::Polycrystal { images, .. } = command
-    {
-        images.format.check_beside(&images.out)?;
-        images.format.check_absent(&images.out, images.overwrite)?;
-    }
     match command {
-        DataCommand::Circles(args) => {
-            let data = CircleWorld { size: args.size as usize }.generate(args.count(COUNT), args.seed);
-            args.finish(&data, &FIGURES, start, quiet)
-        }
-        DataCommand::CircleSquare(args) => {
-            let data = CircleSquareWorld { size: args.size as usize }.generate(args.count(COUNT), args.seed);
-            args.finish(&data, &FIGURES, start, quiet)
-        }
-        DataCommand::TwoPhase { images, device } => two_phase(images, device, start, quiet),
-        DataCommand::Polycrystal {
-            images,
-            orientations,
-            grains,
-            spread,
-            concentration,
-            coarsen,
-            periodic,
-        } => {
-            let world = PolycrystalWorld {
-                size: images.size as usize,
-                grains: *grains as usize,
-                grains_to: 0,
-                spread: *spread,
-                periodic: *periodic,
-                orientations: *orientations as usize,
-                concentration: *concentration,
-                coarsen: *coarsen as usize,
-            };
-            within("--grains", f64::from(*grains), 1.0, world.max_grains() as f64)?;
-            within("--spread", *spread, 0.0, *PolycrystalWorld::SPREADS.end())?;
-            within("--concentration", *concentration, 0.05, 1e6)?;
-            let data = world.generate(images.count(COUNT), images.seed);
-            images.finish(&data, &ORIENTATIONS, start, quiet)
-        }
+        DataCommand::Make(kind, args) => make(kind, args, quiet),
         DataCommand::Import(args) => import::run(args, quiet),
     }
 }
 
-fn within(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
-    if (low..=high).contains(&value) {
-        return Ok(());
+fn make(kind: &Kind, args: &MakeArgs, quiet: bool) -> Result<()> {
+    let start = Instant::now();
+    args.format.check_beside(&args.out)?;
+    args.format.check_absent(&args.out, args.overwrite)?;
+    let (choice, source) = args.open(kind)?;
+    let count = args.count.map_or(kind.count, |count| count as usize);
+    if let Some(chunked) = source.chunked() {
+        return make_chunks(&*source, chunked, args, count, &choice, quiet);
     }
-    Err(Error::Usage(format!("{name} {value}: must be from {low} to {high} for images of this size")))
+    let data = source.make(Part::Training, count, args.seed, &mut *args.device.kind().for_data()?)?;
+    args.finish(&*source, &data, start, quiet)
 }
 
-impl ImagesArgs {
-    fn count(&self, default: u32) -> usize {
-        self.count.unwrap_or(default) as usize
+impl MakeArgs {
+    /// The source with the options given.
+    fn open(&self, kind: &Kind) -> Result<(Choice, std::sync::Arc<dyn Source>)> {
+        let option = |name: &str| format!("--{}", name.replace('_', "-"));
+        let mut choice = Choice::new(kind.name).map_err(Error::Usage)?;
+        let size = ("size", self.size.to_string());
+        for (name, text) in self.keys.iter().chain([&size]) {
+            let value = text.parse::<toml::Value>().unwrap_or_else(|_| toml::Value::String(text.clone()));
+            let set = choice.options_mut().set(name, value);
+            set.map_err(|problem| Error::Usage(format!("{} {text}: {problem}", option(name))))?;
+        }
+        let source = choice.open().map_err(|problem| match problem {
+            Problem::Option((key, problem)) => {
+                Error::Usage(format!("{} {}: {problem}", option(key), choice.options().get(key)))
+            }
+            Problem::File(error) => error,
+        })?;
+        Ok((choice, source))
     }
 
-    fn finish(&self, data: &ClassMaps, palette: &[Rgb], start: Instant, quiet: bool) -> Result<()> {
+    fn finish(&self, source: &dyn Source, data: &ClassMaps, start: Instant, quiet: bool) -> Result<()> {
         let seconds = start.elapsed().as_secs_f64();
         write_npz(&self.out, data)?;
-        let written = self.format.write_beside(&self.out, data, palette)?;
+        let colours = palette(source.look(), source.images().classes);
+        let written = self.format.write_beside(&self.out, data, colours)?;
         if !quiet {
             say!(
                 "{}{}: {} images of {} x {}, properties {}, {seconds:.1} s ({:.2} ms an image)",
@@ -183,31 +186,37 @@ impl ImagesArgs {
     }
 }
 
-/// Simulates chunk by chunk. A chunk is kept in a folder beside the archive until all are there, so
+/// Makes a set chunk by chunk. A chunk is kept in a folder beside the archive until all are there, so
 /// that an interrupted set goes on where it was.
-fn two_phase(args: &ImagesArgs, device: &DeviceArg, start: Instant, quiet: bool) -> Result<()> {
-    let world = TwoPhaseWorld { size: args.size as usize };
-    let (count, kind) = (args.count(TWO_PHASE_COUNT), device.kind());
+fn make_chunks(
+    source: &dyn Source,
+    chunked: &dyn Chunked,
+    args: &MakeArgs,
+    count: usize,
+    choice: &Choice,
+    quiet: bool,
+) -> Result<()> {
+    let kind = args.device.kind();
     let mut simulator = kind.for_data()?;
-    device.announce(kind, false, quiet);
+    args.device.announce(kind, false, quiet);
     let parts = parts_of(&args.out);
     fs::create_dir_all(&parts).map_err(|e| Error::io(&parts, e))?;
     let bar = progress(count, quiet);
-    let (mut simulated, mut seconds) = (0, 0.0);
+    let (mut made, mut seconds) = (0, 0.0);
     let mut files = Vec::new();
-    for chunk in 0..world.chunks(count) {
-        let file = parts.join(format!("{}-{}-{chunk:05}.npz", args.size, args.seed));
+    for chunk in 0..count.div_ceil(chunked.chunk_length()) {
+        let file = parts.join(format!("{}-{}-{chunk:05}.npz", choice.options().word("size"), args.seed));
         if !file.exists() {
             let begun = Instant::now();
-            let images = world.generate_chunk(&mut *simulator, args.seed, chunk)?;
+            let images = chunked.chunk(chunk, args.seed, &mut *simulator)?;
             write_npz(&file, &images)?;
-            simulated += images.count;
+            made += images.count;
             seconds += begun.elapsed().as_secs_f64();
-        } else if simulated == 0 {
-            // Time left is of what is simulated now.
+        } else if made == 0 {
+            // Time left is of what is made now.
             bar.reset_eta();
         }
-        bar.inc(TwoPhaseWorld::CHUNK as u64);
+        bar.inc(chunked.chunk_length() as u64);
         files.push(file);
     }
     bar.finish_and_clear();
@@ -221,20 +230,17 @@ fn two_phase(args: &ImagesArgs, device: &DeviceArg, start: Instant, quiet: bool)
     }
     let mut data = data.expect("there is at least one chunk");
     data.truncate(count);
-    args.finish(&data, &TWO_PHASE, start, true)?;
+    args.finish(source, &data, Instant::now(), true)?;
     for file in &files {
         fs::remove_file(file).map_err(|e| Error::io(file, e))?;
     }
     // Chunks of another set may lie there too.
     let _ = fs::remove_dir(&parts);
     if !quiet {
-        let each = if simulated == 0 {
-            String::new()
-        } else {
-            format!(", {:.4} s an image", seconds / simulated as f64)
-        };
-        let (out, size) = (args.out.display(), args.size);
-        say!("{out}: {count} images of {size} x {size}, property p1; {simulated} simulated{each}")?;
+        let each =
+            if made == 0 { String::new() } else { format!(", {:.4} s an image", seconds / made as f64) };
+        let (out, size, names) = (args.out.display(), args.size, data.names.join(", "));
+        say!("{out}: {count} images of {size} x {size}, properties {names}; {made} simulated{each}")?;
     }
     Ok(())
 }

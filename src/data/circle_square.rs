@@ -29,6 +29,8 @@ pub(super) const CIRCLE_SQUARE: Kind = Kind {
     name: "circle-square",
     about: "a disc and a square that do not touch",
     keys: &[],
+    count: 1000,
+    examples: "invnet data circle-square --size 128 --out shapes.npz --format png",
     make: |size, _| Ok(Arc::new(CircleSquareWorld { size: square(size)? })),
 };
 

@@ -28,6 +28,8 @@ pub(super) const CIRCLES: Kind = Kind {
     name: "circles",
     about: "two discs that do not touch",
     keys: &[],
+    count: 1000,
+    examples: "invnet data circles --size 128 --count 1000 --out circles.npz",
     make: |size, _| Ok(Arc::new(CircleWorld { size: square(size)? })),
 };
 

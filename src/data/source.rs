@@ -89,10 +89,28 @@ pub trait Source: Send + Sync {
         Vec::new()
     }
 
+    /// Itself, if its images take so long that a set is made in pieces, each kept until all are there.
+    fn chunked(&self) -> Option<&dyn Chunked> {
+        None
+    }
+
     /// The figures that numbers, given by name, ask for; none if they do not say it all.
     fn figures(&self, _value: &dyn Fn(&str) -> Option<f64>) -> Option<Vec<Figure>> {
         None
     }
+}
+
+/// A source whose sets are made chunk by chunk. What a chunk holds depends on the seed and on its number
+/// alone.
+pub trait Chunked {
+    /// Images of a chunk.
+    fn chunk_length(&self) -> usize;
+
+    /// Chunk number `number`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn chunk(&self, number: usize, seed: u64, device: &mut dyn Device) -> Result<ClassMaps>;
 }
 
 /// A kind of source.
@@ -104,6 +122,10 @@ pub struct Kind {
     pub about: &'static str,
     /// Its keys, beside those of [`COMMON`].
     pub keys: &'static [Key],
+    /// Images of a set of which no number is given.
+    pub count: usize,
+    /// Command lines that show its use.
+    pub examples: &'static str,
     /// The source of images of `[H, W]` pixels.
     pub make: fn([usize; 2], &Options) -> Result<Arc<dyn Source>, Mistake>,
 }

@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use super::ClassMaps;
 use super::cahn_hilliard::{Simulation, interface_length, mixture};
-use super::source::{Kind, Look, Part, Source, square};
+use super::source::{Chunked, Kind, Look, Part, Source, square};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::invariance::Images;
@@ -37,6 +37,10 @@ pub(super) const TWO_PHASE: Kind = Kind {
     name: "two-phase",
     about: "phases that separate by the Cahn-Hilliard equation, of many fractions and coarsenesses",
     keys: &[],
+    // As many as the public set of Pokuri et al. 2019.
+    count: 34_000,
+    examples: "invnet data two-phase --size 64 --out two-phase.npz\n  \
+               invnet train two-phase-p1-quick --set data=two-phase.npz",
     make: |size, _| Ok(Arc::new(TwoPhaseWorld { size: square(size)? })),
 };
 
@@ -242,6 +246,20 @@ impl Source for TwoPhaseWorld {
 
     fn make(&self, part: Part, count: usize, seed: u64, device: &mut dyn Device) -> Result<ClassMaps> {
         self.generate(device, count, part.seed(seed), &mut |_, _| {})
+    }
+
+    fn chunked(&self) -> Option<&dyn Chunked> {
+        Some(self)
+    }
+}
+
+impl Chunked for TwoPhaseWorld {
+    fn chunk_length(&self) -> usize {
+        Self::CHUNK
+    }
+
+    fn chunk(&self, number: usize, seed: u64, device: &mut dyn Device) -> Result<ClassMaps> {
+        self.generate_chunk(device, seed, number)
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) const POLYCRYSTAL: Kind = Kind {
     name: "polycrystal",
     about: "grains of several orientations, none beside another of its own",
     keys: KEYS,
+    count: 1000,
+    examples: "invnet data polycrystal --size 128 --grains 60 --out grains.npz\n  \
+               invnet data polycrystal --orientations 8 --coarsen 20 --periodic --out few.npz",
     make: open,
 };
 
