@@ -97,7 +97,7 @@ impl Error {
 
     /// An [`Error::File`] for `path`.
     pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::File { path: path.as_ref().to_path_buf(), problem: problem.into() }
+        Self::File { path: path.as_ref().to_path_buf(), problem: one_line(problem.into()) }
     }
 
     /// The process exit code: 2 for wrong use, 1 for a failure of something used rightly, 128 plus its
@@ -109,5 +109,31 @@ impl Error {
             Self::Io { .. } | Self::Diverged { .. } | Self::Device { .. } | Self::Failed(_) => 1,
             Self::Interrupted { exit_code, .. } => *exit_code,
         }
+    }
+}
+
+/// What a file or a decoder says may be of any length and on several lines; a message is one line.
+fn one_line(mut text: String) -> String {
+    const MOST: usize = 2000;
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text += "...";
+    }
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_of_a_bounded_length() {
+        let error = Error::file("a", "damaged:\n  not\tenough\r\n");
+        assert_eq!(error.to_string(), "a: damaged: not enough");
+        let long = Error::file("a", "é".repeat(5000)).to_string();
+        assert!(long.ends_with("é...") && long.chars().count() == 2006, "{}", long.chars().count());
     }
 }

@@ -17,8 +17,7 @@ fn world() -> ClassMaps {
 
 fn all() -> Vec<Format> {
     let names = ["npy", "npz", "png", "tiff", "csv", "vti", "hdf5", "dream3d"];
-    // A format that is not built in does not parse.
-    names.iter().filter_map(|name| name.parse().ok()).collect()
+    names.iter().map(|name| name.parse().expect("a format")).collect()
 }
 
 fn write(folder: &Path, data: &ClassMaps, formats: &[Format]) -> Vec<PathBuf> {
@@ -61,10 +60,6 @@ fn bytes_depend_on_the_data_only() {
     let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
     let data = world();
     write(folders[0].path(), &data, &all());
-    if cfg!(feature = "hdf5") {
-        // HDF5 would keep times, in seconds.
-        std::thread::sleep(std::time::Duration::from_millis(1100));
-    }
     write(folders[1].path(), &data, &all());
     let [a, b] = folders.each_ref().map(|folder| content(folder.path()));
     assert_eq!(a.len(), b.len());
@@ -145,80 +140,5 @@ fn what_cannot_be_written_is_refused_before_anything_is() {
         assert!(error.to_string().starts_with("--spacing"), "{error}");
     }
     assert!("pgn".parse::<Format>().expect_err("refused").contains("npy, npz, png, tiff, csv, vti"));
-    #[cfg(not(feature = "hdf5"))]
-    {
-        assert!("hdf5".parse::<Format>().expect_err("refused").contains("--features hdf5"));
-        let formats = [Format::Npy, Format::Dream3d];
-        let error = write_all(folder.path(), "m", &formats, &Exported::new(&data, &PALETTE));
-        assert!(error.expect_err("refused").to_string().contains("no HDF5"));
-        let path = folder.path().join("a.h5");
-        fs::write(&path, b"\x89HDF\r\n\x1a\n and more").expect("writes");
-        let error = import(&path, &Options::default()).expect_err("refused").to_string();
-        assert!(error.contains("--features hdf5") && error.contains("a.h5"), "{error}");
-        fs::remove_file(path).expect("removes");
-    }
     assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 0);
-}
-
-#[cfg(feature = "hdf5")]
-mod hdf5 {
-    use super::*;
-    use hdf5_metno::File;
-
-    fn refused(path: &Path, options: &Options, says: &str) {
-        let error = import(path, options).expect_err("refused");
-        assert!(error.exit_code() == 2 && error.to_string().contains(says), "{error}");
-    }
-
-    #[test]
-    fn arrays_and_rows_become_images() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.h5");
-        let file = File::create(&path).expect("a file");
-        let rows: Vec<f32> = (0..3 * 16).map(|i| (i % 5) as f32 / 4.0).collect();
-        // As the public set of Cahn-Hilliard snapshots has them: rows of a square image, chunked.
-        let builder = file.new_dataset::<f32>().chunk([2, 16]).deflate(3).shape([3, 16]);
-        builder.create("morphology").and_then(|d| d.write_raw(&rows)).expect("writes");
-        file.close().expect("closes");
-        let half = Options { threshold: Some(0.5), ..Options::default() };
-        let data = import(&path, &half).expect("reads");
-        let expect: Vec<u8> = rows.iter().map(|&v| u8::from(v >= 0.5)).collect();
-        assert_eq!((data.count, data.height, data.width, &data.maps), (3, 4, 4, &expect));
-        let shaped = |shape| Options { shape: Some(shape), size: Some(shape), ..half.clone() };
-        assert_eq!(import(&path, &shaped([2, 8])).expect("reads").height, 2);
-        refused(&path, &shaped([3, 8]), "a row holds 16 values");
-        let named = |name: &str| Options { dataset: Some(name.into()), ..half.clone() };
-        assert_eq!(import(&path, &named("morphology")).expect("reads").maps, expect);
-        refused(&path, &named("other"), "no data set `other`: it has morphology");
-        refused(&path, &Options::default(), "real numbers from 0 to 1");
-
-        let file = File::append(&path).expect("opens");
-        file.new_dataset::<i16>().shape([1, 2, 5]).create("second").expect("writes");
-        file.close().expect("closes");
-        refused(&path, &half, "several data sets: give --dataset, one of morphology, second");
-    }
-
-    #[test]
-    fn cells_of_dream3d_become_slices() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let data = world();
-        let path = folder.path().join("m.dream3d");
-        write(folder.path(), &data, &[Format::Dream3d]);
-        let named = |name: &str| Options { dataset: Some(name.into()), ..Options::default() };
-        assert_eq!(import(&path, &named("Phases")).expect("reads").maps, data.maps);
-        let long = "/DataContainers/ImageDataContainer/CellData/Phases";
-        assert_eq!(import(&path, &named(long)).expect("reads").maps, data.maps);
-        refused(&path, &named("FeatureIds"), "there are: /DataContainers/ImageDataContainer/CellData/Phases");
-
-        // Number 0 means that a cell has no phase.
-        let file = File::append(&path).expect("opens");
-        let cells = file.group("DataContainers/ImageDataContainer/CellData").expect("is there");
-        cells.dataset("Phases").and_then(|d| d.write_raw(&[0i32; 5 * 256])).expect("writes");
-        let shape = [5, 16, 16, 1];
-        let classes = cells.new_dataset::<u8>().shape(shape).create("Orientation").expect("creates");
-        classes.write_raw(&data.maps).expect("writes");
-        file.close().expect("closes");
-        refused(&path, &Options::default(), "is 0, where a number of 1 to 16");
-        assert_eq!(import(&path, &named("Orientation")).expect("reads").maps, data.maps);
-    }
 }

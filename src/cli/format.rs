@@ -13,7 +13,7 @@ use crate::eval::palette::Rgb;
 /// Further formats, and the physical size of a pixel.
 #[derive(Args)]
 pub(super) struct FormatArg {
-    /// Write these formats too: npy, npz, png, tiff, csv, vti; hdf5 and dream3d in a build with HDF5.
+    /// Write these formats too: npy, npz, png, tiff, csv, vti, hdf5, dream3d.
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     pub(super) format: Vec<Format>,
     /// Side of a pixel, for formats with a physical size.

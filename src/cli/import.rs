@@ -9,32 +9,39 @@ use super::output::{note, print, say};
 use super::{FormatArg, also, beside};
 use crate::data::ClassMaps;
 use crate::data::export::{path_of, quoted, write_atomically, write_npz_by_map};
-use crate::data::import::{Axes, FileImages, Import, Options, Resize, Shares, Windows, read_npz};
+use crate::data::import::{Axes, Colours, FileImages, Import, Options, Resize, Shares, Windows, read_npz};
 use crate::error::{Error, Result};
 use crate::eval::palette::{FIGURES, Rgb, TWO_PHASE};
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\
+Read are PNG, TIFF (uncompressed, LZW, deflate, ZSTD, PackBits, Fax group 4;
+JPEG in TIFF with a threshold), JPEG with a threshold, BMP, .npy, .npz, HDF5,
+MATLAB 7.3 (.mat), DREAM.3D (6.5 and NX), VTK image data (.vti) and matrices as
+text (.txt, .csv: a line for each row of pixels); of a folder PNG, TIFF, JPEG,
+BMP, .npy and .vti. A file is known by its first bytes, not by its name.
+
 Values become classes in one of three ways. By default they are labels, whole
-numbers from 0 (palette indices too), and those that occur are packed: labels
-0, 2, 5 are the classes 0, 1, 2. --keep-labels keeps gaps, and --classes K
-keeps labels that are all below K. --levels lists the value of each class.
---threshold makes two. What each class was is printed and is the array `labels`
-of the archive. A value that does not fit is an error that names its file and
-pixel.
+numbers from 0 (palette indices too), and those that occur are packed: labels 0,
+2, 5 are the classes 0, 1, 2. --keep-labels keeps gaps, and --classes K keeps
+labels that are all below K. --levels lists the value of each class. --threshold
+makes two, and takes the brightness of a colour (0.299 R + 0.587 G + 0.114 B).
+Where there are colours each is a class: those of --colours in that order, else
+all that occur, the darkest first. What each class was is printed and is the
+array `labels` of the archive (a colour as the number 0xRRGGBB). A value that
+does not fit is an error that names its file and pixel.
 
 Resizing (--size) loses what is finer than a new pixel. Each class's share
-before and after is printed; a change of more than 0.01, or of more than a
-tenth of a share, is a warning that names a size or windows that keep it.
+before and after is printed; a change of more than 0.01, or of more than a tenth
+of a share, is a warning that names a size or windows that keep it.
 
---tile cuts windows at the images' own scale, from one large micrograph or
-many. The corner at the lower right of each image, about a tenth of its area,
-is kept for held-out windows; windows partly in it are left out, so that
-nothing is both trained on and held out. The archive says which are which
-(`held_out`), and training obeys. --flips (4 copies), --rotations (4) or both
-(8) add copies of the windows for training. Of PNG without interlacing, TIFF
-and .npy only a few rows are in memory. An image has at most 268435456 pixels
-(16384 x 16384).
+--tile cuts windows at the images' own scale, from one large micrograph or many.
+The corner at the lower right of each image, about a tenth of its area, is kept
+for held-out windows; windows partly in it are left out, so that nothing is both
+trained on and held out. The archive says which are which (`held_out`), and
+training obeys. --flips (4 copies), --rotations (4) or both (8) add copies of
+the windows for training. Of PNG without interlacing, TIFF and .npy only a few
+rows are in memory. An image has at most 268435456 pixels (16384 x 16384).
 
 Arrays are [H, W] or [N, H, W]; axes of length 1 count for none. [N, H, W, C]
 and [N, C, H, W] hold an entry for each class: one 1 among zeros, or with
@@ -46,18 +53,23 @@ read whole.
 The files of a folder are read in natural order (2 before 10); OUT.files.csv
 lists which images are from which file.
 
-HDF5 and DREAM.3D need a build with HDF5: cargo build --release --features
-hdf5. In DREAM.3D files Phases is read, else FeatureIds, both counted from 1;
-images are the slices along z.
+Data sets and variables in files are listed where --dataset must choose. MATLAB
+stacks are H x W x N. In DREAM.3D files Phases is read, else FeatureIds, both
+counted from 1; images are the slices along z. --orientations N makes a
+polycrystal of FeatureIds: grains are coloured so that adjoining ones differ.
+With --dataset EulerAngles cells are binned by the first angle, phi1, into N
+classes of equal width.
 
 Examples:
   invnet data import micrographs --levels 0,128,255 --size 64 --out steel.npz
   invnet data import micrograph.png --threshold 128 --tile 64 --stride 32 \\
     --flips --rotations --out windows.npz
+  invnet data import ebsd.png --colours red,blue,lime --size 64 --out ebsd.npz
   invnet data import field.npy --threshold 0.5 --out field.npz
   invnet data import softmax.npy --layout NCHW --argmax --out classes.npz
   invnet data import data.h5 --dataset morphology --threshold 0.5 --size 64 \\
-    --out two.npz";
+    --out two.npz
+  invnet data import ebsd.dream3d --orientations 5 --size 64 --out grains.npz";
 
 /// At most so many lines are printed of files.
 const SHOWN: usize = 6;
@@ -65,7 +77,7 @@ const SHOWN: usize = 6;
 /// Arguments of `data import`.
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    /// A folder of PNG and TIFF files, or one file.
+    /// A folder of images, or one file.
     source: PathBuf,
     /// The file to write.
     #[arg(long, value_name = "FILE.npz")]
@@ -83,6 +95,9 @@ pub(super) struct ImportArgs {
     /// The value of class 0, of class 1, and so on.
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', allow_hyphen_values = true)]
     levels: Vec<f64>,
+    /// The colour of class 0, of class 1, and so on: names or #rrggbb, or `all` that occur.
+    #[arg(long, value_name = "A,B,...|all")]
+    colours: Option<Colours>,
     /// Number of classes [default: as many as there are].
     #[arg(long, value_name = "K")]
     classes: Option<usize>,
@@ -113,6 +128,9 @@ pub(super) struct ImportArgs {
     /// Take the largest entry of a pixel for its class, of probabilities for instance.
     #[arg(long)]
     argmax: bool,
+    /// Orientations to give to the grains of a DREAM.3D file, 2 to 16.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=16))]
+    orientations: Option<u8>,
     /// Replace files that are there.
     #[arg(long)]
     overwrite: bool,
@@ -153,6 +171,7 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
         },
         threshold: args.threshold,
         levels: args.levels.clone(),
+        colours: args.colours.clone(),
         classes: args.classes,
         keep_labels: args.keep_labels,
         dataset: args.dataset.clone(),
@@ -163,6 +182,7 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
         stride: args.stride,
         flips: args.flips,
         rotations: args.rotations,
+        orientations: args.orientations.map(usize::from),
     };
     let import = Import::open(&args.source, &options)?;
     let [height, width] = import.size();
@@ -239,7 +259,7 @@ fn summary(out: &Path, written: &[PathBuf], import: &Import, data: &ClassMaps) -
         text += "\n";
     }
     if !data.labels.is_empty() {
-        let labels = data.names.iter().zip(&data.labels).map(|(name, label)| format!("{name} is {label}"));
+        let labels = data.names.iter().zip(import.labels()).map(|(name, label)| format!("{name} is {label}"));
         text += &format!("  labels: {}\n", labels.collect::<Vec<_>>().join(", "));
     }
     if let Some(Windows { training, held_out, reserved }) = import.windows() {

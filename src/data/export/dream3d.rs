@@ -1,5 +1,5 @@
 //! The layout of DREAM.3D 6.5, file version 7.0: an image geometry whose slices along z are the
-//! images, with the array `Phases` over its cells.
+//! images, with the array `Phases` over its cells. DREAM3D-NX reads it too.
 //!
 //! DREAM.3D counts phases from 1 and keeps 0 for "none", so class c is phase c + 1; importing takes
 //! the 1 off again. Groups and attributes are those that SIMPL's reader asks for: names and kinds of
@@ -8,30 +8,30 @@
 
 use std::path::Path;
 
-use hdf5_metno::types::FixedAscii;
-use hdf5_metno::{Group, H5Type, Location, Result as H5Result};
+use hdf5_writer::{AttributeBuilder, H5WriteElement, Hdf5Builder, Result as H5Result};
 
 use super::Exported;
-use super::hdf5::{array, write_file};
+use super::hdf5::{array, text, write_file};
 use crate::error::Result;
 
 /// Attribute matrices of cells have this type.
 const CELL: u32 = 3;
 /// Image geometries have this type.
 const IMAGE: u32 = 0;
-/// Text attributes have a fixed length there; the longest is the list of axis dimensions.
-type Text = FixedAscii<96>;
+
+const GEOMETRY: &str = "DataContainers/ImageDataContainer/_SIMPL_GEOMETRY";
+const CELLS: &str = "DataContainers/ImageDataContainer/CellData";
 
 /// Writes all images as one stack.
 pub(super) fn write(path: &Path, data: &Exported) -> Result<()> {
-    write_file(path, |file| {
-        text(file, "FileVersion", "7.0")?;
-        text(file, "DREAM3D Version", "6.5.0")?;
-        group(file, "DataContainerBundles")?;
-        group(file, "Pipeline")?;
-        let container = group(&group(file, "DataContainers")?, "ImageDataContainer")?;
-        geometry(&group(&container, "_SIMPL_GEOMETRY")?, data)?;
-        cells(&group(&container, "CellData")?, data)
+    write_file(path, || {
+        let file = Hdf5Builder::new()
+            .attribute(text("FileVersion", "7.0"))
+            .attribute(text("DREAM3D Version", "6.5.0"))
+            // Groups that must be there; a group is made by what it holds.
+            .group_attribute("DataContainerBundles", numbers("Count", &[0u32])?)
+            .group_attribute("Pipeline", numbers("Pipeline Version", &[2i32])?);
+        cells(geometry(file, data)?, data)
     })
 }
 
@@ -40,40 +40,35 @@ fn dimensions(data: &Exported) -> [u64; 3] {
     [data.width, data.height, data.count].map(|n| n as u64)
 }
 
-fn geometry(group: &Group, data: &Exported) -> H5Result<()> {
-    text(group, "GeometryName", "ImageGeometry")?;
-    text(group, "GeometryTypeName", "ImageGeometry")?;
-    numbers(group, "GeometryType", &[IMAGE])?;
-    numbers(group, "SpatialDimensionality", &[3u32])?;
-    numbers(group, "UnitDimensionality", &[3u32])?;
-    array(group, "DIMENSIONS", &dimensions(data).map(|n| n as i64), &[3])?;
-    array(group, "ORIGIN", &[0f32; 3], &[3])?;
-    array(group, "SPACING", &[data.spacing as f32; 3], &[3])?;
-    Ok(())
+fn geometry(file: Hdf5Builder, data: &Exported) -> H5Result<Hdf5Builder> {
+    let within = |name: &str| format!("{GEOMETRY}/{name}");
+    Ok(file
+        .group_attribute(GEOMETRY, text("GeometryName", "ImageGeometry"))
+        .group_attribute(GEOMETRY, text("GeometryTypeName", "ImageGeometry"))
+        .group_attribute(GEOMETRY, numbers("GeometryType", &[IMAGE])?)
+        .group_attribute(GEOMETRY, numbers("SpatialDimensionality", &[3u32])?)
+        .group_attribute(GEOMETRY, numbers("UnitDimensionality", &[3u32])?)
+        .dataset(array(&within("DIMENSIONS"), &dimensions(data).map(|n| n as i64), &[3])?)
+        .dataset(array(&within("ORIGIN"), &[0f32; 3], &[3])?)
+        .dataset(array(&within("SPACING"), &[data.spacing as f32; 3], &[3])?))
 }
 
-fn cells(group: &Group, data: &Exported) -> H5Result<()> {
+fn cells(file: Hdf5Builder, data: &Exported) -> H5Result<Hdf5Builder> {
     let [x, y, z] = dimensions(data);
-    numbers(group, "AttributeMatrixType", &[CELL])?;
-    numbers(group, "TupleDimensions", &[x, y, z])?;
     let phases: Vec<i32> = data.maps.iter().map(|&class| i32::from(class) + 1).collect();
-    let phases = array(group, "Phases", &phases, &[data.count, data.height, data.width, 1])?;
-    text(&phases, "ObjectType", "DataArray<int32_t>")?;
-    text(&phases, "Tuple Axis Dimensions", &format!("x={x},y={y},z={z}"))?;
-    numbers(&phases, "DataArrayVersion", &[2i32])?;
-    numbers(&phases, "ComponentDimensions", &[1u64])?;
-    numbers(&phases, "TupleDimensions", &[x, y, z])
+    let shape = [data.count, data.height, data.width, 1];
+    let phases = array(&format!("{CELLS}/Phases"), &phases, &shape)?
+        .attribute(text("ObjectType", "DataArray<int32_t>"))
+        .attribute(text("Tuple Axis Dimensions", &format!("x={x},y={y},z={z}")))
+        .attribute(numbers("DataArrayVersion", &[2i32])?)
+        .attribute(numbers("ComponentDimensions", &[1u64])?)
+        .attribute(numbers("TupleDimensions", &[x, y, z])?);
+    Ok(file
+        .group_attribute(CELLS, numbers("AttributeMatrixType", &[CELL])?)
+        .group_attribute(CELLS, numbers("TupleDimensions", &[x, y, z])?)
+        .dataset(phases))
 }
 
-fn group(parent: &Group, name: &str) -> H5Result<Group> {
-    parent.create_group_builder().obj_track_times(false).create(name)
-}
-
-fn text(at: &Location, name: &str, value: &str) -> H5Result<()> {
-    let value = Text::from_ascii(value).map_err(|e| hdf5_metno::Error::from(format!("{value:?}: {e}")))?;
-    at.new_attr::<Text>().create(name)?.write_scalar(&value)
-}
-
-fn numbers<T: H5Type>(at: &Location, name: &str, values: &[T]) -> H5Result<()> {
-    at.new_attr::<T>().shape(values.len()).create(name)?.write_raw(values)
+fn numbers<T: H5WriteElement>(name: &str, values: &[T]) -> H5Result<AttributeBuilder> {
+    AttributeBuilder::vector(name, values)
 }

@@ -14,7 +14,7 @@
 //! | `hdf5` | `STEM.h5` | `/maps`, `/properties`, `/names` |
 //! | `dream3d` | `STEM.dream3d` | an image geometry, each image a slice along z; phases count from 1 |
 //!
-//! The last two need the cargo feature `hdf5`. Bytes depend on the data only: no file holds a time.
+//! Bytes depend on the data only: no file holds a time.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -28,9 +28,7 @@ use super::ClassMaps;
 use crate::error::{Error, Result};
 
 mod csv;
-#[cfg(feature = "hdf5")]
 mod dream3d;
-#[cfg(feature = "hdf5")]
 mod hdf5;
 mod numpy;
 mod png;
@@ -79,29 +77,17 @@ impl Format {
             Self::Dream3d => "dream3d",
         }
     }
-
-    /// Whether this build can write the format.
-    #[must_use]
-    pub fn is_built_in(self) -> bool {
-        cfg!(feature = "hdf5") || !matches!(self, Self::Hdf5 | Self::Dream3d)
-    }
 }
 
 impl FromStr for Format {
     type Err = String;
 
-    /// A format that this build can write, by name.
+    /// A format by name.
     fn from_str(name: &str) -> Result<Self, String> {
-        let Some(format) = Self::ALL.into_iter().find(|f| f.name() == name) else {
-            return Err(format!("must be one of {}", Self::ALL.map(Self::name).join(", ")));
-        };
-        if !format.is_built_in() {
-            return Err(
-                "this build has no HDF5: build with `cargo build --release --features hdf5` (needs cmake)"
-                    .into(),
-            );
-        }
-        Ok(format)
+        Self::ALL
+            .into_iter()
+            .find(|f| f.name() == name)
+            .ok_or_else(|| format!("must be one of {}", Self::ALL.map(Self::name).join(", ")))
     }
 }
 
@@ -170,8 +156,8 @@ impl<'a> Exported<'a> {
 /// there. Returns the files and the folders of files that were written.
 ///
 /// # Errors
-/// [`Error::Io`] if something cannot be written, [`Error::Usage`] for a spacing that is no length or a
-/// format that this build lacks (before anything is written).
+/// [`Error::Io`] if something cannot be written, [`Error::Usage`] for a spacing that is no length
+/// (before anything is written).
 ///
 /// # Panics
 /// If `maps` or `properties` do not have the stated shapes.
@@ -187,9 +173,6 @@ pub fn write_all(
     checked_shape(data.properties.len(), &[data.count, data.names.len()]);
     if !(data.spacing.is_finite() && data.spacing > 0.0) {
         return Err(Error::Usage(format!("--spacing {}: must be a length above 0", data.spacing)));
-    }
-    if let Some(format) = formats.iter().find(|f| !f.is_built_in()) {
-        return Err(Error::Usage(format!("--format {}: this build has no HDF5", format.name())));
     }
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut written = Vec::new();
@@ -221,12 +204,8 @@ fn write(path: &Path, stem: &str, format: Format, data: &Exported) -> Result<()>
         Format::Tiff => tiff::write(path, data),
         Format::Csv => csv::write(path, data),
         Format::Vti => each(path, stem, "vti", data, vti::write),
-        #[cfg(feature = "hdf5")]
         Format::Hdf5 => hdf5::write(path, data),
-        #[cfg(feature = "hdf5")]
         Format::Dream3d => dream3d::write(path, data),
-        #[cfg(not(feature = "hdf5"))]
-        Format::Hdf5 | Format::Dream3d => unreachable!("write_all asks what is built in"),
     }
 }
 
@@ -264,13 +243,9 @@ pub fn write_atomically<F>(path: impl AsRef<Path>, write: F) -> Result<()>
 where
     F: FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 {
-    replace(path.as_ref(), |temporary| fill(temporary, write))
-}
-
-/// The same where only a name can be given to what writes; the file must be synchronised.
-fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let path = path.as_ref();
     let temporary = temporary_name(path).map_err(|source| Error::io(path, source))?;
-    let outcome = write(&temporary).and_then(|()| fs::rename(&temporary, path));
+    let outcome = fill(&temporary, write).and_then(|()| fs::rename(&temporary, path));
     if outcome.is_err() {
         // The first failure is the one to report; a leftover that cannot be removed adds nothing.
         let _ = fs::remove_file(&temporary);

@@ -85,7 +85,10 @@ fn refuse(
 
 /// Looks for images that together are the layers of one: whole and fractional parts of every pixel.
 pub(super) struct Layers {
+    /// As far as there are values: a shape alone takes no memory.
     sums: Vec<f64>,
+    /// Pixels of an image.
+    pixels: usize,
     /// The place of the next value.
     at: usize,
     /// Whether they may still be.
@@ -96,7 +99,7 @@ impl Layers {
     /// For `count` images of `pixels` each.
     pub fn new(count: usize, pixels: usize) -> Self {
         let possible = (2..=MOST_LAYERS).contains(&count);
-        Self { sums: vec![0.0; if possible { pixels } else { 0 }], at: 0, possible }
+        Self { sums: Vec::new(), pixels, at: 0, possible }
     }
 
     /// Sees the next values, which end at the latest with their image.
@@ -115,13 +118,22 @@ impl Layers {
                 self.possible = false;
                 return;
             }
-            self.sums[self.at] += value;
-            self.at = (self.at + 1) % self.sums.len();
+            match self.sums.get_mut(self.at) {
+                Some(sum) => *sum += value,
+                None => self.sums.push(value),
+            }
+            self.at = (self.at + 1) % self.pixels;
         }
     }
 
-    /// Whether every pixel's values add up to 1.
-    pub fn found(&self) -> bool {
-        self.possible && self.sums.iter().all(|sum| (sum - 1.0).abs() <= ROUNDED)
+    /// What to say of these images if every pixel's values add up to 1.
+    pub fn refusal(&self, count: usize) -> Option<String> {
+        let found = self.possible && self.sums.iter().all(|sum| (sum - 1.0).abs() <= ROUNDED);
+        found.then(|| {
+            format!(
+                "its {count} images add up to 1 at every pixel, as the classes of one image do: \
+                 give --layout CHW if that is so, else --layout NHW"
+            )
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::Options;
 use super::collect::{Frame, MOST, Values};
+use super::colours::Colours;
 use crate::error::{Error, Result};
 
 /// Without a stated number of classes, larger numbers than this are grey levels, not labels.
@@ -38,7 +39,15 @@ pub(super) enum Refusal {
 impl Rule<'_> {
     /// Whether whole numbers are labels of classes as they stand.
     pub fn numbers_are_classes(&self) -> bool {
-        self.options.threshold.is_none() && self.options.levels.is_empty()
+        self.options.threshold.is_none() && self.listed() == 0
+    }
+
+    /// Number of levels or colours that the user lists.
+    pub fn listed(&self) -> usize {
+        match &self.options.colours {
+            Some(Colours::List(colours)) => colours.len(),
+            _ => self.options.levels.len(),
+        }
     }
 
     /// Number of classes, if the source says.
@@ -55,6 +64,9 @@ impl Rule<'_> {
         let start = row * frame.width;
         match values {
             Values::Classes(classes) => Ok(Ok(classes.clone())),
+            _ if self.options.colours.is_some() => {
+                Err(frame.error("holds numbers and no colours: leave --colours out"))
+            }
             Values::Integers(values) if self.numbers_are_classes() => Ok(self.labels(frame, start, values)),
             Values::Integers(values) => {
                 let values: Vec<f64> = values.iter().map(|&v| v as f64).collect();
@@ -198,6 +210,9 @@ pub(super) fn check(options: &Options) -> Result<()> {
     if options.threshold.is_some() && !levels.is_empty() {
         return refuse("--threshold and --levels both make classes of values: give one of them".into());
     }
+    if options.colours.is_some() && (options.threshold.is_some() || !levels.is_empty()) {
+        return refuse("--colours, --threshold and --levels all make classes: give one of them".into());
+    }
     if let Some(value) = options.threshold.iter().chain(levels).find(|v| !v.is_finite()) {
         return refuse(format!("{value} is no threshold and no level: give a finite number"));
     }
@@ -207,7 +222,11 @@ pub(super) fn check(options: &Options) -> Result<()> {
     if levels.len() == 1 || levels.len() > MOST {
         return refuse(format!("--levels names {} values: 2 to {MOST} can be classes", levels.len()));
     }
-    let least = if options.threshold.is_some() { 2 } else { levels.len().max(1) };
+    let listed = match &options.colours {
+        Some(Colours::List(colours)) => colours.len(),
+        _ => levels.len(),
+    };
+    let least = if options.threshold.is_some() { 2 } else { listed.max(1) };
     if let Some(classes) = options.classes.filter(|c| !(least..=MOST).contains(c)) {
         return refuse(format!("--classes {classes}: must be {least} to {MOST}"));
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::Options;
 use super::classify::{Refusal, Rule};
+use super::colours::{Palette, Samples};
 use crate::error::{Error, Result};
 
 /// Classes are bytes.
@@ -105,12 +106,19 @@ pub(super) struct Collector<'a> {
     /// the user's word has precedence.
     pub stated: Option<usize>,
     pub carried: Carried,
+    pub palette: Palette,
     pass: &'a mut dyn Pass,
 }
 
 impl<'a> Collector<'a> {
-    pub fn new(options: &'a Options, pass: &'a mut dyn Pass) -> Self {
-        Self { options, first: 0, stated: None, carried: Carried::default(), pass }
+    pub fn new(options: &'a Options, palette: Palette, pass: &'a mut dyn Pass) -> Self {
+        Self { options, first: 0, stated: None, carried: Carried::default(), palette, pass }
+    }
+
+    /// What readers found out: the first label, the stated number of classes, what a data set of ours
+    /// says, and colours.
+    pub fn into_found(self) -> (i64, Option<usize>, Carried, Palette) {
+        (self.first, self.stated, self.carried, self.palette)
     }
 
     /// How values become classes.
@@ -138,13 +146,16 @@ impl<'a> Collector<'a> {
             return Err(frame.error("has no pixels"));
         }
         self.pass.begin(&frame)?;
-        Ok(Rows { rule: self.rule(), pass: self.pass, frame, rows: 0, pixels: [0; MOST], refusal: None })
+        let rule = self.rule();
+        let (palette, pass) = (&mut self.palette, &mut *self.pass);
+        Ok(Rows { rule, palette, pass, frame, rows: 0, pixels: [0; MOST], refusal: None })
     }
 }
 
 /// An image of which some rows are there.
 pub(super) struct Rows<'c> {
     rule: Rule<'c>,
+    palette: &'c mut Palette,
     pass: &'c mut dyn Pass,
     frame: Frame<'c>,
     rows: usize,
@@ -188,6 +199,22 @@ impl Rows<'_> {
             },
         }
         Ok(())
+    }
+
+    /// Whether colours are classes.
+    pub fn takes_colours(&self) -> bool {
+        self.palette.is_classes()
+    }
+
+    /// Adds the next rows from samples of grey or of colours.
+    ///
+    /// # Errors
+    /// [`Error::File`] if a pixel does not fit.
+    pub fn samples(&mut self, samples: &Samples) -> Result<()> {
+        let first = self.rows * self.frame.width;
+        let threshold = self.rule.options.threshold.is_some();
+        let values = self.palette.values(&self.frame, first, threshold, samples)?;
+        self.rows(&values)
     }
 
     /// Ends the image.

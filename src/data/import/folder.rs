@@ -6,12 +6,13 @@ use super::collect::Collector;
 use super::read_file;
 use crate::error::{Error, Result};
 
-const READ: [&str; 3] = ["png", "tif", "tiff"];
-/// Images that somebody may have meant, in formats that blur or need other tools.
-const REFUSED: [&str; 6] = ["jpg", "jpeg", "bmp", "gif", "webp", "pgm"];
+const READ: [&str; 8] = ["png", "tif", "tiff", "jpg", "jpeg", "bmp", "npy", "vti"];
+/// Images that somebody may have meant, in formats that need other tools.
+const REFUSED: [&str; 9] = ["gif", "webp", "pgm", "ppm", "jp2", "jxl", "heic", "avif", "dm3"];
 
-/// Reads every PNG and TIFF file in the order of their names, in which 2 is before 10. Hidden files, folders and files of
-/// other kinds are left alone, but an image of another format is an error: it may not be missed.
+/// Reads every image, array and VTK file in the order of their names, in which 2 is before 10. Hidden
+/// files, folders and files of other kinds are left alone, but an image of another format is an error:
+/// it may not be missed.
 pub(super) fn read(folder: &Path, collector: &mut Collector) -> Result<()> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
@@ -32,7 +33,7 @@ pub(super) fn read(folder: &Path, collector: &mut Collector) -> Result<()> {
         }
     }
     if files.is_empty() {
-        return Err(Error::file(folder, "holds no .png, .tif or .tiff file"));
+        return Err(Error::file(folder, format!("holds no file that ends in .{}", READ.join(", ."))));
     }
     // First as text, so that names equal but for zeros in front of numbers have an order too.
     files.sort();

@@ -2,6 +2,7 @@
 
 use super::classify::Rule;
 use super::collect::MOST;
+use super::colours::{Palette, by_brightness};
 use super::survey::Survey;
 use crate::error::{Error, Result};
 
@@ -20,13 +21,16 @@ impl Labels {
     ///
     /// # Errors
     /// [`Error::File`] if there are too few classes, or others than asked for.
-    pub fn of(survey: &Survey, rule: &Rule, carried: &[f64]) -> Result<Self> {
-        let occurring: Vec<usize> = (0..MOST).filter(|&class| survey.occurs(class)).collect();
+    pub fn of(survey: &Survey, rule: &Rule, carried: &[f64], palette: &Palette) -> Result<Self> {
+        let mut occurring: Vec<usize> = (0..MOST).filter(|&class| survey.occurs(class)).collect();
+        if palette.is_classes() {
+            occurring.sort_by(|&a, &b| by_brightness(palette.colours[a], palette.colours[b]));
+        }
         let above = occurring.last().map_or(0, |last| last + 1);
         let value = |class: usize| class as i64 + rule.first;
         let asked = rule.options.classes;
         let from: Vec<usize> = if !rule.numbers_are_classes() {
-            let least = rule.options.levels.len().max(2);
+            let least = rule.listed().max(2);
             (0..asked.unwrap_or(least)).collect()
         } else {
             match asked.or(rule.stated()) {

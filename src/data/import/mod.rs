@@ -10,19 +10,25 @@
 //!
 //! | source | images in it |
 //! | --- | --- |
-//! | a folder | its PNG and TIFF files in the natural order of their names |
-//! | PNG | one |
+//! | a folder | those of its files with images, in the natural order of their names |
+//! | PNG, JPEG, BMP | one; a JPEG takes a threshold |
 //! | TIFF | one a page but reduced copies and masks, or as many as a stack's description says |
 //! | `.npy`, `.npz` | `[N, H, W]`, or one `[H, W]`; with an axis of classes more, one for each (see [`Axes`]) |
 //! | HDF5 | `[N, H, W]`, or a row of `H * W` values for each |
+//! | MATLAB from 7.3 on | a matrix `H x W`, or a stack `H x W x N` |
 //! | DREAM.3D | the slices along z of a cell array |
+//! | VTK image data (`.vti`) | the slices along z of an array over cells or points |
+//! | numbers as text | one; an empty line begins another |
 
+mod bmp;
 mod channels;
 mod classify;
 mod collect;
+mod colours;
 mod folder;
-#[cfg_attr(not(feature = "hdf5"), path = "no_hdf5.rs")]
+mod grains;
 mod hdf5;
+mod jpeg;
 mod labels;
 mod layout;
 mod npz;
@@ -32,15 +38,18 @@ mod resize;
 mod shares;
 mod source;
 mod survey;
+mod text;
 mod tiff;
 mod tiles;
+mod vti;
 mod whole;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use collect::Collector;
+pub use colours::Colours;
 pub use layout::Axes;
 pub use npz::read_npz;
 pub use shares::Shares;
@@ -69,6 +78,9 @@ pub struct Options {
     pub threshold: Option<f64>,
     /// The value of each class in turn; a pixel with any other value is an error.
     pub levels: Vec<f64>,
+    /// Which colours are classes; without it all that occur, if there are any and nothing else says what
+    /// classes are.
+    pub colours: Option<Colours>,
     /// Number of classes; without it as many as the levels or the threshold say, or as many labels as
     /// occur. Labels that are all below it stay as they are.
     pub classes: Option<usize>,
@@ -90,6 +102,9 @@ pub struct Options {
     pub flips: bool,
     /// Take windows for training also turned by one, two and three quarters.
     pub rotations: bool,
+    /// Number of orientations to give to grains: the grain numbers of DREAM.3D are coloured, its Euler
+    /// angles are binned.
+    pub orientations: Option<usize>,
 }
 
 /// More pixels in one image are taken for damage: 16,384 x 16,384.
@@ -111,10 +126,37 @@ fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => tiff::read(path, collector),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => numpy::read(path, collector),
         [b'P', b'K', 3, 4, ..] => npz::read(path, collector),
-        [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n'] => hdf5::read(path, collector),
+        HDF5 => hdf5::read(path, collector),
+        b"MATLAB 7" => hdf5::read(path, collector),
+        b"MATLAB 5" => Err(Error::file(path, MATLAB_5)),
+        [0xff, 0xd8, 0xff, ..] => jpeg::read(path, collector),
+        [b'B', b'M', ..] => bmp::read(path, collector),
+        _ if vti::is_vtk(start.as_slice()) => vti::read(path, collector),
+        _ if has_user_block(path) => hdf5::read(path, collector),
+        _ if text::is_text(start.as_slice()) => text::read(path, collector),
         _ => Err(Error::file(
             path,
-            "is no whole PNG, TIFF, .npy, .npz or HDF5 file: its first bytes are of none",
+            format!(
+                "is of no kind that is read: its first bytes are of none of {READ}; a whole file begins with them"
+            ),
         )),
     }
+}
+
+/// What is read, for a message.
+const READ: &str =
+    "PNG, TIFF, JPEG, BMP, .npy, .npz, HDF5, MATLAB 7.3, DREAM.3D, VTK image data, numbers as text";
+/// How HDF5 begins.
+const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+const MATLAB_5: &str = "is a MATLAB file of an old version, which is not read: save it with -v7.3, for instance \
+                        save('new.mat', 'x', '-v7.3'); in Python, np.save('x.npy', scipy.io.loadmat('old.mat')['x'])";
+
+/// Whether HDF5 begins after a block of somebody's own: at byte 512, 1024, 2048 and so on.
+fn has_user_block(path: &Path) -> bool {
+    let Ok(mut file) = File::open(path) else { return false };
+    let mut start = [0; HDF5.len()];
+    (9..=20).any(|power| {
+        file.seek(SeekFrom::Start(1 << power)).and_then(|_| file.read_exact(&mut start)).is_ok()
+            && start == HDF5
+    })
 }

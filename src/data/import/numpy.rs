@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use half::f16;
+
 use super::channels::{self, Layers};
 use super::collect::{Collector, Frame, Values};
 use super::layout::{Layout, Order, TwoAxes, layout};
@@ -129,6 +131,7 @@ impl Header {
             ('i', 2) => Values::Integers(of(bytes, big, |b| i64::from(i16::from_le_bytes(b)))),
             ('i', 4) => Values::Integers(of(bytes, big, |b| i64::from(i32::from_le_bytes(b)))),
             ('i', 8) => Values::Integers(of(bytes, big, i64::from_le_bytes)),
+            ('f', 2) => Values::Reals(of(bytes, big, |b| f64::from(f16::from_le_bytes(b)))),
             ('f', 4) => Values::Reals(of(bytes, big, |b| f64::from(f32::from_le_bytes(b)))),
             ('f', 8) => Values::Reals(of(bytes, big, f64::from_le_bytes)),
             _ => return None,
@@ -155,7 +158,7 @@ pub(super) fn read_images(
     let options = collector.options;
     let layout = layout(&header.shape, options.shape, options.layout, TwoAxes::Image).map_err(refuse)?;
     if header.values(&[]).is_none() {
-        return Err(refuse(format!("holds {}: need integers, f4 or f8", header.name())));
+        return Err(refuse(format!("holds {}: need integers, f2, f4 or f8", header.name())));
     }
     let array = Array { path, named: &named, header: &header, layout };
     if !header.fortran && layout.order != Order::Images {
@@ -206,14 +209,8 @@ impl Array<'_> {
             }
             image.end()?;
         }
-        if layers.found() {
-            return Err(Error::file(
-                path,
-                format!(
-                    "{named}its {count} images add up to 1 at every pixel, as the classes of one image do: \
-                     give --layout CHW if that is so, else --layout NHW"
-                ),
-            ));
+        if let Some(problem) = layers.refusal(count) {
+            return Err(Error::file(path, format!("{named}{problem}")));
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::collect::{Collector, Frame, Rows, Values};
+use super::collect::{Collector, Frame, Rows};
+use super::colours::Samples;
 use super::{MOST_PIXELS, too_large};
 use crate::error::{Error, Result};
 
@@ -36,7 +37,8 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let mut reader = decoder.read_info().map_err(damaged)?;
     let info = reader.info();
     let (width, height) = (info.width as usize, info.height as usize);
-    let form = Form { kind: info.color_type, bits: info.bit_depth as usize };
+    let palette = info.palette.as_deref().unwrap_or_default().to_vec();
+    let form = Form { kind: info.color_type, bits: info.bit_depth as usize, palette };
     let interlaced = info.interlaced;
     if info.is_animated() {
         return Err(Error::file(path, "is animated: save its frames as files"));
@@ -81,6 +83,8 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
 struct Form {
     kind: ::png::ColorType,
     bits: usize,
+    /// Red, green and blue of every index.
+    palette: Vec<u8>,
 }
 
 impl Form {
@@ -89,15 +93,27 @@ impl Form {
         use ::png::ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
         let samples = unpack(rows, row_bytes, image.frame().width * self.kind.samples(), self.bits);
         let opaque = Some((1 << self.bits) - 1);
-        let first = image.rows_before() * image.frame().width;
-        let grey = |colours, opaque| only_grey(image.frame(), first, &samples, colours, opaque);
-        let levels = match self.kind {
-            Grayscale | Indexed => samples,
-            GrayscaleAlpha => grey(1, opaque)?,
-            Rgb => grey(3, None)?,
-            Rgba => grey(3, opaque)?,
+        let (colours, opaque) = match self.kind {
+            Indexed if image.takes_colours() => return self.push_palette(image, &samples),
+            Grayscale | Indexed => (1, None),
+            GrayscaleAlpha => (1, opaque),
+            Rgb => (3, None),
+            Rgba => (3, opaque),
         };
-        image.rows(&Values::Integers(levels))
+        image.samples(&Samples { values: &samples, colours, opaque, bits: self.bits as u32 })
+    }
+
+    /// Hands on the colours of a palette.
+    fn push_palette(&self, image: &mut Rows, indices: &[i64]) -> Result<()> {
+        let mut samples = Vec::with_capacity(3 * indices.len());
+        for &index in indices {
+            let Some(colour) = self.palette.get(3 * index as usize..).and_then(|c| c.first_chunk::<3>())
+            else {
+                return Err(image.frame().error(format!("has no colour {index} in its palette")));
+            };
+            samples.extend(colour.map(i64::from));
+        }
+        image.samples(&Samples { values: &samples, colours: 3, opaque: None, bits: 8 })
     }
 }
 
@@ -115,32 +131,4 @@ pub(super) fn unpack(data: &[u8], row_bytes: usize, row_samples: usize, bits: us
     let mut samples = Vec::with_capacity(rows.len() * row_samples);
     rows.for_each(|bytes| row(bytes, &mut samples));
     samples
-}
-
-/// Levels from `colours` samples a pixel that must be equal, and, with `opaque`, one of opacity that
-/// must have this value. `first` is the number of the first pixel.
-pub(super) fn only_grey(
-    frame: &Frame,
-    first: usize,
-    samples: &[i64],
-    colours: usize,
-    opaque: Option<i64>,
-) -> Result<Vec<i64>> {
-    let each = colours + usize::from(opaque.is_some());
-    let pixels = samples.chunks_exact(each).enumerate();
-    pixels
-        .map(|(i, pixel)| {
-            let (colour, alpha) = pixel.split_at(colours);
-            if colour.iter().any(|c| *c != colour[0]) {
-                let at = frame.pixel(first + i);
-                let what = format!("{at} has the colour {colour:?}: only grey levels and palettes are read");
-                return Err(frame.error(what));
-            }
-            if alpha.first() != opaque.as_ref() {
-                let at = frame.pixel(first + i);
-                return Err(frame.error(format!("{at} is transparent: what it shows is not clear")));
-            }
-            Ok(colour[0])
-        })
-        .collect()
 }

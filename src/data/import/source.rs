@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::collect::{Carried, Collector, MOST, Pass};
+use super::colours::{Colours, Palette, Shown, of_number};
 use super::labels::Labels;
 use super::shares::{self, Shares};
 use super::survey::Survey;
@@ -28,6 +29,7 @@ pub struct Import<'a> {
     survey: Survey<'a>,
     labels: Labels,
     carried: Carried,
+    palette: Palette,
     tiling: Option<Tiling>,
 }
 
@@ -63,15 +65,26 @@ impl<'a> Import<'a> {
         classify::check(options)?;
         let source = source.as_ref();
         let mut survey = Survey::new(source, options);
-        let mut collector = Collector::new(options, &mut survey);
-        pass(source, &mut collector)?;
-        let (first, stated) = (collector.first, collector.stated);
-        let carried = std::mem::take(&mut collector.carried);
+        let mut collector = Collector::new(options, Palette::of(options.colours.as_ref()), &mut survey);
+        let mut outcome = pass(source, &mut collector);
+        let colours_met = collector.palette.met && options.levels.is_empty();
+        let (mut first, mut stated, mut carried, mut palette) = collector.into_found();
+        if outcome.is_err() && colours_met {
+            // There are colours, and no rule for them: each that occurs is a class.
+            survey = Survey::new(source, options);
+            let mut collector = Collector::new(options, Palette::of(Some(&Colours::All)), &mut survey);
+            outcome = pass(source, &mut collector);
+            (first, stated, carried, palette) = collector.into_found();
+        }
+        outcome?;
+        if palette.is_classes() {
+            carried.labels = palette.numbers();
+        }
         if survey.sizes.is_empty() {
             return Err(Error::file(source, "holds no image"));
         }
         let rule = classify::Rule { options, first, stated };
-        let labels = Labels::of(&survey, &rule, &carried.labels)?;
+        let labels = Labels::of(&survey, &rule, &carried.labels, &palette)?;
         let tiling = Tiling::of(options);
         if let Some(tiling) = tiling {
             if !carried.held_out.is_empty() {
@@ -81,7 +94,7 @@ impl<'a> Import<'a> {
             }
             check_totals(source, &tiling, &survey.sizes)?;
         }
-        Ok(Self { options, survey, labels, carried, tiling })
+        Ok(Self { options, survey, labels, carried, palette: palette.fixed(), tiling })
     }
 
     /// Number of images of the data set.
@@ -101,6 +114,16 @@ impl<'a> Import<'a> {
             (None, Some(size)) => size,
             (None, None) => self.survey.sizes[0],
         }
+    }
+
+    /// The labels of the classes in words: numbers, or colours.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let colours = self.palette.is_classes();
+        let show = |&label: &f64| {
+            if colours { Shown(of_number(label as u32)).to_string() } else { label.to_string() }
+        };
+        self.labels.values.iter().map(show).collect()
     }
 
     /// Which images are from which file, in order.
@@ -262,7 +285,7 @@ impl<'a> Import<'a> {
     }
 
     fn again(&self, next: &mut dyn Pass) -> Result<()> {
-        pass(&self.survey.source, &mut Collector::new(self.options, next))
+        pass(&self.survey.source, &mut Collector::new(self.options, self.palette.clone(), next))
     }
 }
 

@@ -298,7 +298,7 @@ fn normal(rng: &mut impl Rng) -> f64 {
 }
 
 /// A point of the symmetric Dirichlet distribution: `count` gamma variates over their sum.
-fn dirichlet(count: usize, concentration: f64, rng: &mut impl Rng) -> Vec<f64> {
+pub(super) fn dirichlet(count: usize, concentration: f64, rng: &mut impl Rng) -> Vec<f64> {
     let logs: Vec<f64> = (0..count).map(|_| ln_gamma_variate(concentration, rng)).collect();
     // Over the largest one: all of them can be too small for a number.
     let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);

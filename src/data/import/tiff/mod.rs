@@ -4,12 +4,13 @@
 //! directories below a page are not looked into. Programs that write a stack as one page followed by
 //! the pixels of the others say so in the page's description; see [`stack`] and [`raw`].
 
+mod directories;
 mod palette;
 mod raw;
 mod stack;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
@@ -20,8 +21,10 @@ use self::palette::Patched;
 use self::raw::Raw;
 use self::stack::Stack;
 use super::collect::{Collector, Frame, Rows, Values};
+use super::colours::Samples;
+use super::jpeg::LOSSY;
 use super::layout::Axes;
-use super::png::{only_grey, unpack};
+use super::png::unpack;
 use super::{MOST_PIXELS, too_large};
 use crate::error::{Error, Result};
 
@@ -29,6 +32,10 @@ type Pages = Decoder<Patched<BufReader<File>>>;
 
 /// Bytes of one strip or tile, which is decoded at once.
 const MOST_STRIP: usize = 1 << 30;
+/// A strip or tile of so many bytes may be in any file; a larger one must be backed by bytes in the file,
+/// of which each makes at most so many.
+const SMALL: usize = 64 << 20;
+const MOST_EXPANDED: usize = 4096;
 /// Bytes of one entry of a directory: descriptions, and the offsets of many strips.
 const MOST_ENTRY: usize = 64 << 20;
 /// Pixels that are handed on at once, about.
@@ -49,14 +56,20 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
     let damaged = |e| damaged(path, e);
-    let mut patched = Patched::new(BufReader::new(file));
-    patched.without_palettes().map_err(damaged)?;
+    let mut file = BufReader::new(file);
+    if let Some(problem) = directories::oversized(&mut file, length) {
+        return Err(Error::file(path, problem));
+    }
+    file.rewind().map_err(|e| Error::io(path, e))?;
+    let mut patched = Patched::new(file);
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = MOST_STRIP;
-    limits.intermediate_buffer_size = MOST_STRIP;
-    limits.ifd_value_size = MOST_ENTRY;
+    let bytes = usize::try_from(length).unwrap_or(usize::MAX);
+    limits.decoding_buffer_size = bytes.saturating_mul(MOST_EXPANDED).saturating_add(SMALL).min(MOST_STRIP);
+    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    limits.ifd_value_size = bytes.min(MOST_ENTRY);
+    patched.without_palettes(limits.clone()).map_err(damaged)?;
     let mut decoder = Decoder::new(patched).map_err(damaged)?.with_limits(limits);
-    let pages = pages(path, &mut decoder)?;
+    let pages = pages(path, &mut decoder, collector.options.threshold.is_some())?;
     decoder.seek_to_image(pages[0].index).map_err(damaged)?;
     let description = decoder.get_tag_ascii_string(Tag::ImageDescription).unwrap_or_default();
     let described = stack::described(&description, pages[0].height * pages[0].width)
@@ -104,7 +117,7 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
 
 /// The pages that are images, which must be of one size: others are levels of a pyramid, previews or
 /// labels, and no slices of one stack.
-fn pages(path: &Path, decoder: &mut Pages) -> Result<Vec<Page>> {
+fn pages(path: &Path, decoder: &mut Pages, threshold: bool) -> Result<Vec<Page>> {
     let damaged = |e| damaged(path, e);
     let mut pages: Vec<Page> = Vec::new();
     let mut index = 0;
@@ -120,6 +133,9 @@ fn pages(path: &Path, decoder: &mut Pages) -> Result<Vec<Page>> {
         {
             let problem = format!("page {} is {depth} images deep: save the stack as pages", index + 1);
             return Err(Error::file(path, problem));
+        }
+        if let Some(problem) = compression(decoder, threshold).map_err(damaged)? {
+            return Err(Error::file(path, format!("page {} {problem}", index + 1)));
         }
         if decoder.find_tag(Tag::Unknown(stack::METAMORPH)).map_err(damaged)?.is_some() {
             return Err(Error::file(
@@ -156,6 +172,42 @@ fn pages(path: &Path, decoder: &mut Pages) -> Result<Vec<Page>> {
     }
     Ok(pages)
 }
+
+/// What is wrong with the compression of a page, if anything.
+fn compression(decoder: &mut Pages, threshold: bool) -> Result<Option<String>, TiffError> {
+    let number = decoder.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1);
+    // None, Fax group 4, LZW, deflate by two numbers, PackBits, Zstandard.
+    if [1, 4, 5, 8, 32_946, 32_773, 50_000].contains(&number) {
+        return Ok(None);
+    }
+    const JPEG: u16 = 7;
+    if number == JPEG {
+        return Ok((!threshold).then(|| LOSSY.to_owned()));
+    }
+    let name =
+        COMPRESSIONS.iter().find(|(n, _)| *n == number).map_or("a method of its own", |(_, name)| name);
+    Ok(Some(format!(
+        "is compressed by {name} (number {number}), which is not read: save it uncompressed or with LZW, deflate \
+         or ZSTD, for instance tiffcp -c lzw IN OUT"
+    )))
+}
+
+/// Compressions that are not read, by number.
+const COMPRESSIONS: [(u16, &str); 13] = [
+    (2, "Huffman runs (Fax group 3 in one dimension)"),
+    (3, "Fax group 3"),
+    (6, "JPEG of the old kind"),
+    (22_610, "JPEG XR"),
+    (32_766, "NeXT"),
+    (33_003, "JPEG 2000"),
+    (33_005, "JPEG 2000"),
+    (34_712, "JPEG 2000"),
+    (34_887, "LERC"),
+    (34_925, "LZMA"),
+    (50_001, "WebP"),
+    (50_002, "JPEG XL"),
+    (52_546, "JPEG XL"),
+];
 
 /// Whether a page says that it is a reduced copy of another, or a mask.
 fn is_copy(decoder: &mut Pages) -> Result<bool, TiffError> {
@@ -215,22 +267,29 @@ fn chunks(decoder: &mut Pages, image: &mut Rows) -> Result<()> {
 
 /// Hands on whole rows of samples as levels.
 fn push(image: &mut Rows, values: Values, samples: usize, colour: ColorType) -> Result<()> {
-    let opaque = Some((1i64 << colour.bit_depth().min(62)) - 1);
-    let first = image.rows_before() * image.frame().width;
-    let levels = match (values, colour) {
-        (values, ColorType::Gray(_)) if samples == 1 => values,
-        (Values::Integers(s), ColorType::RGB(_)) => {
-            Values::Integers(only_grey(image.frame(), first, &s, 3, None)?)
+    let bits = u32::from(colour.bit_depth()).min(16);
+    let opaque = Some((1i64 << bits) - 1);
+    let (colours, opaque) = match colour {
+        ColorType::Gray(_) if samples == 1 => (1, None),
+        // Only of JPEG: luma and two differences.
+        ColorType::YCbCr(_) => {
+            let Values::Integers(samples) = values else {
+                return Err(of_another_kind(image.frame(), colour));
+            };
+            return image.rows(&Values::Integers(samples.into_iter().step_by(3).collect()));
         }
-        (Values::Integers(s), ColorType::RGBA(_)) => {
-            Values::Integers(only_grey(image.frame(), first, &s, 3, opaque)?)
-        }
-        (Values::Integers(s), ColorType::GrayA(_)) => {
-            Values::Integers(only_grey(image.frame(), first, &s, 1, opaque)?)
-        }
-        (_, other) => return Err(of_another_kind(image.frame(), other)),
+        ColorType::RGB(1..=16) => (3, None),
+        ColorType::RGBA(1..=16) => (3, opaque),
+        ColorType::GrayA(1..=16) => (1, opaque),
+        other => return Err(of_another_kind(image.frame(), other)),
     };
-    image.rows(&levels)
+    match values {
+        Values::Integers(values) if colours == 3 || opaque.is_some() || image.takes_colours() => {
+            image.samples(&Samples { values: &values, colours, opaque, bits })
+        }
+        values if samples == 1 => image.rows(&values),
+        _ => Err(of_another_kind(image.frame(), colour)),
+    }
 }
 
 /// The samples of some rows of a decoded strip or tile that is `width` pixels wide.
@@ -304,7 +363,8 @@ fn damaged(path: &Path, error: TiffError) -> Error {
         path,
         match error {
             TiffError::LimitsExceeded => format!(
-                "has a strip or tile of more than {} MiB: save it in smaller strips or uncompressed",
+                "has a strip or tile of more than {} MiB, or than a file of its size holds: save it in smaller \
+                 strips or uncompressed",
                 MOST_STRIP >> 20
             ),
             error => format!("damaged, cut short or of a kind that is not read: {error}"),

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use ::tiff::TiffError;
-use ::tiff::decoder::Decoder;
+use ::tiff::decoder::{Decoder, Limits};
 use ::tiff::tags::{ByteOrder, Tag};
 
 /// Values of the tag `PhotometricInterpretation`.
@@ -25,8 +25,8 @@ impl<R: Read + Seek> Patched<R> {
     }
 
     /// Declares the indices of palette pages to be grey levels.
-    pub fn without_palettes(&mut self) -> Result<(), TiffError> {
-        let mut decoder = Decoder::new(&mut *self)?;
+    pub fn without_palettes(&mut self, limits: Limits) -> Result<(), TiffError> {
+        let mut decoder = Decoder::new(&mut *self)?.with_limits(limits);
         let little = decoder.byte_order() == ByteOrder::LittleEndian;
         let mut directories = Vec::new();
         loop {
