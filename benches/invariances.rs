@@ -18,11 +18,13 @@ use std::time::Duration;
 use case::Case;
 use common::{Setup, setups, trial};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use invnet::device::{Kind, radial};
+use invnet::device::Kind;
 use invnet::gradcheck::{Input, Values, numbers};
-use invnet::invariance::{Centroid, Extent, Images, Invariance};
+use invnet::invariance::{
+    Between, Centroid, Extent, Images, Intercept, Interface, Invariance, SecondMoments,
+};
 use invnet::nn::objective;
-use invnet::op::Border;
+use invnet::op::{Border, Direction};
 use invnet::shape::Shape;
 use invnet::tape::{Tape, Var};
 
@@ -73,7 +75,7 @@ fn subjects(shape: Shape) -> Vec<Subject> {
     let [n, pixels, channels] = [shape[0], shape[0] * shape[1] * shape[2], shape[3]];
     let tensor = 4 * shape.numel() as u64;
     let x = || image(0, shape);
-    let cotangent = || image(1, Shape::from([n, channels, 3]));
+    let cotangent = || image(1, Shape::from([n, channels, 6]));
     let target = |length: usize| image(2, Shape::from([n, length]));
     let figures = channels - 1;
     let images = Images { size: [shape[1], shape[2]], classes: channels, border: Border::Open };
@@ -86,7 +88,7 @@ fn subjects(shape: Shape) -> Vec<Subject> {
         subject("softmax forward", vec![x()], 2 * tensor, |_, x| vec![x[0].softmax()]),
         subject("softmax backward", vec![x(), x()], 3 * tensor, |_, x| vec![x[0].softmax_grad(x[1])]),
         subject("moments forward", vec![x()], tensor, |_, x| vec![x[0].moments()]),
-        subject("moments backward", vec![cotangent()], tensor, move |_, x| vec![x[0].affine_field(shape)]),
+        subject("moments backward", vec![cotangent()], tensor, move |_, x| vec![x[0].quadratic_field(shape)]),
         subject("moments both", vec![x(), cotangent()], 2 * tensor, |tape, x| {
             let y = x[0].moments();
             [y].into_iter().chain(tape.pullback(y, x[1], &x[..1])).collect()
@@ -103,6 +105,21 @@ fn subjects(shape: Shape) -> Vec<Subject> {
         subject("centroid loss both", vec![x(), target(2 * figures)], 2 * tensor, move |_, x| {
             both(loss(&Centroid { images }, x), x[0])
         }),
+        subject("second moments loss both", vec![x(), target(2 * figures)], 2 * tensor, move |_, x| {
+            both(loss(&SecondMoments { images }, x), x[0])
+        }),
+        subject("boundary forward", vec![x()], tensor, |_, x| vec![x[0].boundary(Border::Open, 0.05)]),
+        subject("boundary backward", vec![x(), target(channels)], 2 * tensor, |_, x| {
+            vec![x[0].boundary_grad(x[1], Border::Open, 0.05)]
+        }),
+        // Of one class only its channel is read; the gradient has all.
+        subject("interface loss both", vec![x(), target(1)], tensor + tensor / channels as u64, |_, x| {
+            let of = Interface { between: Between::Class(1), border: Border::Open };
+            both(loss(&of, x), x[0])
+        }),
+        subject("intercept loss both", vec![x(), target(1)], 2 * tensor, |_, x| {
+            both(loss(&Intercept { of: None, border: Border::Open }, x), x[0])
+        }),
         subject("one-hot gather", vec![maps, rows], pixels as u64 + tensor, move |_, x| {
             vec![x[0].one_hot(x[1], channels)]
         }),
@@ -116,18 +133,34 @@ fn subjects(shape: Shape) -> Vec<Subject> {
     ]
 }
 
-/// The radial correlation S2 of one phase `[N, H, W]` with itself, in every bin there is.
+/// The correlation S2 of one phase `[N, H, W]` with itself, radial and along a row and a diagonal, in
+/// every bin there is; and the radial one with another phase.
 fn correlations(shape: Shape) -> Vec<Subject> {
     let field = 4 * shape.numel() as u64;
-    let bins = radial::most_bins([shape[1], shape[2]], Border::Periodic);
     let x = || image(0, shape);
-    vec![
-        subject("S2 forward", vec![x()], field, move |_, x| vec![x[0].correlation(bins, Border::Periodic)]),
-        subject("S2 both", vec![x(), image(1, Shape::from([shape[0], bins]))], 2 * field, move |tape, x| {
-            let y = x[0].correlation(bins, Border::Periodic);
+    let mut all = Vec::new();
+    for (forward, back, along) in [
+        ("S2 forward", "S2 both", Direction::Every),
+        ("S2 row forward", "S2 row both", Direction::Row),
+        ("S2 diagonal forward", "S2 diagonal both", Direction::Falling),
+    ] {
+        let bins = along.most_bins([shape[1], shape[2]], Border::Periodic);
+        let curve = image(1, Shape::from([shape[0], bins]));
+        all.push(subject(forward, vec![x()], field, move |_, x| {
+            vec![x[0].correlation_along(x[0], along, bins, Border::Periodic)]
+        }));
+        all.push(subject(back, vec![x(), curve], 2 * field, move |tape, x| {
+            let y = x[0].correlation_along(x[0], along, bins, Border::Periodic);
             [y].into_iter().chain(tape.pullback(y, x[1], &x[..1])).collect()
-        }),
-    ]
+        }));
+    }
+    let bins = Direction::Every.most_bins([shape[1], shape[2]], Border::Periodic);
+    let inputs = vec![x(), image(2, shape), image(1, Shape::from([shape[0], bins]))];
+    all.push(subject("S2 of two both", inputs, 4 * field, move |tape, x| {
+        let y = x[0].correlation_with(x[1], bins, Border::Periodic);
+        [y].into_iter().chain(tape.pullback(y, x[2], &x[..2])).collect()
+    }));
+    all
 }
 
 /// The loss of an invariance of `x[0]` with the target `x[1]`.

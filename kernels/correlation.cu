@@ -1,6 +1,6 @@
-// The radial two-point correlation T(x, y, g) = sum_r g_r <x, A_r y>: a curve of two fields, and a
+// The two-point correlation T(x, y, g) = sum_r g_r <x, A_r y>: a curve of two fields, and a
 // field of a field and a curve. (A_r y)(p) is the mean of y(p + v) over the lattice vectors v of bin
-// r, whose length rounds to r (src/device/radial.rs).
+// r: whose length rounds to r, or the two of r steps along a direction (src/device/radial.rs).
 //
 // Formula, with transforms X and Y of fields on the torus (Wiener 1930, Khinchin 1934): <x, A_r y> is
 // the mean over bin r of the inverse transform of Re(conj(X) Y), divided by the pairs of pixels that
@@ -15,7 +15,8 @@
 // Traffic: fields read once, results written once, and a plane in shared memory about 2 log2(max(H, W))
 // times each way; bound by the bandwidth of shared memory, or of the cache that holds `far`.
 // Order: a transform's is fixed. A warp adds up a bin: each lane every 32nd row of the half circle,
-// from the axis outwards, then lanes in a fixed tree. No two threads add to one number, so no atomics.
+// from the axis outwards, then lanes in a fixed tree. Along a direction a bin is one number of the
+// plane, the same at v and -v. No two threads add to one number, so no atomics.
 // Norms: every 512th number a thread, then lanes and warps.
 #include "fft.cuh"
 #include "params.cuh"
@@ -41,6 +42,26 @@ DEVICE u32 vectors(u32 dy, u32 low, u32 high, const Correlation& p) {
 // Pairs of pixels that a vector joins.
 DEVICE float overlap(u32 dy, u32 dx, const Correlation& p) {
     return p.open ? (float)((p.h - dy) * (p.w - dx)) : (float)(p.h * p.w);
+}
+
+// How many vectors bin r has along a direction.
+DEVICE u32 both_ways(u32 r, const Correlation& p) {
+    const bool opposite = (p.along == 2 || 2 * r == p.columns) && (p.along == 1 || 2 * r == p.rows);
+    return r == 0 || opposite ? 1 : 2;
+}
+
+// The bin of the vector at a place of the torus; p.bins or more if it is in none.
+DEVICE u32 bin_of(u32 row, u32 column, const Correlation& p) {
+    const u32 back = row ? p.rows - row : 0, left = column ? p.columns - column : 0;
+    const u32 dy = least(row, back), dx = least(column, left);
+    if (p.along == 0) {
+        const u32 squared = dy * dy + dx * dx, root = (u32)sqrtf((float)squared);
+        return root + (squared > root * root + root);
+    }
+    if (p.along == 1) return row == 0 ? dx : p.bins;
+    if (p.along == 2) return column == 0 ? dy : p.bins;
+    const bool there = row == (p.along == 3 ? column : left), opposite = back == (p.along == 3 ? left : column);
+    return there && opposite ? dy : there ? row : opposite ? back : p.bins;
 }
 
 // ---- the kernels ---------------------------------------------------------------------------
@@ -81,6 +102,16 @@ DEVICE void curve(float2* z, const Transform& t, float* scratch, const float* x,
         other = k;
     });
     transform_back(z, t);
+    if (p.along) {
+        for (u32 r = threadIdx.x; r < p.bins; r += blockDim.x) {
+            const u32 dy = p.along == 1 ? 0 : r, dx = p.along == 2 ? 0 : r;
+            const float2 sum = z[dy * p.columns + (p.along == 4 && dx ? p.columns - dx : dx)];
+            const float scale = 1.0f / overlap(dy, dx, p) / ((float)p.rows * (float)p.columns);
+            out[(u64)first * p.bins + r] = p.together == 2 ? sum.x * scale : sum.x * scale / factor;
+            if (p.together == 2 && second < p.n) out[(u64)second * p.bins + r] = sum.y * scale / factor / factor;
+        }
+        return;
+    }
     const u32 lane = threadIdx.x % WARP;
     for (u32 r = threadIdx.x / WARP; r < p.bins; r += blockDim.x / WARP) {
         float2 sum = make_float2(0.0f, 0.0f);
@@ -118,7 +149,8 @@ DEVICE void field(float2* z, const Transform& t, float* scratch, const float* y,
     const u32 lane = threadIdx.x % WARP;
     for (u32 r = threadIdx.x / WARP; r < p.bins; r += blockDim.x / WARP) {
         u32 count = 0;
-        for (u32 dy = lane; dy <= r; dy += WARP) count += vectors(dy, r ? inside(r - 1, dy) : 0, inside(r, dy), p);
+        if (p.along) count = lane == 0 ? both_ways(r, p) : 0;
+        else for (u32 dy = lane; dy <= r; dy += WARP) count += vectors(dy, r ? inside(r - 1, dy) : 0, inside(r, dy), p);
         const float all = warp_sum((float)count);
         if (lane == 0) weights[r] = g[(u64)blockIdx.x * p.bins + r] / all;
     }
@@ -126,8 +158,7 @@ DEVICE void field(float2* z, const Transform& t, float* scratch, const float* y,
     for (u32 i = threadIdx.x; i < p.rows * p.columns; i += blockDim.x) {
         const u32 row = i / p.columns, column = i - row * p.columns;
         const u32 dy = least(row, p.rows - row), dx = least(column, p.columns - column);
-        const u32 squared = dy * dy + dx * dx, root = (u32)sqrtf((float)squared);
-        const u32 r = root + (squared > root * root + root);
+        const u32 r = bin_of(row, column, p);
         z[i] = make_float2(row < p.h && column < p.w ? y[image + row * p.w + column] : 0.0f,
                            r < p.bins ? weights[r] / overlap(dy, dx, p) : 0.0f);
     }

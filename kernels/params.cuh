@@ -97,7 +97,7 @@ struct Norm {
     float eps;
 };
 
-// moments and affine_field.
+// moments and quadratic_field.
 struct Image {
     u32 n;
     u32 h;
@@ -107,12 +107,28 @@ struct Image {
     u32 piece;
 };
 
-// Both legs of a radial correlation of n images [h, w] with `bins` bins, on a torus [rows, columns].
+// boundary and boundary_grad: where a crossing is rounded off, and what steps count.
+struct Boundary {
+    u32 n;
+    u32 h;
+    u32 w;
+    u32 c;
+    u32 pieces;
+    u32 piece;
+    u32 periodic;
+    float soft;
+    float along_row;
+    float along_column;
+    float diagonal;
+};
+
+// Both legs of a correlation of n images [h, w] with `bins` bins, on a torus [rows, columns].
 struct Correlation {
     u32 n;
     u32 h;
     u32 w;
     u32 bins;
+    u32 along;     // 0: every direction; 1: rows; 2: columns; 3: falling, 4: rising diagonals
     u32 open;      // 0: periodic; 1: the torus holds the image and zeros
     u32 rows;
     u32 columns;

@@ -149,13 +149,28 @@ impl Window {
 }
 
 /// Which of the tensors of the trilinear form T(x, y, g) = sum_r g_r <x, A_r y> is computed from the
-/// other two. A_r averages the neighbours at distance r and is symmetric, so x and y are alike.
+/// other two. A_r averages the neighbours in bin r and is symmetric, so x and y are alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CorrelationLeg {
     /// <x, A_r y> for every r: inputs x, y; result like g.
     Curve,
     /// sum_r g_r A_r y: inputs y, g; result like x.
     Field,
+}
+
+/// Which lattice vectors a two-point correlation averages over. Bin r holds a vector and its negative.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Direction {
+    /// Every vector whose length rounds to r pixels.
+    Every,
+    /// Along rows: r columns.
+    Row,
+    /// Along columns: r rows.
+    Column,
+    /// Along diagonals that fall to the right: r rows and r columns, a length of sqrt(2) r.
+    Falling,
+    /// Along diagonals that rise to the right: -r rows and r columns, a length of sqrt(2) r.
+    Rising,
 }
 
 /// The Cahn-Hilliard equation u_t = laplacian(u^3 - u - kappa laplacian u) on a periodic grid of
@@ -273,15 +288,23 @@ pub enum Op {
     /// r (g - mean(g) - y mean(g y)) with y the normalised x and r = 1 / sqrt(var + eps), means
     /// over each group; inputs x, `Stats(x)`, g. Self-adjoint in g.
     NormaliseGrad(Over, f64),
-    /// x `[N, H, W, C]` to `[N, C, 3]`: m00 = sum x, m10 = sum column x, m01 = sum row x, pixel
-    /// centres at 0..W-1 and 0..H-1 (paper Eq. 5). Adjoint of [`Op::AffineField`].
+    /// x `[N, H, W, C]` to `[N, C, 6]`: the sums of x, u x, v x, u^2 x, u v x and v^2 x, with u and v
+    /// the column and the row counted from the middle of the image, (W - 1) / 2 and (H - 1) / 2, where
+    /// single precision loses least (paper Eq. 5). Adjoint of [`Op::QuadraticField`].
     Moments,
-    /// m `[N, C, 3]` to the field m0 + column m1 + row m2 `[N, H, W, C]`; adjoint of
-    /// [`Op::Moments`].
-    AffineField,
-    /// One leg of the radial two-point correlation of fields `[N, H, W]` with curves `[N, R]`; see
+    /// m `[N, C, 6]` to the field m0 + u m1 + v m2 + u^2 m3 + u v m4 + v^2 m5 `[N, H, W, C]`; adjoint
+    /// of [`Op::Moments`].
+    QuadraticField,
+    /// x `[N, H, W, K]` to the length of boundary per area of every channel, `[N, K]`, in 1/px: the sum
+    /// over the steps between neighbouring pixels a and b, along rows, columns and diagonals, of
+    /// w (sqrt((a - b)^2 + soft^2) - soft). The weights w make it that of Crofton's formula where x is 0 or 1; see
+    /// [`crate::device::boundary`].
+    Boundary(Border, f64),
+    /// The gradient of <g, Boundary(x)> by x; inputs x `[N, H, W, K]` and g `[N, K]`.
+    BoundaryGrad(Border, f64),
+    /// One leg of the two-point correlation of fields `[N, H, W]` with curves `[N, R]`; see
     /// [`CorrelationLeg`] for the inputs and [`crate::device::radial`] for the bins.
-    Correlation(CorrelationLeg, Border),
+    Correlation(CorrelationLeg, Direction, Border),
     /// u `[N, H, W]` after some steps of the Cahn-Hilliard equation. Has no derivative.
     CahnHilliard(CahnHilliard),
     /// b + u (a - b) of a and b `[N, ...]` and one number u `[N]` per sample.
@@ -384,9 +407,11 @@ impl Op {
             Self::Normalise(..) => "normalise",
             Self::NormaliseGrad(..) => "normalise_grad",
             Self::Moments => "moments",
-            Self::AffineField => "affine_field",
-            Self::Correlation(CorrelationLeg::Curve, _) => "correlation",
-            Self::Correlation(CorrelationLeg::Field, _) => "correlation_field",
+            Self::QuadraticField => "quadratic_field",
+            Self::Boundary(..) => "boundary",
+            Self::BoundaryGrad(..) => "boundary_grad",
+            Self::Correlation(CorrelationLeg::Curve, ..) => "correlation",
+            Self::Correlation(CorrelationLeg::Field, ..) => "correlation_field",
             Self::CahnHilliard(_) => "cahn_hilliard",
             Self::Interpolate => "interpolate",
             Self::RowNorm(_) => "row_norm",

@@ -4,7 +4,7 @@
 //! is declared here is covered everywhere.
 
 use crate::gradcheck::{Input, Values, numbers};
-use crate::op::{Border, Over, Window};
+use crate::op::{Border, Direction, Over, Window};
 use crate::shape::Shape;
 use crate::tape::{Tape, Var};
 
@@ -53,6 +53,7 @@ pub fn samples() -> Vec<Sample> {
     all.extend(spatial());
     all.extend(statistical());
     all.extend(correlations());
+    all.extend(boundaries());
     all.extend(penalties());
     all
 }
@@ -176,7 +177,9 @@ fn spatial() -> Vec<Sample> {
         sample("mean_pool", vec![real(39, [2, 4, 6, 3])], |_, x| x[0].square().mean_pool(2)),
         sample("upsample", vec![real(40, [2, 2, 3, 3])], |_, x| x[0].square().upsample(3)),
         sample("moments", vec![real(41, [2, 3, 5, 2])], |_, x| x[0].square().moments()),
-        sample("affine_field", vec![real(42, [2, 3, 3])], |_, x| x[0].square().affine_field([2, 4, 5, 3])),
+        sample("quadratic_field", vec![real(42, [2, 3, 6])], |_, x| {
+            x[0].square().quadratic_field([2, 4, 5, 3])
+        }),
     ]
 }
 
@@ -189,10 +192,41 @@ fn correlations() -> Vec<Sample> {
             x[0].correlation_with(x[1], 3, Border::Periodic)
         }),
         sample("correlation_field", vec![real(58, [2, 5, 7]), real(59, [2, 3])], |_, x| {
-            x[0].correlation_field(x[1], Border::Periodic)
+            x[0].correlation_field(x[1], Direction::Every, Border::Periodic)
         }),
         sample("correlation_field/open", vec![real(60, [2, 3, 4]), real(61, [2, 3])], |_, x| {
-            x[0].correlation_field(x[1], Border::Open)
+            x[0].correlation_field(x[1], Direction::Every, Border::Open)
+        }),
+        sample("correlation/row", vec![real(62, [2, 3, 6])], |_, x| {
+            x[0].correlation_along(x[0], Direction::Row, 4, Border::Periodic)
+        }),
+        sample("correlation/column", vec![real(63, [2, 5, 3])], |_, x| {
+            x[0].correlation_along(x[0], Direction::Column, 5, Border::Open)
+        }),
+        sample("correlation/falling", vec![real(64, [1, 4, 4]), real(65, [1, 4, 4])], |_, x| {
+            x[0].correlation_along(x[1], Direction::Falling, 3, Border::Periodic)
+        }),
+        sample("correlation_field/rising", vec![real(66, [1, 4, 6]), real(67, [1, 3])], |_, x| {
+            x[0].correlation_field(x[1], Direction::Rising, Border::Periodic)
+        }),
+        sample("correlation_field/falling", vec![real(68, [1, 4, 5]), real(69, [1, 4])], |_, x| {
+            x[0].correlation_field(x[1], Direction::Falling, Border::Open)
+        }),
+    ]
+}
+
+/// Rounded off widely, so that differences see no kink.
+const SOFT: f64 = 0.7;
+
+fn boundaries() -> Vec<Sample> {
+    vec![
+        sample("boundary", vec![real(70, [2, 3, 4, 2])], |_, x| x[0].boundary(Border::Periodic, SOFT)),
+        sample("boundary/open", vec![real(71, [2, 3, 4, 2])], |_, x| x[0].boundary(Border::Open, SOFT)),
+        sample("boundary_grad", vec![real(72, [1, 3, 4, 2]), real(73, [1, 2])], |_, x| {
+            x[0].boundary_grad(x[1], Border::Periodic, SOFT)
+        }),
+        sample("boundary_grad/open", vec![real(74, [2, 2, 3, 1]), real(75, [2, 1])], |_, x| {
+            x[0].boundary_grad(x[1], Border::Open, SOFT)
         }),
     ]
 }

@@ -2,7 +2,7 @@
 //!
 //! Every derivative is written with recorded operations, so the gradient of a gradient is just
 //! more tape. Adjoint pairs and legs close the families: the derivative of a convolution leg is
-//! the other two legs, of a sum a broadcast, of moments an affine field.
+//! the other two legs, of a sum a broadcast, of moments a quadratic field.
 
 use crate::op::{Binary, CorrelationLeg, Leg, Op, Over, Unary};
 use crate::shape::{MAX_RANK, Shape};
@@ -141,19 +141,21 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
             None,
             when(2, &|| x[0].normalise_grad(x[1], g, over, eps)),
         ],
-        Op::Moments => one(g.affine_field(x[0].shape())),
-        Op::AffineField => one(g.moments()),
+        Op::Moments => one(g.quadratic_field(x[0].shape())),
+        Op::QuadraticField => one(g.moments()),
+        Op::Boundary(border, soft) => one(x[0].boundary_grad(g, border, soft)),
+        Op::BoundaryGrad(border, soft) => x[0].boundary_grad_by(x[1], g, border, soft).map(Some).to_vec(),
         // Of a field with itself both halves are the same.
-        Op::Correlation(CorrelationLeg::Curve, border) if x[0].id() == x[1].id() => {
-            vec![when(0, &|| x[0].correlation_field(g, border).scale(2.0)), None]
+        Op::Correlation(CorrelationLeg::Curve, along, border) if x[0].id() == x[1].id() => {
+            vec![when(0, &|| x[0].correlation_field(g, along, border).scale(2.0)), None]
         }
-        Op::Correlation(CorrelationLeg::Curve, border) => vec![
-            when(0, &|| x[1].correlation_field(g, border)),
-            when(1, &|| x[0].correlation_field(g, border)),
+        Op::Correlation(CorrelationLeg::Curve, along, border) => vec![
+            when(0, &|| x[1].correlation_field(g, along, border)),
+            when(1, &|| x[0].correlation_field(g, along, border)),
         ],
-        Op::Correlation(CorrelationLeg::Field, border) => vec![
-            when(0, &|| g.correlation_field(x[1], border)),
-            when(1, &|| g.correlation_with(x[0], x[1].shape()[1], border)),
+        Op::Correlation(CorrelationLeg::Field, along, border) => vec![
+            when(0, &|| g.correlation_field(x[1], along, border)),
+            when(1, &|| g.correlation_along(x[0], along, x[1].shape()[1], border)),
         ],
         Op::Interpolate => {
             let u = x[2].reshape(per_sample(&y.shape()));

@@ -5,7 +5,7 @@
 use invnet::device::{Cpu, Device, radial};
 use invnet::gradcheck::{largest, numbers};
 use invnet::invariance::{Correlation, Fraction, Invariance, two_point_map};
-use invnet::op::Border;
+use invnet::op::{Border, Direction};
 use invnet::plan::Plan;
 use invnet::store::Store;
 use invnet::tape::{Tape, Var};
@@ -48,9 +48,41 @@ fn component(from: usize, to: usize, extent: usize, border: Border) -> isize {
     }
 }
 
+/// The bin of a vector as [`component`] writes it.
+fn bin(along: Direction, dy: isize, dx: isize, [h, w]: [usize; 2], border: Border) -> Option<usize> {
+    let step = match along {
+        Direction::Every => return Some(f64::hypot(dy as f64, dx as f64).round() as usize),
+        Direction::Row => [0, 1],
+        Direction::Column => [1, 0],
+        Direction::Falling => [1, 1],
+        Direction::Rising => [-1, 1],
+    };
+    let same = |a: isize, b: isize, extent: usize| match border {
+        Border::Open => a == b,
+        Border::Periodic => (a - b) % extent as isize == 0,
+    };
+    // Of a torus only the first half way round.
+    let reach = if border == Border::Open { h.max(w) } else { h.max(w) / 2 + 1 };
+    (0..reach).find(|&r| {
+        let [down, right] = step.map(|s| s * r as isize);
+        [1, -1].into_iter().any(|sign| same(dy, sign * down, h) && same(dx, sign * right, w))
+    })
+}
+
 /// Mean of x(p) y(q) over the pairs that each vector joins, then over the vectors of each bin; and
 /// how many vectors a bin has.
-fn all_pairs(x: &[f64], y: &[f64], [h, w]: [usize; 2], bins: usize, border: Border) -> Vec<(f64, usize)> {
+fn all_pairs(x: &[f64], y: &[f64], size: [usize; 2], bins: usize, border: Border) -> Vec<(f64, usize)> {
+    all_pairs_along(Direction::Every, x, y, size, bins, border)
+}
+
+fn all_pairs_along(
+    along: Direction,
+    x: &[f64],
+    y: &[f64],
+    [h, w]: [usize; 2],
+    bins: usize,
+    border: Border,
+) -> Vec<(f64, usize)> {
     let mut vectors = std::collections::BTreeMap::new();
     for p in 0..h * w {
         for q in 0..h * w {
@@ -63,8 +95,8 @@ fn all_pairs(x: &[f64], y: &[f64], [h, w]: [usize; 2], bins: usize, border: Bord
     }
     let mut curve = vec![(0.0, 0); bins];
     for ((dy, dx), (sum, pairs)) in vectors {
-        let length = f64::hypot(dy as f64, dx as f64);
-        if let Some((mean, count)) = curve.get_mut(length.round() as usize) {
+        let bin = bin(along, dy, dx, [h, w], border);
+        if let Some((mean, count)) = bin.and_then(|bin| curve.get_mut(bin)) {
             *mean += sum / pairs;
             *count += 1;
         }
@@ -114,6 +146,59 @@ fn curves_are_means_over_all_pairs() {
             }
         }
     }
+}
+
+#[test]
+fn curves_along_a_direction_are_means_over_its_pairs() {
+    use Direction::{Column, Falling, Rising, Row};
+    for (seed, size @ [h, w]) in (0..).zip([[8, 8], [7, 9], [6, 10], [10, 6], [5, 5], [1, 6], [12, 1]]) {
+        let (x, y) = (soft(seed, h * w), soft(seed + 100, h * w));
+        let inputs = [(x.as_slice(), [1, h, w]), (y.as_slice(), [1, h, w])];
+        for (along, border) in
+            [Row, Column, Falling, Rising].into_iter().flat_map(|d| BORDERS.map(|b| (d, b)))
+        {
+            let bins = along.most_bins(size, border);
+            let expected =
+                [(&x, &x), (&x, &y)].map(|(x, y)| all_pairs_along(along, x, y, size, bins, border));
+            let counted: Vec<usize> = expected[0].iter().map(|&(_, count)| count).collect();
+            assert_eq!(along.counts(size, bins, border), counted, "{size:?} {along:?} {border:?}");
+            let found = evaluate(Cpu::<f64>::new(), &inputs, |v| {
+                [v[0], v[1]].map(|other| v[0].correlation_along(other, along, bins, border)).to_vec()
+            });
+            for (found, expected) in found.iter().zip(&expected) {
+                let expected: Vec<f64> = expected.iter().map(|&(mean, _)| mean).collect();
+                assert!(
+                    worst(found, &expected) < 1e-12,
+                    "{size:?} {along:?} {border:?}: {found:?} {expected:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn stripes_are_correlated_along_themselves_only() {
+    // Stripes of 4 rows: the same along a row, of period 8 along a column and both diagonals.
+    let (side, bins) = (16, 9);
+    let x: Vec<f64> = (0..side * side).map(|i| f64::from(u8::from(i / side % 8 < 4))).collect();
+    let across: Vec<f64> = (0..bins).map(|r| 0.125 * f64::from((r as i32 - 4).abs())).collect();
+    for along in [Direction::Row, Direction::Column, Direction::Falling, Direction::Rising] {
+        let found = evaluate(Cpu::<f64>::new(), &[(&x, [1, side, side])], |v| {
+            vec![v[0].correlation_along(v[0], along, bins, Border::Periodic)]
+        });
+        let expected = if along == Direction::Row { vec![0.5; bins] } else { across.clone() };
+        assert!(worst(&found[0], &expected) < 1e-12, "{along:?}: {:?}", found[0]);
+    }
+    // A falling diagonal line is one class along itself, and of one pixel along the other diagonal.
+    let line: Vec<f64> = (0..side * side).map(|i| f64::from(u8::from(i / side == i % side))).collect();
+    let found = evaluate(Cpu::<f64>::new(), &[(&line, [1, side, side])], |v| {
+        [Direction::Falling, Direction::Rising]
+            .map(|along| v[0].correlation_along(v[0], along, bins, Border::Periodic))
+            .to_vec()
+    });
+    let share = 1.0 / side as f64;
+    let alone: Vec<f64> = (0..bins).map(|r| if r % 8 == 0 { share } else { 0.0 }).collect();
+    assert!(worst(&found[0], &vec![share; bins]) < 1e-12 && worst(&found[1], &alone) < 1e-12, "{found:?}");
 }
 
 /// The correlation of the first field with itself, and with the second.

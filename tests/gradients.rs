@@ -96,9 +96,11 @@ operations! {
     Op::Normalise(..) => "normalise", true;
     Op::NormaliseGrad(..) => "normalise_grad", true;
     Op::Moments => "moments", true;
-    Op::AffineField => "affine_field", true;
-    Op::Correlation(CorrelationLeg::Curve, _) => "correlation", true;
-    Op::Correlation(CorrelationLeg::Field, _) => "correlation_field", true;
+    Op::QuadraticField => "quadratic_field", true;
+    Op::Boundary(..) => "boundary", true;
+    Op::BoundaryGrad(..) => "boundary_grad", true;
+    Op::Correlation(CorrelationLeg::Curve, ..) => "correlation", true;
+    Op::Correlation(CorrelationLeg::Field, ..) => "correlation_field", true;
     Op::CahnHilliard(_) => "cahn_hilliard", false;
     Op::Interpolate => "interpolate", true;
     Op::RowNorm(_) => "row_norm", true;

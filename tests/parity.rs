@@ -73,6 +73,11 @@ fn pixelwise() {
 }
 
 #[test]
+fn boundaries_and_their_gradient() {
+    check(&cases::boundaries());
+}
+
+#[test]
 fn moments_and_their_field() {
     check(&cases::moments_and_their_field());
 }

@@ -1,13 +1,71 @@
-//! Bins of lattice vectors by their length: what a radial correlation averages over.
+//! Bins of lattice vectors: what a two-point correlation averages over.
 //!
-//! A vector v = (rows, columns) is in bin r = floor(|v| + 1/2), its length rounded to the nearest
+//! A radial correlation sorts them by their length. A vector v = (rows, columns) is in bin r = floor(|v| + 1/2), its length rounded to the nearest
 //! pixel. No length is half way between two bins: a sum of two squares is never r^2 + r + 1/4.
 //!
 //! On a periodic image every vector of the torus counts once, by its shortest representative
 //! (components from -H/2 to H/2; +H/2 and -H/2 are one vector). On an open one the vectors are
 //! those between two pixels of the image, with components from -(H - 1) to H - 1.
+//!
+//! Along one of four lattice directions bin r holds the vectors v and -v of r steps, which are one
+//! where a torus makes them so.
 
-use crate::op::Border;
+use crate::op::{Border, Direction};
+
+impl Direction {
+    /// Most bins of an image `[H, W]` for which every bin has its vectors.
+    #[must_use]
+    pub fn most_bins(self, [h, w]: [usize; 2], border: Border) -> usize {
+        let extent = match self {
+            Self::Row => w,
+            Self::Column => h,
+            Self::Every | Self::Falling | Self::Rising => h.min(w),
+        };
+        match border {
+            Border::Periodic => extent / 2 + 1,
+            Border::Open => extent,
+        }
+    }
+
+    /// Number of lattice vectors in each of `bins` bins of an image `[H, W]`.
+    #[must_use]
+    pub fn counts(self, [h, w]: [usize; 2], bins: usize, border: Border) -> Vec<usize> {
+        let periodic = border == Border::Periodic;
+        let opposite = |r: usize| match self {
+            Self::Every => unreachable!("counted below"),
+            Self::Row => 2 * r == w,
+            Self::Column => 2 * r == h,
+            Self::Falling | Self::Rising => 2 * r == h && 2 * r == w,
+        };
+        match self {
+            Self::Every => counts([h, w], bins, border),
+            _ => (0..bins).map(|r| if r == 0 || (periodic && opposite(r)) { 1 } else { 2 }).collect(),
+        }
+    }
+
+    /// The bin of the vector that leads from place (0, 0) of a torus `[H, W]` to place `[row, column]`,
+    /// if it is in one.
+    #[must_use]
+    pub fn bin(self, [row, column]: [usize; 2], [h, w]: [usize; 2]) -> Option<usize> {
+        let [back, left] = [(h - row) % h, (w - column) % w];
+        let diagonal = |a: [usize; 2], b: [usize; 2]| {
+            [a, b].into_iter().filter(|[rows, columns]| rows == columns).map(|[r, _]| r).min()
+        };
+        match self {
+            Self::Every => Some(bin(row.min(back), column.min(left))),
+            Self::Row => (row == 0).then(|| column.min(left)),
+            Self::Column => (column == 0).then(|| row.min(back)),
+            Self::Falling => diagonal([row, column], [back, left]),
+            Self::Rising => diagonal([row, left], [back, column]),
+        }
+    }
+
+    /// Whether its bins are alike on both sides of the axes, and not only about the zero vector.
+    #[must_use]
+    pub fn even(self) -> bool {
+        !matches!(self, Self::Falling | Self::Rising)
+    }
+}
 
 /// The bin of the vector with these components, in pixels.
 #[must_use]
@@ -20,11 +78,8 @@ pub fn bin(rows: usize, columns: usize) -> usize {
 
 /// Most bins of an image `[H, W]` for which no circle of a bin leaves the vectors there are.
 #[must_use]
-pub fn most_bins([h, w]: [usize; 2], border: Border) -> usize {
-    match border {
-        Border::Periodic => h.min(w) / 2 + 1,
-        Border::Open => h.min(w),
-    }
+pub fn most_bins(size: [usize; 2], border: Border) -> usize {
+    Direction::Every.most_bins(size, border)
 }
 
 /// Number of lattice vectors in each of `bins` bins of an image `[H, W]`.

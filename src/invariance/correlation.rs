@@ -12,8 +12,7 @@ use num_complex::Complex;
 use rustfft::FftPlanner;
 
 use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, numbered};
-use crate::device::radial;
-use crate::op::Border;
+use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
 
@@ -36,7 +35,7 @@ pub(super) const BINS: Key = Key::whole(
 );
 
 fn make(options: &Options, name: &str, images: &Images) -> Result<Made, Mistake> {
-    let (phase, bins) = (class(options, "of", images)?, bins(options, images)?);
+    let (phase, bins) = (class(options, "of", images)?, bins(options, images, Direction::Every)?);
     let prefix = if name.is_empty() { "s" } else { name };
     let columns = numbered(prefix, 0, bins).map(|name| Column::new(name, "", (0.0, 1.0))).collect();
     let invariance = Correlation { phase, bins, border: images.border, weights: None };
@@ -44,8 +43,8 @@ fn make(options: &Options, name: &str, images: &Images) -> Result<Made, Mistake>
 }
 
 /// The length of a curve, if the images are large enough.
-pub(super) fn bins(options: &Options, images: &Images) -> Result<usize, Mistake> {
-    let (bins, most) = (options.whole("bins"), radial::most_bins(images.size, images.border));
+pub(super) fn bins(options: &Options, images: &Images, along: Direction) -> Result<usize, Mistake> {
+    let (bins, most) = (options.whole("bins"), along.most_bins(images.size, images.border));
     if bins <= most {
         return Ok(bins);
     }

@@ -10,14 +10,22 @@
 //! the background and each other channel is one figure.
 
 mod correlation;
+mod cross;
+mod directional;
 mod fraction;
+mod interface;
 mod moments;
+mod second_moments;
 
 use std::sync::Arc;
 
 pub use correlation::{Correlation, correlation, two_point_map};
+pub use cross::{Cross, cross_correlation};
+pub use directional::{Directional, directional};
 pub use fraction::{Fraction, Fractions, fraction, fractions};
+pub use interface::{Between, Intercept, Interface, intercepts, interface};
 pub use moments::{Centroid, Extent, area, centroid};
+pub use second_moments::{SecondMoments, second_moments};
 
 use crate::op::Border;
 use crate::options::{Key, Options};
@@ -179,9 +187,14 @@ pub const KINDS: &[Kind] = &[
     moments::AREA,
     moments::RADIUS,
     moments::CENTROID,
+    second_moments::SECOND_MOMENTS,
     fraction::FRACTION,
     fraction::FRACTIONS,
     correlation::CORRELATION,
+    directional::DIRECTIONAL,
+    cross::CROSS,
+    interface::INTERFACE,
+    interface::INTERCEPT,
 ];
 
 /// The keys that every property has.

@@ -28,8 +28,12 @@ pub fn centroid(x: Var<'_>) -> Var<'_> {
     let (n, figures) = (s[0], s[3] - 1);
     let moments = x.moments();
     let mass = moment(moments, 0).shift(EMPTY);
-    let cx = (moment(moments, 1) / mass).scale(1.0 / s[2] as f64);
-    let cy = (moment(moments, 2) / mass).scale(1.0 / s[1] as f64);
+    // Moments are about the middle of the image.
+    let centre = |k, extent: usize| {
+        let first = moment(moments, k) + moment(moments, 0).scale((extent as f64 - 1.0) / 2.0);
+        (first / mass).scale(1.0 / extent as f64)
+    };
+    let (cx, cy) = (centre(1, s[2]), centre(2, s[1]));
     // Interleaved figure by figure.
     let pair = x.tape().concat(&[cx.reshape([n, figures, 1]), cy.reshape([n, figures, 1])], 2);
     pair.reshape([n, 2 * figures])

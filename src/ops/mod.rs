@@ -3,6 +3,7 @@
 //! Each method checks shapes and records one operation or a short composition. A shape mistake is
 //! a bug in the caller and panics there, naming the operation and the shapes.
 
+mod boundary;
 mod conv;
 mod fields;
 mod training;

@@ -10,7 +10,7 @@ use invnet::device::gpu::simt::Simt;
 use invnet::device::gpu::{Gpu, Launcher, Precision};
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers, relative_error};
-use invnet::op::{AdamSettings, Border, CahnHilliard, LeafId};
+use invnet::op::{AdamSettings, Border, CahnHilliard, Direction, LeafId};
 use invnet::plan::Plan;
 use invnet::rng;
 use invnet::samples::{Sample, samples};
@@ -132,7 +132,7 @@ fn planes_in_shared_memory_and_beyond() {
             let [x, g] = [x, g].map(|id| store.var(&tape, id));
             let outputs = [
                 x.correlation(5, Border::Periodic),
-                x.correlation_field(g, Border::Open),
+                x.correlation_field(g, Direction::Every, Border::Open),
                 x.cahn_hilliard(stepping),
             ];
             let plan = Plan::new(&tape, &outputs, &store);

@@ -1,10 +1,11 @@
-//! The radial two-point correlation: one Fourier transform a field, and a matrix product.
+//! The two-point correlation: one Fourier transform a field, and a matrix product.
 //!
 //! By Parseval, <x, A_r y> = (1 / P) sum_k Re(conj(X_k) Y_k) B_r(k), with P the pixels of the
-//! transformed image and B_r the transform of A_r's weights. B_r is real and even in both
-//! frequencies, so that a quarter of it is enough, and the sum over all curves of a batch is one
-//! product of the folded spectra `[N, Q]` with a table `[R, Q]`. No image is ever transformed back
-//! for a curve, and a field, sum_r g_r A_r y, is one transform there and one back.
+//! transformed image and B_r the transform of A_r's weights. B_r is real, and even in both
+//! frequencies unless it is of a diagonal, so that a quarter or a half of it is enough, and the sum
+//! over all curves of a batch is one product of the folded spectra `[N, Q]` with a table `[R, Q]`. No
+//! image is ever transformed back for a curve, and a field, sum_r g_r A_r y, is one transform there and
+//! one back.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -16,8 +17,7 @@ use rayon::prelude::*;
 use super::fft::{Plane, complex_scratch};
 use super::matmul::{Mat, product};
 use super::{Real, scratch};
-use crate::device::radial;
-use crate::op::Border;
+use crate::op::{Border, Direction};
 use crate::shape::Shape;
 
 /// Tables of every geometry that was met, in each precision.
@@ -29,10 +29,15 @@ struct Geometry {
     h: usize,
     w: usize,
     bins: usize,
+    along: Direction,
     border: Border,
 }
 
 impl Geometry {
+    fn new(shape: &Shape, bins: usize, along: Direction, border: Border) -> Self {
+        Self { h: shape[1], w: shape[2], bins, along, border }
+    }
+
     /// The extents that are transformed: zeros keep the copies of an open image apart.
     fn torus(&self) -> [usize; 2] {
         match self.border {
@@ -41,17 +46,19 @@ impl Geometry {
         }
     }
 
-    /// Extents of the quarter of a spectrum that holds an even one: column frequencies, then rows'.
-    fn quarter(&self) -> [usize; 2] {
+    /// Extents of the part of a spectrum that holds all of a B_r: column frequencies, then rows'.
+    fn part(&self) -> [usize; 2] {
         let [h, w] = self.torus();
-        [w / 2 + 1, h / 2 + 1]
+        [w / 2 + 1, if self.along.even() { h / 2 + 1 } else { h }]
     }
 
-    /// 1 / (vectors in the bin, pairs of pixels that the vector joins) of the vector of these
-    /// magnitudes, if it is in a bin.
-    fn weight(&self, counts: &[usize], dy: usize, dx: usize) -> Option<(usize, f64)> {
-        let bin = radial::bin(dy, dx);
+    /// 1 / (vectors in the bin, pairs of pixels that the vector joins) of the vector that leads to a
+    /// place of the torus, if it is in a bin.
+    fn weight(&self, counts: &[usize], at: [usize; 2]) -> Option<(usize, f64)> {
+        let torus = self.torus();
+        let bin = self.along.bin(at, torus)?;
         let count = *counts.get(bin)?;
+        let [dy, dx] = [0, 1].map(|axis| at[axis].min(torus[axis] - at[axis]));
         let pairs = match self.border {
             Border::Periodic => self.h * self.w,
             Border::Open => self.h.checked_sub(dy)? * self.w.checked_sub(dx)?,
@@ -59,7 +66,7 @@ impl Geometry {
         (pairs > 0).then(|| (bin, 1.0 / (count * pairs) as f64))
     }
 
-    /// B_r on the quarter, `[R, Q]`, computed once in double precision.
+    /// B_r on its part of the spectrum, `[R, Q]`, computed once in double precision.
     fn table<T: Real>(self) -> Arc<Vec<T>> {
         static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
         let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,16 +77,16 @@ impl Geometry {
     }
 
     fn tabulate<T: Real>(self) -> Vec<T> {
-        let counts = radial::counts([self.h, self.w], self.bins, self.border);
+        let counts = self.along.counts([self.h, self.w], self.bins, self.border);
         let [th, tw] = self.torus();
         let plane = Plane::<f64>::new(th, tw);
-        let [qw, qh] = self.quarter();
+        let [qw, qh] = self.part();
         let mut table = vec![T::zero(); self.bins * qw * qh];
         table.par_chunks_mut(qw * qh).enumerate().for_each(|(bin, row)| {
             let mut weights = vec![0.0; th * tw];
             for (i, weight) in weights.iter_mut().enumerate() {
-                let [dy, dx] = [(i / tw, th), (i % tw, tw)].map(|(d, extent)| d.min(extent - d));
-                if let Some((_, value)) = self.weight(&counts, dy, dx).filter(|(of, _)| *of == bin) {
+                if let Some((_, value)) = self.weight(&counts, [i / tw, i % tw]).filter(|(of, _)| *of == bin)
+                {
                     *weight = value;
                 }
             }
@@ -111,15 +118,22 @@ impl Geometry {
 }
 
 /// <x, A_r y> `[N, R]` of fields `[N, H, W]`; without `y`, of x with itself.
-pub(super) fn curve<T: Real>(x: &[T], y: Option<&[T]>, shape: &Shape, border: Border, out: &mut [T]) {
+pub(super) fn curve<T: Real>(
+    x: &[T],
+    y: Option<&[T]>,
+    shape: &Shape,
+    along: Direction,
+    border: Border,
+    out: &mut [T],
+) {
     let (n, pixels) = (shape[0], shape[1] * shape[2]);
     if n == 0 {
         return;
     }
-    let geometry = Geometry { h: shape[1], w: shape[2], bins: out.len() / n, border };
+    let geometry = Geometry::new(shape, out.len() / n, along, border);
     let [th, tw] = geometry.torus();
     let plane = Plane::new(th, tw);
-    let [qw, qh] = geometry.quarter();
+    let [qw, qh] = geometry.part();
     let scale = T::of(1.0 / (th * tw) as f64);
     scratch::with(n * qw * qh, |folded: &mut [T]| {
         folded.par_chunks_mut(qw * qh).enumerate().for_each(|(i, folded)| {
@@ -142,31 +156,40 @@ pub(super) fn curve<T: Real>(x: &[T], y: Option<&[T]>, shape: &Shape, border: Bo
     });
 }
 
-/// scale Re(conj(a) b), summed over frequencies that differ in sign only: `[W/2 + 1, H/2 + 1]`.
+/// scale Re(conj(a) b), summed over frequencies at which a B_r is the same: `[W/2 + 1, H/2 + 1]` of one
+/// that is even in both, else `[W/2 + 1, H]`.
 fn fold<T: Real>(a: &[Complex<T>], b: &[Complex<T>], [h, w]: [usize; 2], scale: T, folded: &mut [T]) {
-    let lines = a.chunks_exact(h).zip(b.chunks_exact(h)).zip(folded.chunks_exact_mut(h / 2 + 1));
+    let rows = folded.len() / (w / 2 + 1);
+    let lines = a.chunks_exact(h).zip(b.chunks_exact(h)).zip(folded.chunks_exact_mut(rows));
     for (column, ((a, b), folded)) in lines.enumerate() {
         // The frequency -column is not stored.
         let mates = if column == 0 || 2 * column == w { scale } else { scale + scale };
         let at = |row: usize| a[row].re * b[row].re + a[row].im * b[row].im;
         for (row, sum) in folded.iter_mut().enumerate() {
             let mirror = (h - row) % h;
-            let both = if mirror == row { at(row) } else { at(row) + at(mirror) };
+            let both = if mirror == row || rows == h { at(row) } else { at(row) + at(mirror) };
             *sum = mates * both;
         }
     }
 }
 
 /// sum_r g_r A_r y of fields y `[N, H, W]` and curves g `[N, R]`.
-pub(super) fn field<T: Real>(y: &[T], g: &[T], shape: &Shape, border: Border, out: &mut [T]) {
+pub(super) fn field<T: Real>(
+    y: &[T],
+    g: &[T],
+    shape: &Shape,
+    along: Direction,
+    border: Border,
+    out: &mut [T],
+) {
     let (n, pixels) = (shape[0], shape[1] * shape[2]);
     if n == 0 {
         return;
     }
-    let geometry = Geometry { h: shape[1], w: shape[2], bins: g.len() / n, border };
+    let geometry = Geometry::new(shape, g.len() / n, along, border);
     let [th, tw] = geometry.torus();
     let plane = Plane::new(th, tw);
-    let [qw, qh] = geometry.quarter();
+    let [qw, qh] = geometry.part();
     let scale = T::of(1.0 / (th * tw) as f64);
     scratch::with(n * qw * qh, |filters: &mut [T]| {
         let table = geometry.table::<T>();
@@ -178,7 +201,7 @@ pub(super) fn field<T: Real>(y: &[T], g: &[T], shape: &Shape, border: Border, ou
                 geometry.spectrum(&plane, y, spectrum);
                 for (line, filter) in spectrum.chunks_exact_mut(th).zip(filter.chunks_exact(qh)) {
                     for (row, value) in line.iter_mut().enumerate() {
-                        *value *= scale * filter[row.min(th - row)];
+                        *value *= scale * filter[if along.even() { row.min(th - row) } else { row }];
                     }
                 }
                 if tw == geometry.w {

@@ -4,6 +4,7 @@
 //! Work is split into pieces whose number does not depend on the number of threads, so results
 //! have the same bits on one thread and on many. Loops run in whatever rayon pool is current.
 
+mod boundary;
 mod cahn_hilliard;
 mod conv;
 mod correlation;
@@ -201,13 +202,17 @@ impl<T: Real> Cpu<T> {
                 norm::normalise_grad(over, T::of(eps), x(0), shapes(0), x(1), x(2), out);
             }
             Op::Moments => moments::moments(x(0), shapes(0), out),
-            Op::AffineField => moments::affine_field(x(0), out_shape, out),
-            Op::Correlation(CorrelationLeg::Curve, border) => {
-                let other = (io.places[0] != io.places[1]).then(|| x(1));
-                correlation::curve(x(0), other, shapes(0), border, out);
+            Op::QuadraticField => moments::quadratic_field(x(0), out_shape, out),
+            Op::Boundary(border, soft) => boundary::boundary(x(0), shapes(0), border, soft, out),
+            Op::BoundaryGrad(border, soft) => {
+                boundary::boundary_grad(x(0), x(1), shapes(0), border, soft, out);
             }
-            Op::Correlation(CorrelationLeg::Field, border) => {
-                correlation::field(x(0), x(1), shapes(0), border, out);
+            Op::Correlation(CorrelationLeg::Curve, along, border) => {
+                let other = (io.places[0] != io.places[1]).then(|| x(1));
+                correlation::curve(x(0), other, shapes(0), along, border, out);
+            }
+            Op::Correlation(CorrelationLeg::Field, along, border) => {
+                correlation::field(x(0), x(1), shapes(0), along, border, out);
             }
             Op::CahnHilliard(stepping) => cahn_hilliard::advance(&stepping, x(0), shapes(0), out),
             Op::OneHot => index::one_hot(io.inputs[0], io.words(1), out_shape, out),

@@ -4,6 +4,7 @@
 //! `cuda` the driver, `simt` the same kernels on the CPU. Everything but that last call is shared,
 //! so geometry, argument order and kernel source are tested on every machine.
 
+mod boundary;
 mod cahn_hilliard;
 mod conv;
 mod correlation;
@@ -191,9 +192,15 @@ impl<L: Launcher> Gpu<L> {
             Op::Normalise(over, eps) => self.normalise(over, eps, &x[0], &x[1], y),
             Op::NormaliseGrad(over, eps) => self.normalise_grad(over, eps, &x[0], &x[1], &x[2], y),
             Op::Moments => self.moments(&x[0], y),
-            Op::AffineField => self.affine_field(&x[0], y),
-            Op::Correlation(CorrelationLeg::Curve, border) => self.correlation(border, &x[0], &x[1], y),
-            Op::Correlation(CorrelationLeg::Field, border) => self.correlation_field(border, &x[0], &x[1], y),
+            Op::QuadraticField => self.quadratic_field(&x[0], y),
+            Op::Boundary(border, soft) => self.boundary(border, soft, &x[0], y),
+            Op::BoundaryGrad(border, soft) => self.boundary_grad(border, soft, &x[0], &x[1], y),
+            Op::Correlation(CorrelationLeg::Curve, along, border) => {
+                self.correlation(along, border, &x[0], &x[1], y)
+            }
+            Op::Correlation(CorrelationLeg::Field, along, border) => {
+                self.correlation_field(along, border, &x[0], &x[1], y)
+            }
             Op::CahnHilliard(ref stepping) => self.cahn_hilliard(stepping, &x[0], y),
             Op::OneHot => self.one_hot(&x[0], &x[1], y),
             Op::Gather => self.gather(&x[0], &x[1], y),

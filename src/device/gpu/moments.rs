@@ -17,16 +17,16 @@ impl<L: Launcher> Gpu<L> {
         if pieces == 1 {
             return self.launch("moments", grid, &[Span::read(x), Span::write(y)], &params);
         }
-        let partial = self.scratch([n, pieces as usize, c, 3])?;
+        let partial = self.scratch([n, pieces as usize, c, 6])?;
         self.launch("moments", grid, &[Span::read(x), Span::write(&partial)], &params)?;
-        self.sum_middle(Span::read(&partial), [n, pieces as usize, 3 * c], 1, pieces, Span::write(y))
+        self.sum_middle(Span::read(&partial), [n, pieces as usize, 6 * c], 1, pieces, Span::write(y))
     }
 
-    pub(super) fn affine_field(&mut self, m: &Place, y: &Place) -> Result<()> {
+    pub(super) fn quadratic_field(&mut self, m: &Place, y: &Place) -> Result<()> {
         let [n, h, w, c] = [y.shape[0], y.shape[1], y.shape[2], y.shape[3]];
         let params = Image { n: word(n), h: word(h), w: word(w), c: word(c), pieces: 1, piece: 0 };
         self.launch(
-            "affine_field",
+            "quadratic_field",
             blocks_for(y.shape.numel(), 256),
             &[Span::read(m), Span::write(y)],
             &params,

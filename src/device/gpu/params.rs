@@ -58,11 +58,17 @@ params! {
     }
     /// stats, normalise, normalise_grad.
     Norm { rows: u32, columns: u32, pieces: u32, piece: u32, eps: f32, }
-    /// moments and affine_field.
+    /// moments and quadratic_field.
     Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }
-    /// Both legs of a radial correlation.
+    /// boundary and boundary_grad.
+    Boundary {
+        n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, periodic: u32,
+        soft: f32, along_row: f32, along_column: f32, diagonal: f32,
+    }
+    /// Both legs of a correlation.
     Correlation {
-        n: u32, h: u32, w: u32, bins: u32, open: u32, rows: u32, columns: u32, together: u32, tables: u32,
+        n: u32, h: u32, w: u32, bins: u32, along: u32, open: u32, rows: u32, columns: u32, together: u32,
+        tables: u32,
     }
     /// cahn_hilliard.
     Stepping { h: u32, w: u32, steps: u32, tables: u32, dt: f32, kappa: f32, stabiliser: f32, }

@@ -1,8 +1,7 @@
 //! What transforms: the correlation, and steps of phase separation.
 
-use invnet::device::radial;
 use invnet::gradcheck::{Input, Values};
-use invnet::op::{Border, CahnHilliard};
+use invnet::op::{Border, CahnHilliard, Direction};
 
 use super::super::{U, real, values};
 use super::{Bound, Case, case};
@@ -28,22 +27,18 @@ fn torus([h, w]: [usize; 2], border: Border) -> [usize; 2] {
 
 /// Of each bin the sum, and the sum of squares, of what its vectors' sums are multiplied with:
 /// 1 / (vectors in the bin, pairs of pixels).
-fn bin_weights([h, w]: [usize; 2], bins: usize, border: Border) -> Vec<[f64; 2]> {
-    let counts = radial::counts([h, w], bins, border);
+fn bin_weights([h, w]: [usize; 2], bins: usize, along: Direction, border: Border) -> Vec<[f64; 2]> {
+    let counts = along.counts([h, w], bins, border);
     let mut weights = vec![[0.0; 2]; bins];
-    let [below, up] = match border {
-        Border::Periodic => [[(h - 1) / 2, (w - 1) / 2], [h / 2, w / 2]],
-        Border::Open => [[h - 1, w - 1]; 2],
-    };
-    let range = |axis: usize| -(below[axis] as isize)..=up[axis] as isize;
-    for (dy, dx) in range(0).flat_map(|dy| range(1).map(move |dx| (dy.unsigned_abs(), dx.unsigned_abs()))) {
-        let bin = radial::bin(dy, dx);
-        if bin < bins {
-            let pairs = if border == Border::Open { (h - dy) * (w - dx) } else { h * w };
-            let weight = 1.0 / (counts[bin] * pairs) as f64;
-            weights[bin][0] += weight;
-            weights[bin][1] += weight * weight;
-        }
+    let open = border == Border::Open;
+    let torus @ [rows, columns] = if open { [2 * h - 1, 2 * w - 1] } else { [h, w] };
+    for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+        let Some(bin) = along.bin([row, column], torus).filter(|&bin| bin < bins) else { continue };
+        let (dy, dx) = (row.min(rows - row), column.min(columns - column));
+        let pairs = if open { (h - dy) * (w - dx) } else { h * w };
+        let weight = 1.0 / (counts[bin] * pairs) as f64;
+        weights[bin][0] += weight;
+        weights[bin][1] += weight * weight;
     }
     weights
 }
@@ -60,59 +55,64 @@ pub fn correlations() -> Vec<Case> {
     fn extents(inputs: &[Input]) -> [usize; 3] {
         [0, 1, 2].map(|axis| inputs[0].shape[axis])
     }
-    fn curve_bound(border: Border, inputs: &[Input], curves: &[f64]) -> Vec<f64> {
-        let [n, h, w] = extents(inputs);
-        let weights = bin_weights([h, w], curves.len() / n, border);
+    fn curve_bound(bins: usize, along: Direction, border: Border, inputs: &[Input]) -> Bound {
+        let [_, h, w] = extents(inputs);
+        let weights = bin_weights([h, w], bins, along, border);
         let noise = DEVIATIONS * transform_noise(torus([h, w], border));
         let other = inputs.last().unwrap();
         let images = values(&inputs[0]).chunks(h * w).zip(values(other).chunks(h * w));
-        images.flat_map(|(x, y)| weights.iter().map(move |b| noise * norm(x) * norm(y) * b[0])).collect()
+        let one = |(x, y)| weights.iter().map(move |b| noise * norm(x) * norm(y) * b[0]);
+        Bound::Each(images.flat_map(one).collect())
     }
-    fn field_bound(border: Border, inputs: &[Input]) -> Vec<f64> {
+    fn field_bound(along: Direction, border: Border, inputs: &[Input]) -> Bound {
         let [_, h, w] = extents(inputs);
         let bins = inputs[1].shape[1];
-        let weights = bin_weights([h, w], bins, border);
+        let weights = bin_weights([h, w], bins, along, border);
         let noise = DEVIATIONS * transform_noise(torus([h, w], border));
         let images = values(&inputs[0]).chunks(h * w).zip(values(&inputs[1]).chunks(bins));
-        images
-            .flat_map(|(y, g)| {
-                let filter = g.iter().zip(&weights).map(|(g, b)| g * g * b[1]).sum::<f64>().sqrt();
-                vec![noise * norm(y) * filter; h * w]
-            })
-            .collect()
+        let one = |(y, g): (&[f64], &[f64])| {
+            let filter = g.iter().zip(&weights).map(|(g, b)| g * g * b[1]).sum::<f64>().sqrt();
+            vec![noise * norm(y) * filter; h * w]
+        };
+        Bound::Each(images.flat_map(one).collect())
     }
-    let bound = |border| match border {
-        Border::Periodic => Bound::Of(|i, y| curve_bound(Border::Periodic, i, y)),
-        Border::Open => Bound::Of(|i, y| curve_bound(Border::Open, i, y)),
-    };
-    let field_bound = |border| match border {
-        Border::Periodic => Bound::Of(|i, _| field_bound(Border::Periodic, i)),
-        Border::Open => Bound::Of(|i, _| field_bound(Border::Open, i)),
-    };
     // Powers of two and others, an odd number of images (the last has no partner), and, of those that
     // the sanitizers take, one that is too large for shared memory.
     let sizes = [
-        ([3, 16, 8], 5, Border::Periodic),
-        ([2, 9, 15], 5, Border::Periodic),
-        ([1, 100, 60], 60, Border::Open),
-        ([2, 8, 15], 4, Border::Periodic),
-        ([1, 1, 1], 1, Border::Periodic),
-        ([3, 1, 7], 1, Border::Open),
-        ([2, 20, 13], 13, Border::Open),
-        ([3, 12, 7], 1, Border::Periodic),
-        ([5, 32, 64], 17, Border::Periodic),
+        ([3, 16, 8], 5, Direction::Every, Border::Periodic),
+        ([2, 9, 15], 5, Direction::Every, Border::Periodic),
+        ([1, 100, 60], 60, Direction::Every, Border::Open),
+        ([2, 8, 15], 4, Direction::Every, Border::Periodic),
+        ([1, 1, 1], 1, Direction::Every, Border::Periodic),
+        ([3, 1, 7], 1, Direction::Every, Border::Open),
+        ([2, 20, 13], 13, Direction::Every, Border::Open),
+        ([3, 12, 7], 1, Direction::Every, Border::Periodic),
+        ([5, 32, 64], 17, Direction::Every, Border::Periodic),
         // Sides of images that are no powers of two.
-        ([3, 48, 80], 25, Border::Periodic),
-        ([1, 96, 56], 29, Border::Periodic),
-        ([2, 12, 20], 12, Border::Open),
+        ([3, 48, 80], 25, Direction::Every, Border::Periodic),
+        ([1, 96, 56], 29, Direction::Every, Border::Periodic),
+        ([2, 12, 20], 12, Direction::Every, Border::Open),
+        // Of even extents the last bin has one vector, but two along a diagonal of what is no square.
+        ([3, 7, 16], 9, Direction::Row, Border::Periodic),
+        ([2, 5, 12], 12, Direction::Row, Border::Open),
+        ([3, 16, 9], 9, Direction::Column, Border::Periodic),
+        ([2, 12, 5], 12, Direction::Column, Border::Open),
+        ([3, 16, 16], 9, Direction::Falling, Border::Periodic),
+        ([2, 8, 15], 5, Direction::Falling, Border::Periodic),
+        ([1, 100, 60], 60, Direction::Falling, Border::Open),
+        ([3, 16, 16], 9, Direction::Rising, Border::Periodic),
+        ([2, 15, 8], 5, Direction::Rising, Border::Periodic),
+        ([3, 7, 10], 7, Direction::Rising, Border::Open),
     ];
     let mut cases = Vec::new();
     for turn in 0..2 {
-        for (i, (shape, bins, border)) in sizes.into_iter().enumerate() {
-            let name = format!("correlation {shape:?} {bins} {border:?}");
+        for (i, (shape, bins, along, border)) in sizes.into_iter().enumerate() {
+            let name = format!("correlation {shape:?} {bins} {along:?} {border:?}");
             if i % 2 == turn {
-                cases.push(case(name + " itself", vec![real(1, shape)], bound(border), move |_, x| {
-                    x[0].correlation(bins, border)
+                let inputs = vec![real(1, shape)];
+                let bound = curve_bound(bins, along, border, &inputs);
+                cases.push(case(name + " itself", inputs, bound, move |_, x| {
+                    x[0].correlation_along(x[0], along, bins, border)
                 }));
                 continue;
             }
@@ -123,18 +123,18 @@ pub fn correlations() -> Vec<Case> {
                 }
                 input
             };
-            cases.push(case(name, vec![real(2, shape), tiny(real(3, shape))], bound(border), move |_, x| {
-                x[0].correlation_with(x[1], bins, border)
+            let inputs = vec![real(2, shape), tiny(real(3, shape))];
+            let bound = curve_bound(bins, along, border, &inputs);
+            cases.push(case(name, inputs, bound, move |_, x| {
+                x[0].correlation_along(x[1], along, bins, border)
             }));
         }
     }
-    for (shape, bins, border) in sizes {
-        cases.push(case(
-            format!("correlation_field {shape:?} {bins} {border:?}"),
-            vec![real(4, shape), real(5, [shape[0], bins])],
-            field_bound(border),
-            move |_, x| x[0].correlation_field(x[1], border),
-        ));
+    for (shape, bins, along, border) in sizes {
+        let inputs = vec![real(4, shape), real(5, [shape[0], bins])];
+        let bound = field_bound(along, border, &inputs);
+        let name = format!("correlation_field {shape:?} {bins} {along:?} {border:?}");
+        cases.push(case(name, inputs, bound, move |_, x| x[0].correlation_field(x[1], along, border)));
     }
     cases
 }
