@@ -59,13 +59,28 @@ pub struct Column {
     pub unit: String,
     /// The smallest and the largest value that any image could have.
     pub possible: (f64, f64),
+    /// After how much it means the same again, as an angle does; none of most numbers.
+    pub turn: Option<f64>,
 }
 
 impl Column {
     /// A number with that name, unit and possible range.
     #[must_use]
     pub fn new(name: impl Into<String>, unit: &str, possible: (f64, f64)) -> Self {
-        Self { name: name.into(), unit: unit.to_owned(), possible }
+        Self { name: name.into(), unit: unit.to_owned(), possible, turn: None }
+    }
+
+    /// The same number, which means the same again after so much.
+    #[must_use]
+    pub fn turning(self, turn: f64) -> Self {
+        Self { turn: Some(turn), ..self }
+    }
+
+    /// How far a measured number is from an asked one, of an angle the short way round.
+    #[must_use]
+    pub fn error(&self, measured: f64, asked: f64) -> f64 {
+        let error = measured - asked;
+        self.turn.map_or(error, |turn| error - turn * (error / turn).round())
     }
 }
 

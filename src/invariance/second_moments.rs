@@ -58,7 +58,7 @@ fn make(_: &Options, name: &str, images: &Images) -> Result<Made, Mistake> {
     let most = SQRT_2 * h.max(w) as f64;
     let columns = (1..images.classes).flat_map(|i| {
         [
-            Column::new(format!("{name}angle{i}"), "deg", (-90.0, 90.0)),
+            Column::new(format!("{name}angle{i}"), "deg", (-90.0, 90.0)).turning(180.0),
             Column::new(format!("{name}aspect{i}"), "", (1.0, most)),
         ]
     });
@@ -125,8 +125,8 @@ impl Invariance for SecondMoments {
             let e = if n[1].is_nan() { n[0] } else { n[0].hypot(n[1]) };
             let angle = n[1].atan2(n[0]).to_degrees() / 2.0;
             let angle = if angle <= -90.0 { 90.0 } else { angle };
-            // No figure of pixels is as thin as that; a sum in single precision may be.
-            let e = e.min(1.0 - 1e-6);
+            // No figure of pixels is as thin as that; a sum in single precision may be. NaN stays.
+            let e = if e > 1.0 - 1e-6 { 1.0 - 1e-6 } else { e };
             [angle as f32, ((1.0 + e) / (1.0 - e)).sqrt() as f32]
         };
         normalised.chunks_exact(2).flat_map(one).collect()
@@ -147,6 +147,19 @@ mod tests {
     use super::*;
     use crate::op::Border;
 
+    #[test]
+    fn angles_are_as_far_apart_as_their_lines() {
+        let images = Images { size: [16, 16], classes: 2, border: Border::Open };
+        let made = make(&Options::new([]), "", &images).unwrap();
+        let [angle, aspect] = [&made.columns[0], &made.columns[1]];
+        assert_eq!(
+            (angle.error(-88.0, 89.0), angle.error(89.0, -88.0), angle.error(30.0, 40.0)),
+            (3.0, -3.0, -10.0)
+        );
+        assert!(angle.error(f64::NAN, 1.0).is_nan());
+        assert_eq!(aspect.error(1.0, 181.0), -180.0);
+    }
+
     fn of(size: [usize; 2], map: &[u8]) -> Vec<f32> {
         let images = Images { size, classes: 3, border: Border::Open };
         let moments = SecondMoments { images };
@@ -157,7 +170,7 @@ mod tests {
     fn lines_have_an_angle_squares_have_none_and_what_is_not_there_has_nothing() {
         // Three pixels up the page, and four in a square.
         let found = of([4, 5], &[0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 2, 2, 1, 0, 0, 2, 2, 0, 0, 0]);
-        assert!((found[0], found[1] - 3.0).0 == 90.0 && (found[1] - 3.0).abs() < 1e-5, "{found:?}");
+        assert!(found[0] == 90.0 && (found[1] - 3.0).abs() < 1e-5, "{found:?}");
         assert!(found[2].is_nan() && (found[3] - 1.0).abs() < 1e-6, "{found:?}");
         let found = of([3, 3], &[1, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert!((found[0] - 45.0).abs() < 1e-5 && found[2].is_nan() && found[3].is_nan(), "{found:?}");

@@ -18,11 +18,11 @@ pub struct Errors {
 }
 
 impl Errors {
-    /// The errors of `measured` against `asked`, pair by pair. NaN is a missing number; without any
+    /// Of what was measured less what was asked, sample by sample. NaN is a missing number; without any
     /// other the errors are NaN.
     #[must_use]
-    pub fn of(asked: impl IntoIterator<Item = f64>, measured: impl IntoIterator<Item = f64>) -> Self {
-        let all: Vec<f64> = measured.into_iter().zip(asked).map(|(m, a)| m - a).collect();
+    pub fn of(errors: impl IntoIterator<Item = f64>) -> Self {
+        let all: Vec<f64> = errors.into_iter().collect();
         let differences: Vec<f64> = all.iter().copied().filter(|d| !d.is_nan()).collect();
         let missing = all.len() - differences.len();
         let n = differences.len() as f64;
@@ -50,16 +50,16 @@ mod tests {
 
     #[test]
     fn errors_of_a_known_set() {
-        let e = Errors::of([1.0; 4], [1.0, 2.0, 0.0, 5.0]);
+        let e = Errors::of([0.0, 1.0, -1.0, 4.0]);
         assert_eq!((e.mean_abs_error, e.bias, e.p95, e.missing), (1.5, 1.0, 4.0, 0));
         assert!((e.std - (14.0_f64 / 4.0).sqrt()).abs() < 1e-12);
     }
 
     #[test]
     fn what_is_missing_is_counted_and_not_averaged() {
-        let e = Errors::of([1.0; 3], [f64::NAN, 3.0, f64::NAN]);
+        let e = Errors::of([f64::NAN, 2.0, f64::NAN]);
         assert_eq!((e.mean_abs_error, e.missing), (2.0, 2));
-        let none = Errors::of([1.0], [f64::NAN]);
+        let none = Errors::of([f64::NAN]);
         assert!(none.mean_abs_error.is_nan() && none.missing == 1);
     }
 }

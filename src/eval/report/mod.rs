@@ -101,8 +101,10 @@ impl Report {
         let samples = sampler.sample(&asked, NOISE_SEED)?;
         let seconds_per_sample = start.elapsed().as_secs_f64() / count as f64;
         let hard = measured(&task, &samples.maps)?;
-        let errors =
-            |measured: &[f32], i: usize| Errors::of(column(&asked, width, i), column(measured, width, i));
+        let errors = |measured: &[f32], i: usize| {
+            let pairs = column(measured, width, i).zip(column(&asked, width, i));
+            Errors::of(pairs.map(|(measured, asked)| task.columns()[i].error(measured, asked)))
+        };
         let properties: Vec<Property> = task
             .columns()
             .iter()

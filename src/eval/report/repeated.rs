@@ -63,7 +63,10 @@ impl Repeated {
             let measured = measured(&task, &drawn.maps)?;
             let asked: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
             let errors: Vec<Errors> = (0..width)
-                .map(|i| Errors::of(std::iter::repeat(asked[i]), column(&measured, width, i)))
+                .map(|i| {
+                    let of = &task.columns()[i];
+                    Errors::of(column(&measured, width, i).map(|measured| of.error(measured, asked[i])))
+                })
                 .collect();
             all.targets.push(Target {
                 mean: asked.iter().zip(&errors).map(|(a, e)| a + e.bias).collect(),
