@@ -13,14 +13,16 @@ const FILES: [&str; 2] = ["report.json", "report.png"];
 
 /// Measures a run and writes `report.json` and `report.png`.
 pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
-    let out = args.out.clone().unwrap_or_else(|| args.run.join("evaluated"));
+    let folder = if args.run.is_file() { args.run.parent().unwrap_or(&args.run) } else { &args.run };
+    let out = args.out.clone().unwrap_or_else(|| folder.join("evaluated"));
     room::check_folder_name(&out)?;
     FILES.iter().try_for_each(|file| room::check_absent(&out.join(file), args.overwrite))?;
     let kind = args.device.kind();
     let (config, mut sampler) = Sampler::open(&args.run, kind)?;
     args.device.announce(kind, false, quiet);
     let real = held_out(&config, &mut *kind.for_data()?)?;
-    let report = Report::measure(&mut sampler, &real, args.samples as usize)?;
+    let mut report = Report::measure(&mut sampler, &real, args.samples as usize)?;
+    report.warnings.splice(0..0, super::train::warning(folder, &config, sampler.task().images().size)?);
     let _lock = Lock::take(&out)?;
     report.write(&out)?;
     print(report.table())?;

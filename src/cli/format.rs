@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::room;
 use crate::data::ClassMaps;
-use crate::data::export::{Exported, Format, path_of, write_all};
+use crate::data::export::{Exported, Format, Origin, Units, path_of, write_all};
 use crate::error::{Error, Result};
 use crate::eval::palette::Rgb;
 
@@ -16,12 +16,22 @@ pub(super) struct FormatArg {
     /// Write these formats too: npy, npz, png, tiff, csv, vti, hdf5, dream3d.
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     pub(super) format: Vec<Format>,
-    /// Side of a pixel, for formats with a physical size.
-    #[arg(long, default_value_t = 1.0, value_name = "LENGTH", value_parser = length)]
+    /// Side of a pixel in the --unit, for formats with a physical size; tables get columns in it too:
+    /// a position c is at (c + 0.5) LENGTH from the corner of pixel (0, 0).
+    #[arg(long, default_value_t = 1.0, value_name = "LENGTH", value_parser = length, requires = "unit")]
     spacing: f64,
-    /// Unit of that length.
+    /// Unit of that length; of m, cm, mm, um and nm PNG and TIFF get a resolution.
     #[arg(long, default_value = "px", value_name = "UNIT")]
     unit: String,
+    /// Where row 0 of an image is: upper, as in a picture, or lower. VTI, PNG and TIFF show it there.
+    #[arg(long, default_value = "upper", value_name = "SIDE")]
+    origin: OriginName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OriginName {
+    Upper,
+    Lower,
 }
 
 fn length(text: &str) -> Result<f64, String> {
@@ -67,8 +77,22 @@ impl FormatArg {
         if self.format.is_empty() {
             return Ok(Vec::new());
         }
-        let data = Exported { spacing: self.spacing, unit: &self.unit, ..Exported::new(data, palette) };
+        self.write_exported(folder, stem, Exported::new(data, palette))
+    }
+
+    /// The same of a set that need not be in memory.
+    pub(super) fn write_exported(&self, folder: &Path, stem: &str, data: Exported) -> Result<Vec<PathBuf>> {
+        let origin = match self.origin {
+            OriginName::Upper => Origin::Upper,
+            OriginName::Lower => Origin::Lower,
+        };
+        let data = Exported { spacing: self.spacing, unit: &self.unit, origin, ..data };
         write_all(folder, stem, &self.format, &data)
+    }
+
+    /// The physical size of a pixel.
+    pub(super) fn units(&self) -> Units<'_> {
+        Units { spacing: self.spacing, unit: &self.unit }
     }
 
     /// Writes a data set beside its archive `out`; returns what was written.

@@ -63,7 +63,20 @@ Ctrl-C, TERM and HUP save a checkpoint and exit with 130, 143 and 129; --seconds
     Train(TrainArgs),
     /// Generate samples with the properties asked for.
     #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
-Targets are used in turn until there are COUNT samples.
+Targets are used in turn until there are COUNT samples, at least one for each.
+
+Written: samples.npy (classes, [N, H, W]), asked.npy and measured.npy ([N, P]; NaN
+for a figure that is not there), measured.csv (both, every digit, empty cells, and
+outside_range: the properties asked beyond what training saw), samples.png (the
+first 64), generated.json (what they were made from), and what --soft, --latents
+and --format say. Memory does not grow with COUNT, but for hdf5 and dream3d, which
+are put together in memory. Sample k depends on the seed and on k alone. Ctrl-C,
+TERM and HUP leave the samples made so far in every file; --resume goes on.
+
+A table of targets is CSV in UTF-8, cells separated by commas, semicolons or tabs
+(decimal commas with the last two). The program's own measured.csv and samples.csv
+can be asked for again.
+
 Properties: radii r1, r2 or areas area1, area2 and centres cx1, cy1, cx2, cy2 of
 figures, in pixels; the volume fraction p1; a correlation s0, s1, ... at 0, 1,
 ... pixels; fractions f1, f2, ... of orientations.
@@ -77,6 +90,11 @@ Examples:
     --target r1=8,cx1=20,cy1=20,r2=12,cx2=44,cy2=40
   invnet generate --run runs/circles-quick --count 9 --targets asked.csv --soft")]
     Generate(GenerateArgs),
+    /// Join the parts that `generate --shard` has written, checked, into one set.
+    #[command(after_help = "Example:
+  for i in 1 2 3 4; do invnet generate --run runs/circles-quick --count 1000000 --shard $i/4; done
+  invnet gather runs/circles-quick/generated-*-of-4 --out million")]
+    Gather(GatherArgs),
     /// Measure a trained network on random and on repeated targets.
     #[command(after_help = "Example:\n  invnet evaluate --run runs/circles-quick --samples 1000")]
     Evaluate(EvaluateArgs),
@@ -211,13 +229,52 @@ struct GenerateArgs {
     /// Where to write [default: RUN/generated].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Also write the class probabilities.
+    /// Pass over columns of the table that are no property.
+    #[arg(long, requires = "targets")]
+    ignore_unknown: bool,
+    /// Also write the class probabilities, probabilities.npy.
     #[arg(long)]
     soft: bool,
+    /// Also write the noise and the normalised properties that the generator sees, z.npy and r.npy.
+    #[arg(long)]
+    latents: bool,
+    /// Make part I of N only, into RUN/generated-I-of-N; `invnet gather` joins the parts.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<[usize; 2]>,
+    /// Go on where the same command was interrupted.
+    #[arg(long, conflicts_with = "overwrite")]
+    resume: bool,
+    /// Replace the samples that are there.
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     format: FormatArg,
     #[command(flatten)]
     device: DeviceArg,
+}
+
+fn shard(text: &str) -> std::result::Result<[usize; 2], String> {
+    let numbers = text.split_once('/').and_then(|(i, n)| Some([i.parse().ok()?, n.parse().ok()?]));
+    numbers.filter(|&[i, n]| (1..=n).contains(&i)).ok_or_else(|| "must be I/N, I from 1 to N".into())
+}
+
+/// Arguments of `gather`.
+#[derive(Args)]
+struct GatherArgs {
+    /// The folders that the shards have written, in any order.
+    #[arg(value_name = "PART", required = true)]
+    parts: Vec<PathBuf>,
+    /// Where to write.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Run directory, or a copy of its checkpoint, if it is no longer where the parts were made.
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Replace the samples that are there.
+    #[arg(long)]
+    overwrite: bool,
+    #[command(flatten)]
+    format: FormatArg,
 }
 
 /// Arguments of `evaluate`.
@@ -315,6 +372,7 @@ impl Command {
         match self {
             Self::Train(args) => train::run(&args, quiet),
             Self::Generate(args) => generate::run(&args, quiet),
+            Self::Gather(args) => generate::gather::run(&args, quiet),
             Self::Evaluate(args) => evaluate::run(&args, quiet),
             Self::Data { world } => data::run(&world, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),

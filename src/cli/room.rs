@@ -50,3 +50,13 @@ pub(super) fn check_absent(path: &Path, overwrite: bool) -> Result<()> {
     }
     Err(Error::file(path, "is there already: give --overwrite to replace it, or another --out"))
 }
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,+@%-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    // Only a NUL cannot be quoted, and no argument holds one.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}

@@ -10,6 +10,7 @@
 //! No square is cut by the border of the image; a large disc can be, as in the two-circle world.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -153,9 +154,12 @@ impl CircleSquareWorld {
     /// distribution of [`generate`](Self::generate), but never its very figures.
     #[must_use]
     pub fn sample_targets(&self, count: usize, seed: u64) -> Vec<f32> {
-        (0..count)
-            .flat_map(|i| to_properties(&self.sample(&mut generator(seed, Stream::Targets, i))))
-            .collect()
+        self.targets(0..count, seed)
+    }
+
+    /// Those of some images.
+    fn targets(&self, images: Range<usize>, seed: u64) -> Vec<f32> {
+        images.flat_map(|i| to_properties(&self.sample(&mut generator(seed, Stream::Targets, i)))).collect()
     }
 }
 
@@ -177,8 +181,8 @@ impl Source for CircleSquareWorld {
         known_figures("area", (low, high), ("r", (radius(low), radius(high))), self.centre_range())
     }
 
-    fn draw(&self, count: usize, seed: u64) -> Vec<f32> {
-        let rows = self.sample_targets(count, seed);
+    fn draw(&self, images: Range<usize>, seed: u64) -> Vec<f32> {
+        let rows = self.targets(images, seed);
         rows.as_chunks().0.iter().flat_map(|row| known_row(row, |a| radius(f64::from(a)) as f32)).collect()
     }
 

@@ -10,6 +10,7 @@
 //! then slightly larger than the radius of the visible area.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -158,9 +159,12 @@ impl CircleWorld {
     /// the distribution of [`generate`](Self::generate), but never its very circles.
     #[must_use]
     pub fn sample_targets(&self, count: usize, seed: u64) -> Vec<f32> {
-        (0..count)
-            .flat_map(|i| to_properties(&self.sample(&mut generator(seed, Stream::Targets, i))))
-            .collect()
+        self.targets(0..count, seed)
+    }
+
+    /// Those of some images.
+    fn targets(&self, images: Range<usize>, seed: u64) -> Vec<f32> {
+        images.flat_map(|i| to_properties(&self.sample(&mut generator(seed, Stream::Targets, i)))).collect()
     }
 }
 
@@ -182,8 +186,8 @@ impl Source for CircleWorld {
         known_figures("r", radii, ("area", (area(radii.0), area(radii.1))), self.centre_range())
     }
 
-    fn draw(&self, count: usize, seed: u64) -> Vec<f32> {
-        let rows = self.sample_targets(count, seed);
+    fn draw(&self, images: Range<usize>, seed: u64) -> Vec<f32> {
+        let rows = self.targets(images, seed);
         rows.as_chunks().0.iter().flat_map(|row| known_row(row, |r| area(f64::from(r)) as f32)).collect()
     }
 

@@ -4,6 +4,7 @@
 //! it has: a [`Source`] says what its images are, makes them, and where a formula gives the numbers
 //! that its images are drawn with, draws those too.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,9 +84,9 @@ pub trait Source: Send + Sync {
         Vec::new()
     }
 
-    /// Numbers of `count` images in the order of [`Source::known`], `[count, K]`: the distribution of
-    /// the images, but never their very numbers.
-    fn draw(&self, _count: usize, _seed: u64) -> Vec<f32> {
+    /// Numbers of some images in the order of [`Source::known`], `[N, K]`: the distribution of the
+    /// images, but never their very numbers. Those of an image depend on the seed and its number alone.
+    fn draw(&self, _images: Range<usize>, _seed: u64) -> Vec<f32> {
         Vec::new()
     }
 
@@ -318,7 +319,7 @@ mod tests {
             assert!(one.maps.iter().all(|&c| usize::from(c) < images.classes));
             assert!(one.maps != other.maps, "{}: training sees what is held out", kind.name);
             let known = source.known();
-            let rows = source.draw(50, 1);
+            let rows = source.draw(0..50, 1);
             assert_eq!(rows.len(), 50 * known.len(), "{}", kind.name);
             for (i, value) in rows.iter().enumerate() {
                 let (name, (low, high)) = &known[i % known.len()];

@@ -61,13 +61,15 @@ pub struct Column {
     pub possible: (f64, f64),
     /// After how much it means the same again, as an angle does; none of most numbers.
     pub turn: Option<f64>,
+    /// Whether it is a coordinate; pixel centres are at 0, 1, ...
+    pub position: bool,
 }
 
 impl Column {
     /// A number with that name, unit and possible range.
     #[must_use]
     pub fn new(name: impl Into<String>, unit: &str, possible: (f64, f64)) -> Self {
-        Self { name: name.into(), unit: unit.to_owned(), possible, turn: None }
+        Self { name: name.into(), unit: unit.to_owned(), possible, position: false, turn: None }
     }
 
     /// The same number, which means the same again after so much.
@@ -81,6 +83,12 @@ impl Column {
     pub fn error(&self, measured: f64, asked: f64) -> f64 {
         let error = measured - asked;
         self.turn.map_or(error, |turn| error - turn * (error / turn).round())
+    }
+
+    /// The same of a coordinate.
+    #[must_use]
+    pub fn coordinate(name: impl Into<String>, possible: (f64, f64)) -> Self {
+        Self { position: true, ..Self::new(name, "px", possible) }
     }
 }
 

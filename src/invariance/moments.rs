@@ -136,7 +136,7 @@ fn centroids(_: &Options, name: &str, images: &Images) -> Result<Made, Mistake> 
     let prefix = if name.is_empty() { "c" } else { name };
     let [h, w] = images.size;
     let column = |axis: char, i, extent: usize| {
-        Column::new(format!("{prefix}{axis}{i}"), "px", (0.0, extent as f64 - 1.0))
+        Column::coordinate(format!("{prefix}{axis}{i}"), (0.0, extent as f64 - 1.0))
     };
     let columns = (1..images.classes).flat_map(|i| [column('x', i, w), column('y', i, h)]).collect();
     Ok(Made { columns, invariance: Box::new(Centroid { images: *images }) })

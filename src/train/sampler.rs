@@ -1,6 +1,6 @@
 //! The trained generator alone: asked properties in, images out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::checkpoint::Checkpoint;
 use super::config::Config;
@@ -16,8 +16,9 @@ use crate::plan::Plan;
 use crate::rng;
 use crate::store::Store;
 
-/// Most images generated at a time.
-const BATCH: usize = 32;
+/// Images generated at a time. Sample k has row k mod this of a batch, whatever set or part of a set it
+/// is made in, so that its bits do not depend on its neighbours.
+pub const BATCH: usize = 32;
 
 /// Generated images and what they measure.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -28,6 +29,10 @@ pub struct Samples {
     pub probabilities: Vec<f32>,
     /// Numbers measured on the probabilities, `[N, P]` in a person's units.
     pub soft: Vec<f32>,
+    /// Noise, as the generator sees it, `[N, latent]`.
+    pub z: Vec<f32>,
+    /// What was asked for, as the generator sees it, `[N, P]`.
+    pub r: Vec<f32>,
 }
 
 /// A generator with running statistics, ready to sample.
@@ -50,16 +55,8 @@ impl Sampler {
     /// # Errors
     /// If the checkpoint is of another configuration or the device is not there.
     pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path, kind: Kind) -> Result<Self> {
-        let mut task = checkpoint.description().task(config, &path.display().to_string())?;
+        let task = task(config, checkpoint, path)?;
         let length = task.columns().len();
-        if task.needs_table() {
-            let rows = checkpoint.values(TABLE).filter(|v| !v.is_empty() && v.len().is_multiple_of(length));
-            let rows = rows.ok_or_else(|| {
-                Error::file(path, format!("no tensor {TABLE}: the checkpoint is of another run"))
-            })?;
-            let rows: Vec<f32> = rows.iter().map(|&v| v as f32).collect();
-            task = task.with_table(&rows)?;
-        }
         let net = net(config, &task);
         let input = config.net.latent + length;
         let prefix = if config.train.ema > 0.0 { "ema" } else { "generator" };
@@ -82,22 +79,31 @@ impl Sampler {
         Ok(Self { task, latent, z_scale, mean, map, store, z, r, plan })
     }
 
+    /// The file of a run's checkpoint, given its directory or that very file.
+    #[must_use]
+    pub fn checkpoint_of(run: &Path) -> PathBuf {
+        if run.is_file() { run.to_path_buf() } else { run.join("checkpoint.safetensors") }
+    }
+
     /// The generator of a run directory or of a copy of its checkpoint, and the run's configuration.
     ///
     /// # Errors
     /// If there is no run.
     pub fn open(run: &Path, kind: Kind) -> Result<(Config, Self)> {
-        let path = if run.is_file() { run.to_path_buf() } else { run.join("checkpoint.safetensors") };
-        if !run.exists() {
-            return Err(Error::file(run, "no such directory of a run, and no such checkpoint"));
-        }
-        if !path.exists() {
-            return Err(Error::file(&path, "no checkpoint yet: train first"));
-        }
-        let checkpoint = Checkpoint::read(&path)?;
-        let config = checkpoint.description().config(&path.display().to_string())?;
+        let (config, checkpoint, path) = read(run)?;
         let sampler = Self::new(&config, &checkpoint, &path, kind)?;
         Ok((config, sampler))
+    }
+
+    /// What the generator of a run can be asked for, and the run's configuration, without the
+    /// generator.
+    ///
+    /// # Errors
+    /// If there is no run.
+    pub fn task_of(run: &Path) -> Result<(Config, Task)> {
+        let (config, checkpoint, path) = read(run)?;
+        let task = task(&config, &checkpoint, &path)?;
+        Ok((config, task))
     }
 
     /// What the generator was trained to be asked for.
@@ -106,8 +112,8 @@ impl Sampler {
         &self.task
     }
 
-    /// One image for each row of `targets` `[N, P]` in a person's units. The noise of image i depends on the
-    /// seed and on i alone.
+    /// One image for each row of `targets` `[N, P]` in a person's units. The noise of image i depends on
+    /// the seed and on i alone.
     ///
     /// # Errors
     /// If the device fails.
@@ -115,35 +121,87 @@ impl Sampler {
     /// # Panics
     /// If `targets` is not whole rows.
     pub fn sample(&mut self, targets: &[f32], seed: u64) -> Result<Samples> {
+        self.sample_from(0, targets, seed)
+    }
+
+    /// The same of the images from number `first` on of a larger set.
+    ///
+    /// # Errors
+    /// If the device fails.
+    ///
+    /// # Panics
+    /// If `targets` is not whole rows.
+    pub fn sample_from(&mut self, first: usize, targets: &[f32], seed: u64) -> Result<Samples> {
         let width = self.task.columns().len();
         assert!(targets.len().is_multiple_of(width), "targets have {width} numbers a row");
-        let length = self.mean.len();
-        let state = rng::state(seed);
         let count = targets.len() / width;
         let mut samples = Samples::default();
-        for (batch, rows) in targets.chunks(BATCH * width).enumerate() {
-            let n = rows.len() / width;
-            let mut r = self.task.normalised(rows);
-            whitening::apply(&mut r, &self.mean, &self.map);
-            r.resize(BATCH * length, 0.0);
-            let z: Vec<f64> = (0..BATCH)
-                .flat_map(|i| rng::normals(&state, (batch * BATCH + i) as u32, self.latent))
-                .map(|v| f64::from(v) * self.z_scale)
-                .collect();
-            self.store.write(self.z, &z)?;
-            self.store.write(self.r, &r)?;
-            self.plan.run(&mut self.store)?;
-            let first = |len: usize| len / BATCH * n;
-            let probabilities = self.plan.read(&mut self.store, 0)?;
-            samples
-                .probabilities
-                .extend(probabilities[..first(probabilities.len())].iter().map(|&v| v as f32));
-            let maps = self.plan.read_bytes(&mut self.store, 1)?;
-            samples.maps.extend_from_slice(&maps[..first(maps.len())]);
-            let measured = self.plan.read(&mut self.store, 2)?;
-            samples.soft.extend(self.task.in_units(&measured[..n * length]));
+        let mut done = 0;
+        while done < count {
+            let at = (first + done) % BATCH;
+            let n = (BATCH - at).min(count - done);
+            self.batch(first + done, &targets[done * width..][..n * width], seed, &mut samples)?;
+            done += n;
         }
         debug_assert_eq!(samples.soft.len(), count * width);
         Ok(samples)
     }
+
+    /// The images from number `first` on, of one batch.
+    fn batch(&mut self, first: usize, targets: &[f32], seed: u64, samples: &mut Samples) -> Result<()> {
+        let length = self.mean.len();
+        let (at, n) = (first % BATCH, targets.len() / length);
+        let mut asked = self.task.normalised(targets);
+        whitening::apply(&mut asked, &self.mean, &self.map);
+        let state = rng::state(seed);
+        let noise: Vec<f64> = (first..first + n)
+            .flat_map(|i| rng::normals(&state, i as u32, self.latent))
+            .map(|v| f64::from(v) * self.z_scale)
+            .collect();
+        for (leaf, values, row) in [(self.r, &asked, length), (self.z, &noise, self.latent)] {
+            let mut padded = vec![0.0; BATCH * row];
+            padded[at * row..][..values.len()].copy_from_slice(values);
+            self.store.write(leaf, &padded)?;
+        }
+        self.plan.run(&mut self.store)?;
+        // The part of a batch's numbers that these images have.
+        let of = |len: usize| len / BATCH * at..len / BATCH * (at + n);
+        let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+        let probabilities = self.plan.read(&mut self.store, 0)?;
+        samples.probabilities.extend(single(&probabilities[of(probabilities.len())]));
+        let maps = self.plan.read_bytes(&mut self.store, 1)?;
+        samples.maps.extend_from_slice(&maps[of(maps.len())]);
+        let measured = self.plan.read(&mut self.store, 2)?;
+        samples.soft.extend(self.task.in_units(&measured[of(measured.len())]));
+        samples.z.extend(single(&noise));
+        samples.r.extend(single(&asked));
+        Ok(())
+    }
+}
+
+/// The checkpoint of a run, its configuration and its file.
+fn read(run: &Path) -> Result<(Config, Checkpoint, PathBuf)> {
+    let path = Sampler::checkpoint_of(run);
+    if !run.exists() {
+        return Err(Error::file(run, "no such directory of a run, and no such checkpoint"));
+    }
+    if !path.exists() {
+        return Err(Error::file(&path, "no checkpoint yet: train first"));
+    }
+    let checkpoint = Checkpoint::read(&path)?;
+    let config = checkpoint.description().config(&path.display().to_string())?;
+    Ok((config, checkpoint, path))
+}
+
+/// What a checkpoint's generator can be asked for, with its table.
+fn task(config: &Config, checkpoint: &Checkpoint, path: &Path) -> Result<Task> {
+    let task = checkpoint.description().task(config, &path.display().to_string())?;
+    if !task.needs_table() {
+        return Ok(task);
+    }
+    let length = task.columns().len();
+    let rows = checkpoint.values(TABLE).filter(|v| !v.is_empty() && v.len().is_multiple_of(length));
+    let rows = rows
+        .ok_or_else(|| Error::file(path, format!("no tensor {TABLE}: the checkpoint is of another run")))?;
+    task.with_table(&rows.iter().map(|&v| v as f32).collect::<Vec<f32>>())
 }

@@ -5,6 +5,7 @@
 //! which numbers go together, so they are rows of a table measured on images that training never
 //! sees, and every asked set of numbers can be realised.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::config::Config;
@@ -211,13 +212,19 @@ impl Task {
     /// Numbers from the distribution of the data, `[count, P]`.
     #[must_use]
     pub fn sample_targets(&self, count: usize, seed: u64) -> Vec<f32> {
+        self.targets(0..count, seed)
+    }
+
+    /// Those of some samples, `[N, P]`: the numbers of a sample depend on the seed and its number alone.
+    #[must_use]
+    pub fn targets(&self, samples: Range<usize>, seed: u64) -> Vec<f32> {
         if let Some((source, known, places)) = &self.formula {
-            let rows = source.draw(count, seed);
+            let rows = source.draw(samples, seed);
             return rows.chunks_exact(known.len()).flat_map(|row| places.iter().map(|&i| row[i])).collect();
         }
         let rows = u32::try_from(self.table.len() / self.columns.len()).unwrap_or(u32::MAX);
-        draws(seed, stream::ROWS, 0)
-            .take(count)
+        draws(seed, stream::ROWS, samples.start)
+            .take(samples.len())
             .flat_map(|word| self.row(rng::index(word, rows) as usize))
             .copied()
             .collect()

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod generate;
 mod outputs;
 mod program;
 mod runs;
+mod targets;

@@ -1,8 +1,9 @@
 //! Nothing is replaced that was not asked for.
 
 use std::fs;
+use std::path::Path;
 
-use super::program::{bad, bytes, good, training};
+use super::program::{bad, bytes, good, text, training};
 
 #[test]
 fn data_sets_and_reports_are_replaced_only_when_asked() {
@@ -42,4 +43,46 @@ fn names_do_not_contradict_what_they_name() {
     good(here, &training("run-1.5", &["--iterations=1"]));
     bad(here, &["evaluate", "--run=run-1.5", "--out=report.json"], &["report.json", "folder"]);
     assert_eq!(fs::read_dir(here).unwrap().count(), 2);
+}
+
+/// The rows of a picture of palette indices, and its pixels a metre.
+fn picture(path: &Path) -> (Vec<Vec<u8>>, Option<u32>) {
+    let file = std::io::BufReader::new(fs::File::open(path).unwrap());
+    let mut decoder = png::Decoder::new(file);
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let density = reader.info().pixel_dims.map(|d| d.xppu);
+    (pixels.chunks_exact(info.width as usize).map(<[u8]>::to_vec).collect(), density)
+}
+
+#[test]
+fn pictures_and_grids_have_a_scale_and_show_the_same_side_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let args = ["data", "circles", "--size=16", "--count=2", "--format=png,tiff,vti,csv"];
+    let scale = ["--spacing=0.5", "--unit=um"];
+    good(here, &[args.as_slice(), &scale, &["--out=c.npz"]].concat());
+    let (upper, density) = picture(&here.join("c-png/c_000001.png"));
+    assert_eq!(density, Some(2_000_000));
+    let mut tiff = tiff::decoder::Decoder::new(fs::File::open(here.join("c.tiff")).unwrap()).unwrap();
+    let resolution = tiff.get_tag(tiff::tags::Tag::XResolution).unwrap();
+    assert_eq!(resolution, tiff::decoder::ifd::Value::Rational(20_000_000, 1000), "pixels a centimetre");
+    let vti = text(&bytes(here, "c-vti/c_000001.vti"));
+    assert!(vti.contains(r#"Origin="0 8 0" Spacing="0.5 0.5 0.5" Direction="1 0 0 0 -1 0 0 0 1""#), "{vti}");
+    let csv = text(&bytes(here, "c.csv"));
+    assert!(
+        csv.starts_with("image,r1,cx1,cy1,r2,cx2,cy2,r1_um,cx1_um,cy1_um,r2_um,cx2_um,cy2_um\n"),
+        "{csv}"
+    );
+
+    good(here, &[args.as_slice(), &["--origin=lower", "--out=d.npz"]].concat());
+    let (lower, density) = picture(&here.join("d-png/d_000001.png"));
+    assert!(density.is_none() && upper != lower && upper.into_iter().rev().eq(lower));
+    let vti = text(&bytes(here, "d-vti/d_000001.vti"));
+    assert!(vti.contains(r#"Origin="0 0 0" Spacing="1 1 1">"#), "{vti}");
+    assert!(text(&bytes(here, "d.csv")).starts_with("image,r1,cx1,cy1,r2,cx2,cy2\n"));
+    let alone = super::program::invnet(here, &[args.as_slice(), &["--spacing=2", "--out=e.npz"]].concat());
+    assert!(alone.status.code() == Some(2) && text(&alone.stderr).contains("--unit"), "a spacing of what?");
 }

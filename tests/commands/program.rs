@@ -7,13 +7,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// Makes a run small.
-pub const TINY: [&str; 10] = [
+pub const TINY: [&str; 9] = [
     "--set=size=16",
     "--set=width=2",
     "--set=batch=4",
     "--set=images=50",
     "--set=latent=4",
-    "--set=grains=6",
     "--set=log_every=2",
     "--set=checkpoint_every=4",
     "--set=sample_every=6",

@@ -166,10 +166,27 @@ fn a_run_that_blows_up_says_so_once_and_in_its_report() {
     // The critic's weights walk by one each step.
     let wild =
         ["--iterations=12", "--set=lr_d=1", "--set=net=resnet", "--set=width=8", "--set=lr_decay=none"];
-    let [_, message] = good(here, &training("wild", &wild));
-    assert_eq!(message.matches("warning: losses left their range from iteration ").count(), 1, "{message}");
-    let [_, message] = good(here, &training("calm", &["--iterations=12"]));
-    assert!(!message.contains("left their range"), "{message}");
+    let says = "warning: losses left their range from iteration ";
+    let [table, message] = good(here, &training("wild", &wild));
+    assert_eq!(message.matches(says).count(), 1, "{message}");
+    assert!(table.contains(&format!("images: circles\n{says}")), "{table}");
+    let warnings = |report: &str| {
+        let report: serde_json::Value = serde_json::from_slice(&bytes(here, report)).unwrap();
+        report["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|w| w.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(warnings("wild/report.json")[0].starts_with("losses left their range"));
+    let [table, _] = good(here, &["evaluate", "--run=wild", "--samples=20"]);
+    assert!(table.starts_with(says), "{table}");
+    // Two iterations teach nothing, and that is said too.
+    let [table, message] = good(here, &training("calm", &["--iterations=2"]));
+    assert!(!message.contains("left their range") && !table.contains("left their range"), "{message}");
+    assert!(table.contains("\nwarning: no better than answering with any image of the data: "), "{table}");
+    assert_eq!(warnings("calm/report.json").len(), 1);
 }
 
 #[test]
@@ -198,4 +215,29 @@ fn the_advice_after_a_loss_that_is_not_finite_can_be_followed() {
     good(here, &words.iter().map(String::as_str).collect::<Vec<_>>());
     let config = fs::read_to_string(here.join("a run/config.toml")).unwrap();
     assert!(config.contains("lr_g = 0.001 ") && config.contains("iterations = 20 "), "{config}");
+}
+
+#[test]
+fn a_run_on_a_file_goes_on_from_another_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let data = ["data", "polycrystal", "--size=16", "--count=60", "--orientations=3", "--grains=6"];
+    good(here, &[data.as_slice(), &["--out=mine.npz"]].concat());
+    let own = ["train", "polycrystal-quick", "--out=run", "--iterations=2", "--set=data=mine.npz"];
+    let small = ["orientations=3", "width=2", "batch=4", "latent=4", "eval_samples=20"]
+        .map(|key| format!("--set={key}"));
+    let small: Vec<&str> = small.iter().map(String::as_str).collect();
+    good(here, &[own.as_slice(), &small].concat());
+    let other = here.join("other");
+    fs::create_dir(&other).unwrap();
+    good(&other, &["train", "--resume", "--out=../run", "--iterations=4"]);
+    good(&other, &["evaluate", "--run=../run", "--samples=20"]);
+    // Moved images are found once they are named, and other images are not taken for them.
+    fs::rename(here.join("mine.npz"), other.join("moved.npz")).unwrap();
+    bad(here, &["train", "--resume", "--out=run", "--iterations=6"], &["mine.npz"]);
+    good(&other, &["train", "--resume", "--out=../run", "--iterations=6", "--set=data=moved.npz"]);
+    good(here, &["train", "--resume", "--out=run", "--iterations=8"]);
+    good(here, &[data.as_slice(), &["--seed=5", "--out=else.npz"]].concat());
+    bad(here, &["train", "--resume", "--out=run", "--set=data=else.npz"], &["other images", "else.npz"]);
+    bad(here, &["train", "--resume", "--out=run", "--set=data=circles"], &["images may not change"]);
 }

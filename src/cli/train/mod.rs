@@ -99,6 +99,15 @@ fn apply(config: &mut Config, args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
+/// What the log of a run says about its losses, if anything; nothing where there is no log.
+pub(super) fn warning(run: &Path, config: &Config, size: [usize; 2]) -> Result<Option<String>> {
+    let mut watch = Watch::new(size, config.train.lambda_gp);
+    for row in log::read(&run.join(METRICS))? {
+        watch.see(row.iteration, row.losses());
+    }
+    Ok(watch.warning())
+}
+
 /// The kind of device, once it has been opened.
 fn usable(kind: Kind, config: &Config) -> Result<Kind> {
     kind.open(config.net.precision).map(|_| kind)
@@ -118,6 +127,7 @@ impl<'a> Run<'a> {
     fn create(args: &'a TrainArgs, preset: &str, folder: PathBuf, quiet: bool) -> Result<Self> {
         let mut config = load(preset)?;
         apply(&mut config, args)?;
+        resume::make_findable(&mut config)?;
         folder::check_room(&folder, args.overwrite)?;
         let kind = usable(args.device.kind(), &config)?;
         let lock = Lock::take(&folder)?;
@@ -217,11 +227,12 @@ impl<'a> Run<'a> {
                 }
                 self.show(&bar, row);
             }
-            if due(checkpoint_every) || now == iterations {
-                self.save()?;
-            }
             if due(sample_every) {
                 self.draw_samples()?;
+            }
+            // Last: a run goes on from here, so that all else must be there.
+            if due(checkpoint_every) || now == iterations {
+                self.save()?;
             }
         }
         bar.finish_and_clear();
@@ -302,7 +313,9 @@ impl<'a> Run<'a> {
             _ => {}
         }
         let mut sampler = self.trainer.sampler()?;
-        let report = Report::measure(&mut sampler, self.trainer.held_out(), self.config.train.eval_samples)?;
+        let mut report =
+            Report::measure(&mut sampler, self.trainer.held_out(), self.config.train.eval_samples)?;
+        report.warnings.splice(0..0, self.watch.warning());
         report.write(&self.folder)?;
         self.draw_samples()?;
         print(report.table())?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Value;
 
 use super::folder;
+use crate::cli::room::quoted;
 use crate::cli::{DeviceChoice, TrainArgs};
 use crate::error::{Error, Result};
 use crate::train::Config;
@@ -55,10 +56,29 @@ pub(super) fn check_preset(given: &str, text: &str, folder: &Path) -> Result<()>
     }
 }
 
+/// Names a file of images so that it is found from any directory.
+pub(super) fn make_findable(config: &mut Config) -> Result<()> {
+    if !config.data.is_file() {
+        return Ok(());
+    }
+    let name = config.data.name().to_owned();
+    let path = std::path::absolute(&name).map_err(|e| Error::io(&name, e))?;
+    config.data.rename(&path.display().to_string()).map_err(Error::Usage)
+}
+
 /// The configuration with which a run goes on.
 pub(super) fn changed(run: &Config, args: &TrainArgs) -> Result<Config> {
     let mut config = run.clone();
     super::apply(&mut config, args)?;
+    if config.data.name() != run.data.name() {
+        // The same images under another name, which the checkpoint can tell; not others.
+        if !(config.data.is_file() && run.data.is_file()) {
+            return Err(Error::Usage(
+                "the images may not change while a run goes on: it needs a new run".into(),
+            ));
+        }
+        make_findable(&mut config)?;
+    }
     let (before, after) = (flat(run), flat(&config));
     let differs = |key: &&String| before.get(*key) != after.get(*key);
     let fixed = |key: &&String| !MAY_CHANGE.contains(&key.rsplit('.').next().unwrap_or_default());
@@ -106,14 +126,4 @@ pub(super) fn command(args: &TrainArgs, run: &Path, more: &[String]) -> String {
     }
     words.extend_from_slice(more);
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,+@%-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    // Only a NUL cannot be quoted, and no argument holds one.
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }

@@ -16,6 +16,7 @@
 //!
 //! Bytes depend on the data only: no file holds a time.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -29,13 +30,20 @@ use crate::error::{Error, Result};
 
 mod csv;
 mod dream3d;
+mod growing;
 mod hdf5;
 mod numpy;
+mod pieces;
 mod png;
 mod tiff;
+mod units;
 mod vti;
 
-pub(crate) use csv::quoted;
+pub(crate) use csv::{cell, quoted};
+pub use growing::{Element, GrowingArray};
+pub use pieces::Stored;
+pub use units::{Quantity, Units};
+
 pub use numpy::{write_npy_f32, write_npy_u8, write_npz, write_npz_by_map};
 
 /// A file format to write class maps in.
@@ -102,11 +110,16 @@ pub struct Exported<'a> {
     pub width: usize,
     /// Number of classes.
     pub classes: usize,
-    /// Class of every pixel, `[N, H, W]` row-major.
+    /// Class of every pixel, `[N, H, W]` row-major; empty if they are `stored`.
     pub maps: &'a [u8],
+    /// What holds maps and properties, where they are not in memory.
+    pub stored: Option<&'a dyn Stored>,
     /// Names of the P properties.
     pub names: Vec<&'a str>,
-    /// Properties of every image, `[N, P]` row-major.
+    /// What the properties are, `[P]`.
+    pub quantities: Vec<Quantity>,
+    /// Properties of every image, `[N, P]` row-major, NaN where one is missing; empty if they are
+    /// `stored`.
     pub properties: &'a [f32],
     /// Value of each class where the images are from, or empty.
     pub labels: &'a [f64],
@@ -119,6 +132,18 @@ pub struct Exported<'a> {
     /// Colours of the classes in formats that have any; used again from the start if there are more
     /// classes.
     pub palette: &'a [[u8; 3]],
+    /// Where row 0 of an image is, in formats that are looked at.
+    pub origin: Origin,
+}
+
+/// Where row 0 of an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// At the top.
+    #[default]
+    Upper,
+    /// At the bottom.
+    Lower,
 }
 
 impl<'a> Exported<'a> {
@@ -131,19 +156,35 @@ impl<'a> Exported<'a> {
             width: data.width,
             classes: data.classes,
             maps: &data.maps,
+            stored: None,
             names: data.names.iter().map(String::as_str).collect(),
+            quantities: data.names.iter().map(|name| Quantity::of_name(name)).collect(),
             properties: &data.properties,
             labels: &data.labels,
             held_out: &data.held_out,
             spacing: 1.0,
             unit: "px",
             palette,
+            origin: Origin::Upper,
         }
+    }
+
+    /// The physical size of a pixel.
+    fn units(&self) -> Units<'a> {
+        Units { spacing: self.spacing, unit: self.unit }
     }
 
     /// The class map of image `i`, `[H, W]`.
     fn map(&self, i: usize) -> &'a [u8] {
         &self.maps[i * self.height * self.width..][..self.height * self.width]
+    }
+
+    /// The rows of image `i` from the top of a picture down, `[H, W]`.
+    fn shown(&self, i: usize) -> Cow<'a, [u8]> {
+        match self.origin {
+            Origin::Upper => Cow::Borrowed(self.map(i)),
+            Origin::Lower => Cow::Owned(self.map(i).rchunks_exact(self.width).flatten().copied().collect()),
+        }
     }
 
     /// The properties of image `i`, `[P]`.
@@ -169,8 +210,11 @@ pub fn write_all(
     data: &Exported,
 ) -> Result<Vec<PathBuf>> {
     let folder = folder.as_ref();
-    checked_shape(data.maps.len(), &[data.count, data.height, data.width]);
-    checked_shape(data.properties.len(), &[data.count, data.names.len()]);
+    if data.stored.is_none() {
+        checked_shape(data.maps.len(), &[data.count, data.height, data.width]);
+        checked_shape(data.properties.len(), &[data.count, data.names.len()]);
+    }
+    assert_eq!(data.names.len(), data.quantities.len(), "a quantity for every property");
     if !(data.spacing.is_finite() && data.spacing > 0.0) {
         return Err(Error::Usage(format!("--spacing {}: must be a length above 0", data.spacing)));
     }
@@ -198,14 +242,14 @@ pub fn path_of(folder: impl AsRef<Path>, stem: &str, format: Format) -> PathBuf 
 
 fn write(path: &Path, stem: &str, format: Format, data: &Exported) -> Result<()> {
     match format {
-        Format::Npy => write_npy_u8(path, data.maps, &[data.count, data.height, data.width]),
+        Format::Npy => numpy::write_maps(path, data),
         Format::Npz => numpy::write_data_set(path, data),
         Format::Png => each(path, stem, "png", data, png::write),
         Format::Tiff => tiff::write(path, data),
         Format::Csv => csv::write(path, data),
         Format::Vti => each(path, stem, "vti", data, vti::write),
-        Format::Hdf5 => hdf5::write(path, data),
-        Format::Dream3d => dream3d::write(path, data),
+        Format::Hdf5 => data.in_memory(path, |data| hdf5::write(path, data)),
+        Format::Dream3d => data.in_memory(path, |data| dream3d::write(path, data)),
     }
 }
 
@@ -220,16 +264,31 @@ fn each(
 ) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let name = |i: usize| format!("{stem}_{i:06}.{extension}");
-    (0..data.count).into_par_iter().try_for_each(|i| write(&folder.join(name(i)), data, i))?;
+    data.pieces(folder, |first, piece| {
+        (0..piece.count).into_par_iter().try_for_each(|i| write(&folder.join(name(first + i)), piece, i))
+    })?;
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
         let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let number = file.strip_prefix(&format!("{stem}_")).and_then(|n| n.split('.').next()?.parse().ok());
-        if number.is_some_and(|i| i >= data.count && file == name(i)) {
+        if number(&file, stem).is_some_and(|i: usize| i >= data.count && file == name(i)) {
             fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
         }
     }
     Ok(())
+}
+
+/// The number in a name such as `STEM_000012.png`.
+fn number(file: &str, stem: &str) -> Option<usize> {
+    file.strip_prefix(stem)?.strip_prefix('_')?.split('.').next()?.parse().ok()
+}
+
+/// Whether a file has a name that [`write_all`] gives to one of many files of a set.
+#[must_use]
+pub fn is_numbered(file: &str, stem: &str) -> bool {
+    let extension = Path::new(file).extension().unwrap_or_default();
+    number(file, stem).is_some_and(|i| {
+        ["png", "vti"].iter().any(|e| extension == *e && file == format!("{stem}_{i:06}.{e}"))
+    })
 }
 
 /// Writes a file so that `path` holds either what it held before or all of the new content.

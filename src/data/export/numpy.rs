@@ -33,6 +33,19 @@ pub fn write_npy_u8(path: impl AsRef<Path>, data: &[u8], shape: &[usize]) -> Res
     })
 }
 
+/// Writes the maps of a set as an array, `[N, H, W]`.
+pub(super) fn write_maps(path: &Path, data: &Exported) -> Result<()> {
+    let shape = [data.count, data.height, data.width].map(|n| n as u64);
+    write_atomically(path, |file| {
+        WriteOptions::new_header_only()
+            .dtype(<u8 as AutoSerialize>::default_dtype())
+            .shape(&shape)
+            .writer(&mut *file)
+            .write_header_only()?;
+        data.filling(|_, piece| file.write_all(piece.maps))
+    })
+}
+
 /// Writes 32-bit floats as a `.npy` array (`f4`) of the given shape, row-major.
 ///
 /// # Errors
@@ -65,8 +78,9 @@ pub fn write_npz(path: impl AsRef<Path>, data: &ClassMaps) -> Result<()> {
 
 pub(super) fn write_data_set(path: &Path, data: &Exported) -> Result<()> {
     write_atomically(path, |file| {
+        let shape = [data.count, data.height, data.width];
         let mut archive =
-            begin(file, [data.count, data.height, data.width], &mut |maps| maps.write_all(data.maps))?;
+            begin(file, shape, &mut |maps| data.filling(|_, piece| maps.write_all(piece.maps)))?;
         finish(&mut archive, data)
     })
 }
@@ -134,11 +148,11 @@ fn options(bytes: usize) -> FileOptions {
 
 /// Writes everything but the maps.
 fn finish<W: Write + Seek>(archive: &mut NpzWriter<W>, data: &Exported) -> io::Result<()> {
-    let options = options(size_of_val(data.properties));
     let properties = data.names.len();
-    let rows = checked_shape(data.properties.len(), &[data.count, properties]);
+    let options = options(4 * data.count * properties);
+    let rows = [data.count, properties].map(|n| n as u64);
     let mut array = archive.array("properties", options)?.default_dtype().shape(&rows).begin_nd()?;
-    array.extend(data.properties)?;
+    data.filling(|_, piece| piece.properties.iter().try_for_each(|value| array.push(value)))?;
     array.finish()?;
 
     // Fixed-width strings as wide as the longest name; NumPy has no strings of width 0.

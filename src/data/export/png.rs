@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use ::png::{PixelDimensions, Unit};
+
 use super::{Exported, write_atomically};
 use crate::error::Result;
 
@@ -17,8 +19,14 @@ pub(super) fn write(path: &Path, data: &Exported, i: usize) -> Result<()> {
         encoder.set_color(::png::ColorType::Indexed);
         encoder.set_depth(::png::BitDepth::Eight);
         encoder.set_palette(palette.as_slice());
+        // Pixels a metre, of which the format counts up to 2^31.
+        let density = data.units().metres().map(|side| (1.0 / side).round());
+        if let Some(density) = density.filter(|d| (1.0..=f64::from(i32::MAX)).contains(d)) {
+            let density = density as u32;
+            encoder.set_pixel_dims(Some(PixelDimensions { xppu: density, yppu: density, unit: Unit::Meter }));
+        }
         let mut writer = encoder.write_header()?;
-        writer.write_image_data(data.map(i))?;
+        writer.write_image_data(&data.shown(i))?;
         Ok(writer.finish()?)
     })
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::descriptors::{self, Comparison};
 use super::figures::{ReportFigure, report_png};
+use super::obedience;
 use super::view::picture;
 use crate::data::ClassMaps;
 use crate::data::export::write_atomically;
@@ -50,6 +51,8 @@ pub struct Property {
 /// The measurements of a trained generator.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// What to know before any number is believed.
+    pub warnings: Vec<String>,
     /// Random targets, one sample each.
     pub samples: usize,
     /// Rows and columns of an image, in pixels.
@@ -119,7 +122,9 @@ impl Report {
         let repeated = Repeated::measure(sampler, count)?;
         let worst = repeated.targets.iter().flat_map(|t| &t.mean_abs_error).fold(0.0_f64, |m, &e| m.max(e));
         let shown = SHOWN.min(count);
+        let means: Vec<f64> = properties.iter().map(|p| p.argmax.mean_abs_error).collect();
         Ok(Self {
+            warnings: obedience::warning(&task, &means).into_iter().collect(),
             samples: count,
             size,
             mean_abs_error: properties.iter().map(|p| p.argmax.mean_abs_error).sum::<f64>() / width as f64,

@@ -12,7 +12,11 @@ impl Report {
     /// A short table of asked against measured.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut text = format!("{} random targets, measured after argmax\n", self.samples);
+        let mut text = String::new();
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        let _ = writeln!(text, "{} random targets, measured after argmax", self.samples);
         let _ = writeln!(
             text,
             "{:12} {:>14} {:>9} {:>9} {:>9}",
@@ -55,8 +59,9 @@ impl Report {
     pub(super) fn caption(&self) -> String {
         let numbers: Vec<String> =
             self.summary().into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let warnings: String = self.warnings.iter().map(|w| format!("Warning: {w}. ")).collect();
         format!(
-            "Panels: mean and standard deviation over {} samples of each of {} targets, measured on class maps. \
+            "{warnings}Panels: mean and standard deviation over {} samples of each of {} targets, measured on class maps. \
              Over {} random targets: {}.",
             self.repeats,
             self.targets.len(),

@@ -1,0 +1,138 @@
+//! Tables of targets as spreadsheets write them, and requests that cannot be.
+
+use std::fs;
+use std::path::Path;
+
+use super::program::{bad, bytes, good, text, training};
+
+/// Asks for a table of these bytes; returns what was asked of the first samples, by name.
+fn asked(here: &Path, table: &[u8], more: &[&str]) -> Vec<Vec<(String, String)>> {
+    fs::write(here.join("t.csv"), table).unwrap();
+    let args = ["generate", "--run=run", "--targets=t.csv", "--overwrite", "--out=g", "--count=4"];
+    good(here, &[args.as_slice(), more].concat());
+    let csv = text(&bytes(here, "g/measured.csv"));
+    let names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let row = |line: &str| {
+        let cells = names.iter().zip(line.split(','));
+        cells.filter_map(|(n, c)| Some((n.strip_prefix("asked_")?.to_owned(), c.to_owned()))).collect()
+    };
+    csv.lines().skip(1).map(row).collect()
+}
+
+fn value<'a>(row: &'a [(String, String)], name: &str) -> &'a str {
+    &row.iter().find(|(n, _)| n == name).unwrap().1
+}
+
+#[test]
+fn tables_of_every_dialect_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &training("run", &["--iterations=2"]));
+    let dialects: [&[u8]; 8] = [
+        b"r1,cx2\n2.5,9\n3,\n",
+        b"\xef\xbb\xbfr1,cx2\r\n2.5,9\r\n3,\r\n",
+        b"\"r1\",\"cx2\"\n\"2.5\",\"9\"\n\"3\",\"\"\n",
+        b"r1\tcx2\n2.5\t9\n3\t\n",
+        b"r1;cx2\n2,5;9,0\n3;\n",
+        b",r1,cx2\n0,2.5,9\n1,3,\n",
+        b"\nr1,cx2,\n2.5,9,\n3,,\n,,\n\n\n",
+        b"image, r1 ,cx2\n0, 2.5 ,9.0\n1,3.0,\n",
+    ];
+    for table in dialects {
+        let rows = asked(here, table, &[]);
+        let shown = String::from_utf8_lossy(table);
+        assert_eq!((value(&rows[0], "r1"), value(&rows[0], "cx2")), ("2.5", "9"), "{shown}");
+        assert_eq!((value(&rows[1], "r1"), value(&rows[2], "r1")), ("3", "2.5"), "{shown}");
+        assert!(!["9", ""].contains(&value(&rows[1], "cx2")), "{shown}");
+    }
+}
+
+#[test]
+fn the_programs_own_tables_are_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &training("run", &["--iterations=2"]));
+    let args =
+        ["generate", "--run=run", "--count=4", "--out=first", "--format=csv", "--spacing=0.5", "--unit=um"];
+    good(here, &args);
+    let first = text(&bytes(here, "first/measured.csv"));
+    let again = asked(here, first.as_bytes(), &["--seed=7"]);
+    for (line, row) in first.lines().skip(1).zip(&again) {
+        let cells: Vec<&str> = line.split(',').collect();
+        for (i, name) in ["r1", "r2", "cx1", "cy1", "cx2", "cy2"].into_iter().enumerate() {
+            assert_eq!(cells[2 * i], value(row, name), "every digit counts");
+        }
+    }
+    let samples = text(&bytes(here, "first/samples.csv"));
+    assert!(samples.starts_with("image,r1,r2,cx1,cy1,cx2,cy2,r1_um,r2_um,cx1_um"), "{samples}");
+    let cells: Vec<&str> = samples.lines().nth(1).unwrap().split(',').collect();
+    if let (Ok(cx), Ok(length)) = (cells[3].parse::<f64>(), cells[9].parse::<f64>()) {
+        assert!((length - (cx + 0.5) * 0.5).abs() < 1e-5, "{cx} px is {length} um");
+    }
+    let again = asked(here, samples.as_bytes(), &[]);
+    if !cells[1].is_empty() {
+        assert_eq!(value(&again[0], "r1"), cells[1]);
+    }
+}
+
+#[test]
+fn mistakes_in_tables_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &training("run", &["--iterations=2"]));
+    let refuse = |table: &[u8], says: &[&str]| {
+        fs::write(here.join("t.csv"), table).unwrap();
+        bad(here, &["generate", "--run=run", "--targets=t.csv", "--count=4", "--out=g"], says);
+        assert!(!here.join("g").exists());
+    };
+    refuse(b"r1,cx1,r1\n3,5,4\n", &["t.csv", "r1 stands twice"]);
+    refuse(b"r1,hue\n3,5\n", &["t.csv", "hue", "no property", "--ignore-unknown"]);
+    refuse(b"r1,,cx1\n3,5,6\n", &["t.csv", "column 2 has no name"]);
+    refuse(b"hue\n3\n", &["t.csv", "hue"]);
+    refuse(b"r1,cx1\n3,5\n3\n", &["t.csv, line 3", "1 values for 2 columns"]);
+    refuse(b"r1,cx1\n3,5\n3,x\n", &["t.csv, line 3", "cx1 = x"]);
+    refuse(b"r1;cx1\n3;1.234,5\n", &["t.csv, line 2", "cx1"]);
+    refuse(b"\xff\xfer\x001\x00\n\x00", &["t.csv", "UTF-16"]);
+    refuse(b"", &["t.csv", "empty"]);
+    refuse(b"r1\n1\n2\n3\n4\n3\n", &["5 targets for --count 4", "--count 5"]);
+    let rows = asked(here, b"r1,hue\n3,5\n", &["--ignore-unknown"]);
+    assert_eq!(value(&rows[0], "r1"), "3");
+    bad(here, &["generate", "--run=run", "--count=1", "--target=r1=3,r1=4"], &["r1 stands twice"]);
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_what_was_not_trained_is_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &training("run", &["--iterations=2"]));
+    for (target, says) in [("r1=-5", "r1 = -5"), ("cx1=16.1", "cx1 = 16.1"), ("r1=50", "r1 = 50")] {
+        let target = format!("--target={target}");
+        bad(here, &["generate", "--run=run", "--count=1", "--out=g", &target], &[says, "from"]);
+    }
+    let args = ["generate", "--run=run", "--count=2", "--out=g", "--target=r1=7,cx1=8"];
+    let [_, message] = good(here, &args);
+    assert!(message.contains("warning: r1 = 7 is outside the trained range"), "{message}");
+    let csv = text(&bytes(here, "g/measured.csv"));
+    let mut lines = csv.lines();
+    assert!(lines.next().unwrap().ends_with(",outside_range"));
+    assert!(lines.all(|line| line.ends_with(",r1")), "{csv}");
+
+    let crystal = [
+        "train",
+        "polycrystal-quick",
+        "--out=crystal",
+        "--iterations=2",
+        "--set=orientations=3",
+        "--set=grains=6",
+    ];
+    let tiny = training("x", &[]);
+    good(here, &[crystal.as_slice(), &tiny[4..]].concat());
+    let args =
+        |target: &'static str| ["generate", "--run=crystal", "--count=1", "--out=c", "--overwrite", target];
+    let [_, message] = good(here, &args("--target=f1=0.333,f2=0.333,f3=0.333"));
+    assert!(message.contains("note: --target f1=0.333"), "{message}");
+    let csv = text(&bytes(here, "c/measured.csv"));
+    assert!(csv.lines().nth(1).unwrap().starts_with("0.33333"), "{csv}");
+    bad(here, &args("--target=f1=0.9,f2=0.9"), &["1.8", "sum"]);
+    bad(here, &args("--target=f1=0.3,f2=0.3,f3=0.3"), &["0.9", "sum"]);
+}
