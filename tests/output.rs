@@ -136,3 +136,13 @@ fn help_fits_eighty_columns() {
     command.build();
     check(&mut command, "");
 }
+
+#[test]
+fn the_columns_of_presets_align() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = invnet(folder.path(), "presets").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let column = |line: &str| line.find("  ").map(|gap| line.len() - line[gap..].trim_start().len());
+    let columns: BTreeSet<Option<usize>> = text.lines().map(column).collect();
+    assert!(text.lines().count() > 5 && columns.len() == 1 && !columns.contains(&None), "{text}");
+}

@@ -38,6 +38,16 @@ fn every_kernel_has_a_row_in_the_table() {
     }
 }
 
+/// Tests hold what the letters say, of every kernel.
+#[test]
+fn every_row_says_what_its_kernel_has_passed() {
+    let table = include_str!("../kernels/README.md");
+    for kernel in FAMILIES.iter().flat_map(|family| family.kernels) {
+        let row = table.lines().find(|line| line.starts_with(&format!("| `{}` |", kernel.name)));
+        assert!(row.is_some_and(|row| row.contains("| POSND |")), "{}: {row:?}", kernel.name);
+    }
+}
+
 #[test]
 fn every_family_says_what_it_computes_and_what_bounds_it() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");

@@ -59,7 +59,8 @@ enum Command {
   invnet train polycrystal-quick --set data=mine.npz
   invnet train circles-quick --resume --iterations 2000
 
-Ctrl-C, TERM and HUP save a checkpoint and exit with 130, 143 and 129; --seconds reached is success.")]
+Ctrl-C, TERM and HUP save a checkpoint and exit with 130, 143 and 129; --seconds
+reached is success.")]
     Train(TrainArgs),
     /// Generate samples with the properties asked for.
     #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
