@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use invnet::data::ClassMaps;
-use invnet::data::export::{write_npz, write_npz_by_map};
+use invnet::data::export::{Exported, Format, write_all, write_npz, write_npz_by_map};
 use invnet::data::import::{Import, Options, import, read_npz};
 use tempfile::TempDir;
 
@@ -198,8 +198,11 @@ fn the_parts_of_a_set_survive_every_way_through_a_file() {
     .expect("writes");
     assert!(fs::read(&file).expect("reads") == fs::read(&other).expect("reads"));
     // Imported again, smaller or not, it keeps labels and parts.
-    let smaller = import(&file, &Options { size: Some([16, 16]), ..Options::default() }).expect("reads");
-    assert_eq!((&smaller.labels, &smaller.held_out), (&data.labels, &data.held_out));
+    write_all(folder.path(), "c", &[Format::Hdf5], &Exported::new(&data, &[])).expect("writes");
+    for file in [&file, &folder.path().join("c.h5")] {
+        let smaller = import(file, &Options { size: Some([16, 16]), ..Options::default() }).expect("reads");
+        assert_eq!((&smaller.labels, &smaller.held_out), (&data.labels, &data.held_out));
+    }
     let error = import(&file, &windows(8, 8)).expect_err("refused").to_string();
     assert!(error.contains("which images are held out"), "{error}");
 

@@ -1,5 +1,6 @@
 //! HDF5 with plain arrays: `/maps` (`u1` `[N, H, W]`, with `classes`, `spacing` and `unit` as
-//! attributes), `/properties` (`f4` `[N, P]`) and `/names` (text `[P]`).
+//! attributes), `/properties` (`f4` `[N, P]`) and `/names` (text `[P]`); where the set has them
+//! `/labels` (`f8` `[K]`) and `/held_out` (`u1` `[N]`).
 //!
 //! Files are of the format of HDF5 1.8, which everybody's library reads, and hold no time of their
 //! making. A file is put together in memory: writing takes about twice the bytes of its arrays.
@@ -28,7 +29,15 @@ pub(super) fn write(path: &Path, data: &Exported) -> Result<()> {
             .attribute(text("unit", data.unit));
         let properties = array("properties", data.properties, &[data.count, data.names.len()])?;
         let names = DatasetBuilder::vlen_string_data("names", vec![data.names.len() as u64], &data.names)?;
-        Ok(Hdf5Builder::new().dataset(maps).dataset(properties).dataset(names))
+        let mut file = Hdf5Builder::new().dataset(maps).dataset(properties).dataset(names);
+        if !data.labels.is_empty() {
+            file = file.dataset(array("labels", data.labels, &[data.labels.len()])?);
+        }
+        if !data.held_out.is_empty() {
+            let flags: Vec<u8> = data.held_out.iter().map(|&flag| u8::from(flag)).collect();
+            file = file.dataset(array("held_out", &flags, &[flags.len()])?);
+        }
+        Ok(file)
     })
 }
 

@@ -83,6 +83,11 @@ impl<'a> Import<'a> {
         if survey.sizes.is_empty() {
             return Err(Error::file(source, "holds no image"));
         }
+        let (flags, images) = (carried.held_out.len(), survey.sizes.len());
+        if ![0, images].contains(&flags) {
+            let problem = format!("says of {flags} images whether they are held out, and has {images}");
+            return Err(Error::file(source, problem));
+        }
         let rule = classify::Rule { options, first, stated };
         let labels = Labels::of(&survey, &rule, &carried.labels, &palette)?;
         let tiling = Tiling::of(options);

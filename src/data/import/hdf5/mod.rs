@@ -17,7 +17,7 @@ use hdf5_reader::filters::FilterRegistry;
 use hdf5_reader::{Dataset, Hdf5File, OpenOptions, SliceInfo, SliceInfoElem};
 
 use super::channels::{self, Layers};
-use super::collect::{Collector, Frame, Picture, Values};
+use super::collect::{Carried, Collector, Frame, Picture, Values};
 use super::layout::{Layout, Order, TwoAxes, layout};
 use crate::error::{Error, Result};
 use catalogue::{Catalogue, Entry};
@@ -68,6 +68,7 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
         // Ours, or of somebody with other attributes.
         let stated = dataset.attribute("classes").and_then(|a| a.read_scalar::<Whole>()).ok();
         collector.stated = stated.map(|k| k.0).filter(|k| (1..=256).contains(k)).map(|k| k as usize);
+        collector.carried = source.carried()?;
     }
     let options = collector.options;
     let layout = layout(&entry.shape, options.shape, options.layout, TwoAxes::Rows)
@@ -216,6 +217,23 @@ impl Source<'_> {
                 list()
             ))),
         }
+    }
+
+    /// What a set of ours says of its labels and of what is held out.
+    fn carried(&self) -> Result<Carried> {
+        let list = |name: &str| -> Result<Vec<f64>> {
+            let Some(entry) = self.entries.iter().find(|e| e.path == name && e.shape.len() == 1) else {
+                return Ok(vec![]);
+            };
+            let dataset = self.dataset(entry)?;
+            Ok(match self.values(entry, &dataset, &everything(&entry.shape))? {
+                Values::Reals(values) => values,
+                Values::Integers(values) => values.into_iter().map(|v| v as f64).collect(),
+                _ => vec![],
+            })
+        };
+        let held_out = list("held_out")?.into_iter().map(|flag| flag != 0.0).collect();
+        Ok(Carried { labels: list("labels")?, held_out })
     }
 
     /// Opens a data set of numbers.
