@@ -332,3 +332,35 @@ fn our_own_vtk_files_come_back() {
     assert_eq!((back.count, back.classes), (12, 3));
     assert!(back.maps == data.maps);
 }
+
+#[test]
+fn grain_numbers_of_any_file_become_orientations() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("grains.txt");
+    // Nine grains of two by two pixels with large numbers, one pixel of none.
+    let number = |y: usize, x: usize| if (y, x) == (3, 3) { 0 } else { 1000 * (1 + y / 2 * 3 + x / 2) };
+    let row = |y| (0..6).map(|x| number(y, x).to_string()).collect::<Vec<_>>().join(" ");
+    fs::write(&path, (0..6).map(row).collect::<Vec<_>>().join("\n")).expect("writes");
+    refused(&path, &Options::default(), &["is 1000, where a class number"]);
+    let data = import(&path, &Options { orientations: Some(4), ..Options::default() }).expect("reads");
+    assert_eq!(data.classes, 4);
+    let at = |y: usize, x: usize| data.maps[y * 6 + x];
+    for (y, x) in (0..6).flat_map(|y| (0..6).map(move |x| (y, x))) {
+        assert_eq!(at(y, x), at(y / 2 * 2, x / 2 * 2), "one grain, one orientation");
+        assert!(x < 2 || at(y, x) != at(y, x - 2), "grains side by side differ");
+        assert!(y < 2 || at(y, x) != at(y - 2, x), "grains above each other differ");
+    }
+    fs::write(&path, "0.5 1\n1 1\n").expect("writes");
+    refused(
+        &path,
+        &Options { orientations: Some(4), ..Options::default() },
+        &["--orientations takes grain numbers"],
+    );
+    for (options, says) in [
+        (Options { orientations: Some(4), ..threshold(1.0) }, "makes the classes itself"),
+        (Options { orientations: Some(17), ..Options::default() }, "--orientations 17: must be 2 to 16"),
+    ] {
+        let error = import(&path, &options).expect_err("refused").to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}

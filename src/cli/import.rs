@@ -128,7 +128,7 @@ pub(super) struct ImportArgs {
     /// Take the largest entry of a pixel for its class, of probabilities for instance.
     #[arg(long)]
     argmax: bool,
-    /// Orientations to give to the grains of a DREAM.3D file, 2 to 16.
+    /// Whole numbers are grains: colour them with N orientations, 2 to 16.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=16))]
     orientations: Option<u8>,
     /// Replace files that are there.

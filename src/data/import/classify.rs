@@ -6,6 +6,7 @@ use std::fmt;
 use super::Options;
 use super::collect::{Frame, MOST, Values};
 use super::colours::Colours;
+use crate::data::polycrystal::PolycrystalWorld;
 use crate::error::{Error, Result};
 
 /// Without a stated number of classes, larger numbers than this are grey levels, not labels.
@@ -212,6 +213,20 @@ pub(super) fn check(options: &Options) -> Result<()> {
     }
     if options.colours.is_some() && (options.threshold.is_some() || !levels.is_empty()) {
         return refuse("--colours, --threshold and --levels all make classes: give one of them".into());
+    }
+    if let Some(count) = options.orientations {
+        let others = options.threshold.is_some() || options.colours.is_some() || !levels.is_empty();
+        if others || options.classes.is_some() || options.argmax || options.keep_labels {
+            return refuse(
+                "--orientations takes grain numbers and makes the classes itself: leave out --threshold, \
+                 --levels, --colours, --classes, --keep-labels and --argmax"
+                    .into(),
+            );
+        }
+        let range = PolycrystalWorld::ORIENTATIONS;
+        if !range.contains(&count) {
+            return refuse(format!("--orientations {count}: must be {} to {}", range.start(), range.end()));
+        }
     }
     if let Some(value) = options.threshold.iter().chain(levels).find(|v| !v.is_finite()) {
         return refuse(format!("{value} is no threshold and no level: give a finite number"));

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::Options;
 use super::classify::{Refusal, Rule};
 use super::colours::{Palette, Samples};
+use super::grains;
 use crate::error::{Error, Result};
 
 /// Classes are bytes.
@@ -107,12 +108,15 @@ pub(super) struct Collector<'a> {
     pub stated: Option<usize>,
     pub carried: Carried,
     pub palette: Palette,
+    /// Images that have begun.
+    images: usize,
     pass: &'a mut dyn Pass,
 }
 
 impl<'a> Collector<'a> {
     pub fn new(options: &'a Options, palette: Palette, pass: &'a mut dyn Pass) -> Self {
-        Self { options, first: 0, stated: None, carried: Carried::default(), palette, pass }
+        let (stated, carried) = (options.orientations, Carried::default());
+        Self { options, first: 0, stated, carried, palette, images: 0, pass }
     }
 
     /// What readers found out: the first label, the stated number of classes, what a data set of ours
@@ -148,7 +152,19 @@ impl<'a> Collector<'a> {
         self.pass.begin(&frame)?;
         let rule = self.rule();
         let (palette, pass) = (&mut self.palette, &mut *self.pass);
-        Ok(Rows { rule, palette, pass, frame, rows: 0, pixels: [0; MOST], refusal: None })
+        self.images += 1;
+        let index = self.images - 1;
+        Ok(Rows {
+            rule,
+            palette,
+            pass,
+            frame,
+            index,
+            rows: 0,
+            grains: vec![],
+            pixels: [0; MOST],
+            refusal: None,
+        })
     }
 }
 
@@ -158,7 +174,11 @@ pub(super) struct Rows<'c> {
     palette: &'c mut Palette,
     pass: &'c mut dyn Pass,
     frame: Frame<'c>,
+    /// The number of the image.
+    index: usize,
     rows: usize,
+    /// Grain numbers of the rows, where they are to have orientations.
+    grains: Vec<i64>,
     pixels: [u64; MOST],
     /// The first value that fits no class. The image is read on, to know what there is.
     refusal: Option<Refusal>,
@@ -185,6 +205,13 @@ impl Rows<'_> {
     pub fn rows(&mut self, values: &Values) -> Result<()> {
         let first = self.rows;
         self.rows += values.len() / self.frame.width;
+        if self.rule.options.orientations.is_some() && !matches!(values, Values::Classes(_)) {
+            let Values::Integers(numbers) = values else {
+                return Err(self.frame.error("holds real numbers, and --orientations takes grain numbers"));
+            };
+            self.grains.extend_from_slice(numbers);
+            return Ok(());
+        }
         match &mut self.refusal {
             Some(refusal) => refusal.see(values),
             None => match self.rule.classes(&self.frame, first, values)? {
@@ -221,7 +248,14 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// [`Error::File`] if a value did not fit.
-    pub fn end(self) -> Result<()> {
+    pub fn end(mut self) -> Result<()> {
+        if let Some(count) = self.rule.options.orientations.filter(|_| !self.grains.is_empty()) {
+            let sides = [self.frame.height, self.frame.width];
+            let classes = grains::orientations(&self.grains, sides, count, self.index);
+            let classes = classes.map_err(|problem| self.frame.error(problem))?;
+            classes.iter().for_each(|&class| self.pixels[class as usize] += 1);
+            self.pass.rows(&self.frame, 0, &classes)?;
+        }
         if let Some(refusal) = self.refusal {
             return Err(self.frame.error(refusal.to_string()));
         }

@@ -102,8 +102,8 @@ pub struct Options {
     pub flips: bool,
     /// Take windows for training also turned by one, two and three quarters.
     pub rotations: bool,
-    /// Number of orientations to give to grains: the grain numbers of DREAM.3D are coloured, its Euler
-    /// angles are binned.
+    /// Number of orientations to give to grains: whole numbers are grains, which are coloured so that
+    /// adjoining ones differ; Euler angles of DREAM.3D are binned.
     pub orientations: Option<usize>,
 }
 

@@ -14,7 +14,6 @@ use super::catalogue::{self, Entry};
 use super::number::Whole;
 use super::{Source, at, everything};
 use crate::data::import::collect::{Collector, Values};
-use crate::data::import::grains;
 use crate::error::Result;
 
 /// Arrays over cells that DREAM.3D itself makes, in the order of preference; both count from 1.
@@ -38,26 +37,18 @@ pub(super) fn read(source: &Source, collector: &mut Collector) -> Result<()> {
                        the first of them, phi1";
         return Err(source.refuse(entry, problem));
     }
+    if options.orientations.is_none() && [PHASES, FEATURES].contains(&entry.name()) {
+        collector.first = 1;
+    }
     for i in 0..z {
         let selection = if z == 1 { everything(&entry.shape) } else { at(&entry.shape, 0, i) };
         let values = source.values(entry, &dataset, &selection)?;
         let values = match (options.orientations, values) {
-            (None, values) => {
-                collector.first = i64::from([PHASES, FEATURES].contains(&entry.name()));
-                values
+            (Some(count), Values::Reals(values)) if angles => {
+                let classes = bins(&values, count);
+                Values::Classes(classes.map_err(|e| source.refuse(entry, &format!("slice {i} {e}")))?)
             }
-            (Some(count), values) => {
-                collector.stated = Some(count);
-                let classes = match values {
-                    Values::Reals(values) if angles => bins(&values, count),
-                    Values::Integers(values) if !angles => grains::orientations(&values, [y, x], count, i),
-                    _ => {
-                        Err("holds no grain numbers and no Euler angles, which --orientations is for".into())
-                    }
-                };
-                let classes = classes.map_err(|e| source.refuse(entry, &format!("slice {i} {e}")))?;
-                Values::Classes(classes)
-            }
+            (_, values) => values,
         };
         collector.push(&source.picture(entry, i, [y, x], values))?;
     }
