@@ -1,5 +1,6 @@
 //! The commands, one file each, and their arguments.
 
+mod ask;
 pub mod bench;
 mod data;
 mod devices;
@@ -105,6 +106,9 @@ Examples:
         #[command(subcommand)]
         world: data::DataCommand,
     },
+    /// Measure a formula, or every property of a configuration, on images.
+    #[command(after_help = ask::NOTES)]
+    Ask(ask::AskArgs),
     /// List the presets, or print one.
     Presets {
         /// The preset to print.
@@ -376,6 +380,7 @@ impl Command {
             Self::Gather(args) => generate::gather::run(&args, quiet),
             Self::Evaluate(args) => evaluate::run(&args, quiet),
             Self::Data { world } => data::run(&world, quiet),
+            Self::Ask(args) => ask::run(&args, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths, device } => gradcheck::run(&paths, device),
             Self::Bench { what: BenchCommand::Step { size, width, batch, net, precision, json, device } } => {

@@ -12,6 +12,7 @@
 mod correlation;
 mod cross;
 mod directional;
+pub mod formula;
 mod fraction;
 mod interface;
 mod moments;
@@ -168,6 +169,14 @@ pub trait Invariance: Send + Sync {
         Vec::new()
     }
 
+    /// Tries it out before a training: what may go wrong.
+    ///
+    /// # Errors
+    /// What makes it impossible to train with.
+    fn check(&self) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+
     /// How a report shows it.
     fn view(&self) -> View;
 }
@@ -218,6 +227,7 @@ pub const KINDS: &[Kind] = &[
     cross::CROSS,
     interface::INTERFACE,
     interface::INTERCEPT,
+    formula::FORMULA,
 ];
 
 /// The keys that every property has.
@@ -382,7 +392,13 @@ mod tests {
             if ask.options().has("bins") {
                 ask.options_mut().set("bins", toml::Value::Integer(4)).unwrap();
             }
+            if ask.options().has("formula") {
+                for (key, value) in [("name", "own"), ("formula", "correlation(x[1], x[2], 3)")] {
+                    ask.options_mut().set(key, toml::Value::String(value.into())).unwrap();
+                }
+            }
             let property = ask.of(&images).map_err(|(key, problem)| format!("{key}: {problem}")).unwrap();
+            assert_eq!(property.invariance().check(), Ok(Vec::new()), "{}", kind.name);
             let mut store = Store::new(Cpu::<f64>::new());
             let values: Vec<f64> = (0..2 * 64 * 3).map(|i| f64::from(i % 7) / 7.0).collect();
             let x = store.add_real("x", [2, 8, 8, 3], &values).unwrap();

@@ -7,8 +7,8 @@ use super::task::Task;
 use crate::data::ClassMaps;
 use crate::data::source::{Part, Source};
 use crate::device::{Cpu, Device};
-use crate::error::Result;
-use crate::invariance::measure_all;
+use crate::error::{Error, Result};
+use crate::invariance::{Images, Property, measure_all};
 use crate::plan::Plan;
 use crate::store::Store;
 use crate::tape::Tape;
@@ -27,17 +27,22 @@ pub struct Dataset {
     pub images: ClassMaps,
     /// What training never sees.
     pub held_out: ClassMaps,
+    /// What may go wrong with the properties.
+    pub warnings: Vec<String>,
 }
 
 impl Dataset {
     /// Makes or reads the images of a configuration. Simulations run on `device`.
     ///
     /// # Errors
-    /// If the file does not fit the configuration or the device fails.
+    /// If the file does not fit the configuration, a property cannot be trained with, or the device
+    /// fails.
     pub fn of(config: &Config, device: &mut dyn Device) -> Result<Self> {
         let origin = "configuration";
         let source = Task::source(config, origin)?;
         let mut task = Task::with_source(config, &source, origin)?;
+        // Before images are made, which may take minutes.
+        let warnings = checked(&task)?;
         let images =
             source.make(Part::Training, config.data.options().whole("images"), config.train.seed, device)?;
         let held_out = hold_out(&source, config, device)?;
@@ -45,8 +50,22 @@ impl Dataset {
             let rows = measured(&task, &held_out.maps)?;
             task = task.with_table(&rows)?;
         }
-        Ok(Self { task, images, held_out })
+        Ok(Self { task, images, held_out, warnings })
     }
+}
+
+/// Tries the properties out: what may go wrong.
+///
+/// # Errors
+/// If one of them cannot be trained with.
+fn checked(task: &Task) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for property in task.properties() {
+        let place = |problem: String| format!("ask.{}: {problem}", property.name());
+        let found = property.invariance().check().map_err(|problem| Error::Usage(place(problem)))?;
+        warnings.extend(found.into_iter().map(place));
+    }
+    Ok(warnings)
 }
 
 /// The images of a configuration that training never sees.
@@ -61,14 +80,22 @@ fn hold_out(source: &Arc<dyn Source>, config: &Config, device: &mut dyn Device) 
     source.make(Part::HeldOut, HELD_OUT, config.train.seed, device)
 }
 
-/// The numbers of class maps `[N, H, W]`, `[N, P]` in a person's units; NaN where an image has nothing
-/// to measure.
+/// The numbers that a task asks for, of class maps `[N, H, W]`: see [`measured_on`].
 ///
 /// # Errors
 /// If the device that measures fails.
 pub fn measured(task: &Task, maps: &[u8]) -> Result<Vec<f32>> {
-    let images = task.images();
-    let (pixels, [h, w], width) = (images.pixels(), images.size, task.columns().len());
+    measured_on(task.properties(), task.images(), maps)
+}
+
+/// The numbers of properties of class maps `[N, H, W]`, `[N, P]` in a person's units; NaN where an image
+/// has nothing to measure.
+///
+/// # Errors
+/// If the device that measures fails.
+pub fn measured_on(properties: &[Property], images: &Images, maps: &[u8]) -> Result<Vec<f32>> {
+    let (pixels, [h, w]) = (images.pixels(), images.size);
+    let width = properties.iter().map(|p| p.columns().len()).sum();
     let count = maps.len() / pixels;
     let mut store = Store::new(Cpu::<f32>::new());
     let batch = store.add_u8("maps", [BATCH, h, w], &vec![0; BATCH * pixels])?;
@@ -76,7 +103,7 @@ pub fn measured(task: &Task, maps: &[u8]) -> Result<Vec<f32>> {
     let rows = store.add_u32("rows", [BATCH], &rows)?;
     let tape = Tape::new();
     let x = store.var(&tape, batch).one_hot(store.var(&tape, rows), images.classes);
-    let plan = Plan::new(&tape, &[measure_all(task.properties(), x)], &store);
+    let plan = Plan::new(&tape, &[measure_all(properties, x)], &store);
     let mut found = Vec::with_capacity(count * width);
     for maps in maps.chunks(BATCH * pixels) {
         let mut padded = maps.to_vec();
@@ -85,12 +112,16 @@ pub fn measured(task: &Task, maps: &[u8]) -> Result<Vec<f32>> {
         plan.run(&mut store)?;
         found.extend_from_slice(&plan.read(&mut store, 0)?[..maps.len() / pixels * width]);
     }
-    // Where a class map has a measure of its own, that is it.
-    for (property, first) in task.placed() {
-        for (map, row) in maps.chunks_exact(pixels).zip(found.chunks_exact_mut(width)) {
-            let Some(values) = property.invariance().on_map(map) else { break };
-            row[first..first + values.len()].copy_from_slice(&values);
+    let mut rows = Vec::with_capacity(found.len());
+    for (map, row) in maps.chunks_exact(pixels).zip(found.chunks_exact(width)) {
+        let mut rest = row;
+        for property in properties {
+            let numbers;
+            (numbers, rest) = rest.split_at(property.columns().len());
+            // Where a class map has a measure of its own, that is it.
+            let own = property.invariance().on_map(map);
+            rows.extend(property.invariance().in_units(own.as_deref().unwrap_or(numbers)));
         }
     }
-    Ok(task.in_units(&found))
+    Ok(rows)
 }

@@ -54,6 +54,7 @@ pub struct Trainer {
     held_out: ClassMaps,
     images: Images,
     description: Description,
+    warnings: Vec<String>,
     iteration: u64,
     ring_rows: u64,
 }
@@ -98,6 +99,7 @@ impl Trainer {
             images: *data.task.images(),
             description: Description::of(config, &data.task),
             held_out: data.held_out,
+            warnings: data.warnings,
             iteration: 0,
             ring_rows,
         })
@@ -113,6 +115,12 @@ impl Trainer {
     #[must_use]
     pub fn held_out(&self) -> &ClassMaps {
         &self.held_out
+    }
+
+    /// What may go wrong with the properties asked for.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// What kind of device computes.

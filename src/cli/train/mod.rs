@@ -70,6 +70,9 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
         _ => Run::resume(args, folder, quiet)?,
     };
     args.device.announce(run.trainer.kind(), true, quiet);
+    if !quiet {
+        run.trainer.warnings().iter().for_each(|warning| eprintln!("{warning}"));
+    }
     interrupt::listen()?;
     let ending = run.train(args.seconds).map_err(|error| run.advise(error))?;
     // What follows can be had again from the checkpoint.

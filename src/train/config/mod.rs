@@ -313,6 +313,10 @@ impl Config {
             _ => self.data.options().get(key),
         };
         let path = self.path(place, key);
+        // A mistake in a text of several words shows the text itself, with its place in it.
+        if problem.contains('\n') {
+            return Error::Usage(format!("{origin}: {path}: {problem}"));
+        }
         config_error(origin, &path, value, problem.clone())
     }
 
@@ -322,7 +326,8 @@ impl Config {
     }
 
     /// An error about a key of the `i`-th property asked for.
-    pub(super) fn ask_mistake(&self, origin: &str, i: usize, mistake: &invariance::Mistake) -> Error {
+    #[must_use]
+    pub fn ask_mistake(&self, origin: &str, i: usize, mistake: &invariance::Mistake) -> Error {
         self.mistake(origin, Place::Ask(i), mistake)
     }
 
