@@ -69,7 +69,9 @@ fn a_formula_is_measured_on_images() {
     let (open, periodic) = (curve("open"), curve("periodic"));
     assert_eq!((open.len(), open[4]["name"].as_str()), (5, Some("formula4")));
     assert!((open[0]["mean"].as_f64().unwrap() - of(1, "mean")).abs() < 1e-6);
-    assert!(open[0]["mean"] == periodic[0]["mean"] && open[4]["mean"] != periodic[4]["mean"]);
+    // At no distance the border does not matter; the transforms of the two round differently.
+    let apart = |r: usize| (open[r]["mean"].as_f64().unwrap() - periodic[r]["mean"].as_f64().unwrap()).abs();
+    assert!(apart(0) < 1e-6 && apart(4) > 1e-4, "{} {}", apart(0), apart(4));
     // What is missing is counted, and left out of the rest.
     let missing = numbers(here, "mean(x[1]) / max(0, mean(x[1]) - 0.3)", &[]).remove(0);
     let count = missing["not_finite"].as_u64().unwrap();

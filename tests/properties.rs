@@ -263,6 +263,11 @@ fn every_kind(border: Border, size: [usize; 2]) -> Vec<Property> {
         if ask.options().has("bins") {
             ask.options_mut().set("bins", toml::Value::Integer(3)).unwrap();
         }
+        if ask.options().has("formula") {
+            for (key, value) in [("name", "own"), ("formula", "correlation(x[1], x[2], 3)")] {
+                ask.options_mut().set(key, toml::Value::String(value.into())).unwrap();
+            }
+        }
         ask.of(&images).map_err(|(key, problem)| format!("{}: {key} {problem}", kind.name)).unwrap()
     };
     KINDS.iter().map(one).collect()

@@ -22,26 +22,27 @@ text (.txt, .csv: a line for each row of pixels); of a folder PNG, TIFF, JPEG,
 BMP, .npy and .vti. A file is known by its first bytes, not by its name.
 
 Values become classes in one of three ways. By default they are labels, whole
-numbers from 0 (palette indices too), and those that occur are packed: labels 0,
-2, 5 are the classes 0, 1, 2. --keep-labels keeps gaps, and --classes K keeps
-labels that are all below K. --levels lists the value of each class. --threshold
-makes two, and takes the brightness of a colour (0.299 R + 0.587 G + 0.114 B).
-Where there are colours each is a class: those of --colours in that order, else
-all that occur, the darkest first. What each class was is printed and is the
-array `labels` of the archive (a colour as the number 0xRRGGBB). A value that
-does not fit is an error that names its file and pixel.
+numbers from 0 (palette indices too), and those that occur are packed: labels
+0, 2, 5 are the classes 0, 1, 2. --keep-labels keeps gaps, and --classes K
+keeps labels that are all below K. --levels lists the value of each class.
+--threshold makes two, and takes the brightness of a colour (0.299 R + 0.587 G
++ 0.114 B). Where there are colours each is a class: those of --colours in that
+order, else all that occur, the darkest first. What each class was is printed
+and is the array `labels` of the archive (a colour as the number 0xRRGGBB). A
+value that does not fit is an error that names its file and pixel.
 
 Resizing (--size) loses what is finer than a new pixel. Each class's share
-before and after is printed; a change of more than 0.01, or of more than a tenth
-of a share, is a warning that names a size or windows that keep it.
+before and after is printed; a change of more than 0.01, or of more than a
+tenth of a share, is a warning that names a size or windows that keep it.
 
---tile cuts windows at the images' own scale, from one large micrograph or many.
-The corner at the lower right of each image, about a tenth of its area, is kept
-for held-out windows; windows partly in it are left out, so that nothing is both
-trained on and held out. The archive says which are which (`held_out`), and
-training obeys. --flips (4 copies), --rotations (4) or both (8) add copies of
-the windows for training. Of PNG without interlacing, TIFF and .npy only a few
-rows are in memory. An image has at most 268435456 pixels (16384 x 16384).
+--tile cuts windows at the images' own scale, from one large micrograph or
+many. The corner at the lower right of each image, about a tenth of its area,
+is kept for held-out windows; windows partly in it are left out, so that
+nothing is both trained on and held out. The archive says which are which
+(`held_out`), and training obeys. --flips (4 copies), --rotations (4) or both
+(8) add copies of the windows for training. Of PNG without interlacing, TIFF
+and .npy only a few rows are in memory. An image has at most 268435456 pixels
+(16384 x 16384).
 
 Arrays are [H, W] or [N, H, W]; axes of length 1 count for none. [N, H, W, C]
 and [N, C, H, W] hold an entry for each class: one 1 among zeros, or with

@@ -129,9 +129,9 @@ impl GrowingArray {
     }
 
     fn header(&self, rows: usize) -> [u8; HEADER] {
-        let sides: Vec<String> = self.row.iter().map(|n| format!(", {n}")).collect();
-        let comma = if sides.is_empty() { "," } else { "" };
-        let shape = format!("({rows}{}{comma})", sides.concat());
+        // As npyz spells it, so that an array is the same however it came about.
+        let sides: Vec<String> = self.row.iter().map(|n| format!("{n}, ")).collect();
+        let shape = format!("({rows}, {})", sides.concat());
         let text =
             format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.element.descr());
         assert!(text.len() < HEADER - MAGIC.len(), "a shape of {shape} in a header of {HEADER} bytes");
@@ -277,7 +277,8 @@ mod tests {
         array.push(&bytes[..12]).unwrap();
         array.push(&bytes[12..]).unwrap();
         write_npy_u8(at("b"), &bytes, &[5, 3, 4]).unwrap();
-        assert!(std::fs::read(at("a")).unwrap() == std::fs::read(at("b")).unwrap());
+        let text = |name: &str| String::from_utf8_lossy(&std::fs::read(at(name)).unwrap()).into_owned();
+        assert_eq!(text("a"), text("b"));
         assert_eq!(array.read(1, 2).unwrap(), bytes[12..36]);
 
         let numbers: Vec<f32> = (0..6).map(|i| i as f32 / 3.0).collect();
