@@ -169,7 +169,7 @@ fn smoothed_edges_and_mixtures_are_told_in_one_line() {
     save("b.png", &[[255, 0, 0], [0, 0, 0], [0, 0, 0], [255, 0, 0]], 2);
     let data = import(folder.path(), &Options::default()).expect("reads");
     assert_eq!((data.classes, &data.maps[..]), (3, [1, 0, 1, 0, 2, 0, 0, 2].as_slice()));
-    assert_eq!(data.labels, [0.0, f64::from(0x0909_09), f64::from(0xff_0000)]);
+    assert_eq!(data.labels, [0.0, f64::from(0x09_0909), f64::from(0xff_0000)]);
     for (options, says) in [
         (Options { colours: Some("all".parse().expect("parses")), ..threshold(3.0) }, "give one of them"),
         (Options { classes: Some(2), ..colours("red,blue,white") }, "must be 3 to 256"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::output::{note, print, say};
 use crate::data::ClassMaps;
 use crate::data::import::read_npz;
 use crate::error::{Error, Result};
@@ -79,14 +80,14 @@ pub(super) fn run(args: &AskArgs, quiet: bool) -> Result<()> {
         .map(|i| Statistics::of(rows.iter().skip(i).step_by(columns.len()).copied()))
         .collect();
     if args.json {
-        println!("{}", object(&maps, &images, &columns, &statistics));
+        say!("{}", object(&maps, &images, &columns, &statistics))?;
     } else {
-        print!("{}", table(&columns, &statistics));
+        print(table(&columns, &statistics))?;
     }
     let mut errors = Vec::new();
     for property in &properties {
         match property.invariance().check() {
-            Ok(warnings) if !quiet => warnings.iter().for_each(|w| eprintln!("{}: {w}", property.name())),
+            Ok(warnings) if !quiet => warnings.iter().for_each(|w| note!("{}: {w}", property.name())),
             Ok(_) => {}
             Err(error) => errors.push(format!("{}: {error}", property.name())),
         }

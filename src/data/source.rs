@@ -114,6 +114,9 @@ pub trait Chunked {
     fn chunk(&self, number: usize, seed: u64, device: &mut dyn Device) -> Result<ClassMaps>;
 }
 
+/// Makes a source of images of `[H, W]` pixels from its options.
+pub type Make = fn([usize; 2], &Options) -> Result<Arc<dyn Source>, Mistake>;
+
 /// A kind of source.
 #[derive(Clone, Copy)]
 pub struct Kind {
@@ -127,8 +130,8 @@ pub struct Kind {
     pub count: usize,
     /// Command lines that show its use.
     pub examples: &'static str,
-    /// The source of images of `[H, W]` pixels.
-    pub make: fn([usize; 2], &Options) -> Result<Arc<dyn Source>, Mistake>,
+    /// What makes it.
+    pub make: Make,
 }
 
 /// Every kind that makes its images.

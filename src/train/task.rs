@@ -27,6 +27,16 @@ mod stream {
 const NEAREST: usize = 16;
 const NEAREST_SHARE: usize = 64;
 
+/// A source that draws all the numbers asked for.
+#[derive(Clone)]
+struct Drawn {
+    source: Arc<dyn Source>,
+    /// What it draws.
+    known: Vec<Known>,
+    /// For each column, which of those it is.
+    places: Vec<usize>,
+}
+
 /// Images and the properties asked of them.
 #[derive(Clone)]
 pub struct Task {
@@ -34,9 +44,8 @@ pub struct Task {
     look: Look,
     properties: Vec<Property>,
     columns: Vec<Column>,
-    /// Where a formula gives all the numbers asked for: the source, what it draws, and for each
-    /// column which of those it is.
-    formula: Option<(Arc<dyn Source>, Vec<Known>, Vec<usize>)>,
+    /// Where a formula gives all the numbers asked for.
+    drawn: Option<Drawn>,
     /// Numbers of images held out of training, `[M, P]`; empty where a formula gives targets.
     table: Arc<[f32]>,
 }
@@ -81,7 +90,7 @@ impl Task {
         let known = source.known();
         let at = |column: &Column| known.iter().position(|(name, _)| *name == column.name);
         if let Some(places) = task.columns.iter().map(at).collect() {
-            task.formula = Some((source.clone(), known, places));
+            task.drawn = Some(Drawn { source: source.clone(), known, places });
         }
         Ok(task)
     }
@@ -115,7 +124,7 @@ impl Task {
             let problem = "two properties have one name: give one of them a name of its own";
             return Err(Error::Usage(format!("{origin}: {problem}")));
         }
-        Ok(Self { images, look, properties, columns, formula: None, table: Arc::new([]) })
+        Ok(Self { images, look, properties, columns, drawn: None, table: Arc::new([]) })
     }
 
     /// The same with measured numbers to draw targets from; rows of which a number is missing are
@@ -141,7 +150,7 @@ impl Task {
     /// Whether targets come from a table of measured numbers.
     #[must_use]
     pub fn needs_table(&self) -> bool {
-        self.formula.is_none()
+        self.drawn.is_none()
     }
 
     /// The table of measured numbers, `[M, P]`.
@@ -192,8 +201,8 @@ impl Task {
     /// The range of number `i` in the data, in its unit.
     #[must_use]
     pub fn range(&self, i: usize) -> (f64, f64) {
-        if let Some((_, known, places)) = &self.formula {
-            return known[places[i]].1;
+        if let Some(drawn) = &self.drawn {
+            return drawn.known[drawn.places[i]].1;
         }
         let column = self.table.iter().skip(i).step_by(self.columns.len()).map(|&v| f64::from(v));
         column.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
@@ -202,8 +211,8 @@ impl Task {
     /// The figures that a row of numbers `[P]` asks for; none where it does not ask for figures.
     #[must_use]
     pub fn figures(&self, row: &[f32]) -> Option<Vec<Figure>> {
-        let (source, ..) = self.formula.as_ref()?;
-        source.figures(&|name| {
+        let drawn = self.drawn.as_ref()?;
+        drawn.source.figures(&|name| {
             let at = self.columns.iter().position(|c| c.name == name)?;
             Some(f64::from(row[at]))
         })
@@ -218,7 +227,7 @@ impl Task {
     /// Those of some samples, `[N, P]`: the numbers of a sample depend on the seed and its number alone.
     #[must_use]
     pub fn targets(&self, samples: Range<usize>, seed: u64) -> Vec<f32> {
-        if let Some((source, known, places)) = &self.formula {
+        if let Some(Drawn { source, known, places }) = &self.drawn {
             let rows = source.draw(samples, seed);
             return rows.chunks_exact(known.len()).flat_map(|row| places.iter().map(|&i| row[i])).collect();
         }

@@ -71,7 +71,7 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
     };
     args.device.announce(run.trainer.kind(), true, quiet);
     if !quiet {
-        run.trainer.warnings().iter().for_each(|warning| eprintln!("{warning}"));
+        run.trainer.warnings().iter().for_each(|warning| note!("{warning}"));
     }
     interrupt::listen()?;
     let ending = run.train(args.seconds).map_err(|error| run.advise(error))?;

@@ -50,8 +50,11 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     Ok(())
 }
 
+/// Appended data, and whether they are raw.
+type Appended<'a> = Option<(&'a [u8], bool)>;
+
 /// The XML, closed where appended data begin, and those data with their encoding.
-fn split(bytes: &[u8]) -> Result<(String, Option<(&[u8], bool)>), String> {
+fn split(bytes: &[u8]) -> Result<(String, Appended<'_>), String> {
     let utf8 = |part: &[u8]| {
         String::from_utf8(part.to_vec()).map_err(|_| "is no VTK file: its XML is not of UTF-8".to_string())
     };

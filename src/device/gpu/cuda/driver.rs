@@ -256,6 +256,7 @@ pub(super) struct Properties {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -57,6 +57,7 @@ pub(super) use functions;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
