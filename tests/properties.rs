@@ -48,7 +48,7 @@ fn independent(seed: u64, count: usize, classes: usize) -> Vec<u8> {
 /// Of the steps along each direction, the share for which the classes of both ends are as asked.
 fn shares(map: &[u8], [h, w]: [usize; 2], border: Border, crosses: impl Fn(u8, u8) -> bool) -> [f64; 4] {
     [(0, 1), (1, 0), (1, 1), (-1, 1)].map(|(down, right)| {
-        let (mut taken, mut crossing) = (0, 0);
+        let (mut taken, mut crossing) = (0_u32, 0);
         for (y, x) in (0..h as isize).flat_map(|y| (0..w as isize).map(move |x| (y, x))) {
             let (mut to_y, mut to_x) = (y + down, x + right);
             if border == Border::Periodic {
@@ -57,10 +57,10 @@ fn shares(map: &[u8], [h, w]: [usize; 2], border: Border, crosses: impl Fn(u8, u
             if (0..h as isize).contains(&to_y) && (0..w as isize).contains(&to_x) {
                 let at = |y: isize, x: isize| map[y as usize * w + x as usize];
                 taken += 1;
-                crossing += usize::from(crosses(at(y, x), at(to_y, to_x)));
+                crossing += u32::from(crosses(at(y, x), at(to_y, to_x)));
             }
         }
-        if taken == 0 { 0.0 } else { crossing as f64 / taken as f64 }
+        if taken == 0 { 0.0 } else { f64::from(crossing) / f64::from(taken) }
     })
 }
 

@@ -31,7 +31,7 @@ const UNNAMED: &str = "formula";
 /// Arguments of `ask`.
 #[derive(Args)]
 pub(super) struct AskArgs {
-    /// A formula, or a configuration (a file that ends in .toml) whose every [[ask]] is measured.
+    /// A formula, or a configuration (a file that ends in .toml) whose every `[[ask]]` is measured.
     #[arg(value_name = "FORMULA|FILE.toml", allow_hyphen_values = true)]
     what: String,
     /// The images: an archive as `invnet data` writes it.

@@ -1,11 +1,11 @@
 //! Watches a run for losses that leave their range without becoming infinite: such a run ends like
 //! any other, and its samples are worth nothing.
 //!
-//! Two rules. A loss has left its range when its size is more than [`MULTIPLE`] times its median size
+//! Two rules. A loss has left its range when its size is more than `MULTIPLE` times its median size
 //! until then (known to a power of two; losses of the critic and the generator, which cross zero, count
-//! as [`FLOOR`] at least). And a critic that its gradient penalty holds has gradients of norm 1, so
+//! as `FLOOR` at least). And a critic that its gradient penalty holds has gradients of norm 1, so
 //! that it scores two images no further apart than they are: when its norms or its Wasserstein estimate
-//! are far beyond that ([`STEEPEST`], [`SLACK`]), the penalty has lost hold of it.
+//! are far beyond that (`STEEPEST`, `SLACK`), the penalty has lost hold of it.
 
 use std::collections::BTreeMap;
 

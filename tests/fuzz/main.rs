@@ -26,11 +26,14 @@ const FEW: u64 = 3_000;
 const MEMORY_AT_ALL: usize = 192 << 20;
 const MEMORY_PER_BYTE: usize = 8192;
 
+/// Reads a file; the number of the attempt chooses its options.
+type Read = Box<dyn Fn(&Path, u64) -> Result<()>>;
+
 /// Something that reads a file; the number chooses among its options.
 pub struct Target {
     name: String,
     bytes: Vec<u8>,
-    read: Box<dyn Fn(&Path, u64) -> Result<()>>,
+    read: Read,
 }
 
 /// What one input did.

@@ -88,7 +88,7 @@ fn options(datasets: &[String], number: u64) -> Options {
         5 => options.orientations = Some(4),
         _ => options.classes = Some(256),
     }
-    if !datasets.is_empty() && number % 5 != 0 {
+    if !datasets.is_empty() && !number.is_multiple_of(5) {
         options.dataset = Some(datasets[pick(datasets.len() as u64)].clone());
     }
     options

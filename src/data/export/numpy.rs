@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Writes bytes as a `.npy` array (`u1`) of the given shape, row-major.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io) if the file cannot be written.
+/// [`Error::Io`] if the file cannot be written.
 ///
 /// # Panics
 /// If `shape` does not have as many elements as `data`.
@@ -49,7 +49,7 @@ pub(super) fn write_maps(path: &Path, data: &Exported) -> Result<()> {
 /// Writes 32-bit floats as a `.npy` array (`f4`) of the given shape, row-major.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io) if the file cannot be written.
+/// [`Error::Io`] if the file cannot be written.
 ///
 /// # Panics
 /// If `shape` does not have as many elements as `data`.
@@ -71,7 +71,7 @@ pub fn write_npy_f32(path: impl AsRef<Path>, data: &[f32], shape: &[usize]) -> R
 /// The bytes depend on the data only: the archive holds no time.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io) if the file cannot be written.
+/// [`Error::Io`] if the file cannot be written.
 pub fn write_npz(path: impl AsRef<Path>, data: &ClassMaps) -> Result<()> {
     write_data_set(path.as_ref(), &Exported::new(data, &[]))
 }

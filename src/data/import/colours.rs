@@ -160,7 +160,7 @@ impl Palette {
     /// be applied.
     ///
     /// # Errors
-    /// [`Error::File`] for a colour that is none of a list, or one too many, and for transparency.
+    /// [`Error::File`](crate::error::Error::File) for a colour that is none of a list, or one too many, and for transparency.
     pub fn values(
         &mut self,
         frame: &Frame,
