@@ -2,7 +2,7 @@
 //! the other.
 //!
 //! S2_ab(v) = <I_a(x) I_b(x + v)>, averaged over the vectors whose length rounds to r pixels, v and -v
-//! alike, with the bins and the border of [`super::correlation`]. S2_ab(0) = 0, as a pixel has one class,
+//! alike, with the bins and the border of [`super::correlation()`]. S2_ab(0) = 0, as a pixel has one class,
 //! and S2_ab(r) tends to f_a f_b where nothing is correlated. Summed over all classes b it is the share
 //! f_a, so that of two classes it says nothing that S2_aa does not (Torquato, Random Heterogeneous
 //! Materials, 2002, section 2.2).

@@ -2,7 +2,7 @@
 //!
 //! S2(r) = <I(x) I(x + r d)> with d a step along rows, columns or a diagonal of the image: bin r holds
 //! two vectors, r d and its opposite, which give the same number. A step along a diagonal is one pixel
-//! down or up and one across, sqrt(2) pixels long. What [`super::correlation`] averages over all
+//! down or up and one across, sqrt(2) pixels long. What [`super::correlation()`] averages over all
 //! directions is here for each of its own; the border is treated alike.
 
 use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, numbered};
