@@ -15,8 +15,9 @@ import h5py
 import numpy as np
 import tifffile
 from PIL import Image
-from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkIOXML import vtkXMLImageDataReader
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkIOXML import vtkXMLImageDataReader, vtkXMLImageDataWriter
 
 INVNET, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 SIZE, COUNT = 32, 7
@@ -89,7 +90,11 @@ def files_out():
     with open(FOLDER / "c.csv", newline="") as file:
         table = list(csv.reader(file))
     values = np.array([row[1:] for row in table[1:]], dtype=np.float32)
-    check("out  csv by csv", table[0] == ["image", *names] and np.array_equal(values, data["properties"]))
+    # Lengths in pixels, then in the unit: a centre is half a pixel from the corner of its pixel.
+    scaled = [(data["properties"][:, k] + (0.5 if name.startswith("c") else 0)) * 0.5 for k, name in enumerate(names)]
+    same = table[0] == ["image", *names, *(f"{name}_um" for name in names)]
+    same &= np.array_equal(values[:, : len(names)], data["properties"])
+    check("out  csv by csv", same and np.allclose(values[:, len(names) :], np.stack(scaled, axis=1), rtol=1e-6, atol=0))
 
     same = True
     for i in range(COUNT):
@@ -103,8 +108,9 @@ def files_out():
         cells = vtk_to_numpy(image.GetCellData().GetArray("class"))
         same &= np.array_equal(cells.reshape(SIZE, SIZE), maps[i])
         same &= image.GetDimensions() == (SIZE + 1, SIZE + 1, 2) and image.GetSpacing() == (0.5, 0.5, 0.5)
-        # Cell (row 1, column 2) spans x from 1.0 to 1.5 and y from 0.5 to 1.0.
-        same &= image.GetCell(SIZE + 2).GetBounds() == (1.0, 1.5, 0.5, 1.0, 0.0, 0.5)
+        # Cell (row 1, column 2) spans x from 1.0 to 1.5 and y from 0.5 to 1.0 below the top.
+        top = SIZE / 2
+        same &= image.GetCell(SIZE + 2).GetBounds() == (1.0, 1.5, top - 1.0, top - 0.5, 0.0, 0.5)
         field = image.GetFieldData()
         same &= field.GetAbstractArray("unit").GetValue(0) == "um"
         same &= all(field.GetArray(n).GetValue(0) == v for n, v in zip(names, data["properties"][i]))
@@ -114,7 +120,7 @@ def files_out():
         same = np.array_equal(file["maps"], maps) and np.array_equal(file["properties"], data["properties"])
         same &= list(file["names"].asstr()) == names
         attributes = dict(file["maps"].attrs)
-        check("out  hdf5 by h5py", bool(same) and attributes == {"classes": 3, "spacing": 0.5, "unit": "um"})
+        check("out  hdf5 by h5py", bool(same) and attributes == {"classes": 3, "spacing": 0.5, "unit": b"um"})
 
     with h5py.File(FOLDER / "c.dream3d") as file:
         container = file["DataContainers/ImageDataContainer"]
@@ -130,7 +136,7 @@ def files_out():
         same &= phases.attrs["ObjectType"] == b"DataArray<int32_t>" and list(phases.attrs["DataArrayVersion"]) == [2]
         check("out  dream3d by h5py", bool(same))
 
-    for source in ["c.npz", "c.npy", "c-png", "c.tiff", "c.h5", "c.dream3d"]:
+    for source in ["c.npz", "c.npy", "c-png", "c.tiff", "c.h5", "c.dream3d", "c-vti"]:
         imported(f"our own {source}", FOLDER / source, maps)
 
 
@@ -180,6 +186,29 @@ def images_in():
         tifffile.imwrite(path, array, **({"photometric": "minisblack"} | options))
         rule = ["--levels", "0,128,255"] if expected is None else ["--threshold", "0.25"]
         imported(f"tiff of tifffile, {name}", path, maps if expected is None else expected, *rule)
+    tifffile.imwrite(FOLDER / "zstd.tif", levels, photometric="minisblack", compression="zstd")
+    imported("tiff of tifffile, ZSTD", FOLDER / "zstd.tif", maps, "--levels", "0,128,255")
+    images("tiff-group4", lambda i: Image.fromarray(maps[i] > 0))
+    for i in range(len(maps)):
+        Image.fromarray(maps[i] > 0).save(FOLDER / "tiff-group4" / f"{i}.tif", compression="group4")
+    imported("Fax group 4 tiff of Pillow", FOLDER / "tiff-group4", (maps > 0).astype(np.uint8))
+    tifffile.imwrite(FOLDER / "lzma.tif", levels, photometric="minisblack", compression="lzma")
+    refused("LZMA tiff", FOLDER / "lzma.tif", "--levels", "0,128,255", says="LZMA")
+    blocks = np.kron(maps, np.ones((1, 8, 8), dtype=np.uint8))
+    (FOLDER / "jpeg").mkdir()
+    for i in range(len(maps)):
+        Image.fromarray((blocks[i] > 0).astype(np.uint8) * 255).save(FOLDER / "jpeg" / f"{i}.jpg", quality=95)
+    imported("jpeg of Pillow", FOLDER / "jpeg", (blocks > 0).astype(np.uint8), "--threshold", 128)
+    refused("jpeg without a threshold", FOLDER / "jpeg", says="changes values")
+    colours = np.array(palette, dtype=np.uint8).reshape(3, 3)
+    (FOLDER / "bmp").mkdir()
+    for i in range(len(maps)):
+        Image.fromarray(colours[maps[i]]).save(FOLDER / "bmp" / f"{i}.bmp")
+    imported("coloured bmp of Pillow", FOLDER / "bmp", maps, "--colours", "#c80000,#00c800,#0000c8")
+    imported("coloured png of Pillow", FOLDER / "colour", maps, "--colours", "#c80000,#00c800,#0000c8")
+    np.savetxt(FOLDER / "a.txt", maps[0])
+    imported("text of numpy.savetxt", FOLDER / "a.txt", maps[:1])
+    vtk_in(maps)
     for order in "<>":
         for big in (False, True):
             path = FOLDER / f"palette{order}{big}.tif"
@@ -189,6 +218,24 @@ def images_in():
     return maps, field, half
 
 
+def vtk_in(maps):
+    """Image data as VTK and ParaView save it, in every mode."""
+    image = vtkImageData()
+    image.SetDimensions(25, 25, len(maps) + 1)
+    cells = numpy_to_vtk(maps.ravel().astype(np.int32), deep=True)
+    cells.SetName("phase")
+    image.GetCellData().SetScalars(cells)
+    for mode in ("Ascii", "Binary", "Appended"):
+        for compressor in (None, "ZLib"):
+            writer = vtkXMLImageDataWriter()
+            writer.SetFileName(str(FOLDER / "vtk.vti"))
+            writer.SetInputData(image)
+            getattr(writer, f"SetDataModeTo{mode}")()
+            writer.SetCompressorTypeToZLib() if compressor else writer.SetCompressorTypeToNone()
+            writer.Write()
+            imported(f"VTK image data, {mode}, {compressor or 'not compressed'}", FOLDER / "vtk.vti", maps)
+
+
 def arrays_in(maps, field, half):
     """Arrays as other programs save them."""
     for dtype in ("u1", "i1", "<u2", ">i4", "<i8", ">u8"):
@@ -196,6 +243,8 @@ def arrays_in(maps, field, half):
         imported(f"npy {dtype}", FOLDER / "a.npy", maps)
     np.save(FOLDER / "a.npy", np.asfortranarray(maps))
     imported("npy in Fortran order", FOLDER / "a.npy", maps)
+    np.save(FOLDER / "a.npy", field.astype("f2"))
+    imported("npy f2", FOLDER / "a.npy", half, "--threshold", 0.25)
     np.save(FOLDER / "a.npy", field.astype("f8"))
     imported("npy f8", FOLDER / "a.npy", half, "--threshold", 0.25)
     np.save(FOLDER / "a.npy", maps > 0)
@@ -219,6 +268,16 @@ def arrays_in(maps, field, half):
     with h5py.File(FOLDER / "new.h5", "w", libver="latest") as file:
         file.create_dataset("images", data=maps, dtype="u1", chunks=True, compression="gzip", fletcher32=True)
     imported("HDF5 of the latest format", FOLDER / "new.h5", maps)
+
+    with h5py.File(FOLDER / "kinds.h5", "w") as file:
+        file["nowhere"] = h5py.SoftLink("/not/there")
+        file.create_dataset("lzf", data=maps, chunks=(1, 12, 12), compression="lzf")
+        file.create_dataset("named", data=maps, dtype=h5py.enum_dtype({"a": 0, "b": 1, "c": 2}, basetype="u1"))
+        file.create_dataset("half", data=field.astype("f2"))
+    imported("HDF5, LZF", FOLDER / "kinds.h5", maps, "--dataset", "lzf")
+    imported("HDF5, enumeration", FOLDER / "kinds.h5", maps, "--dataset", "named")
+    imported("HDF5, half precision", FOLDER / "kinds.h5", half, "--dataset", "half", "--threshold", 0.25)
+    refused("HDF5, list of data sets", FOLDER / "kinds.h5", says="lzf [4, 24, 24] u1")
 
     # As DREAM.3D lays its files out: x fastest, slices along z, two arrays over the cells.
     with h5py.File(FOLDER / "a.dream3d", "w") as file:
