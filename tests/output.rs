@@ -43,6 +43,8 @@ fn calls() -> Vec<(&'static str, String)> {
         ("train", format!("circles-quick --out=OUT {TINY}")),
         ("train", format!("circles-quick --quiet --out=OUT {TINY}")),
         ("generate", "--run=base --count=2 --device=cpu --out=OUT".into()),
+        ("gather", "part1 part2 --out=OUT".into()),
+        ("ask", "mean(x[1]) --on base.npz".into()),
         ("evaluate", "--run=base --samples=10 --device=cpu --out=OUT".into()),
         ("gradcheck", fixture.display().to_string()),
         ("bench step", "--size=16 --width=2 --batch=2 --device=cpu".into()),
@@ -80,8 +82,12 @@ fn fails(folder: &Path, words: &str, out: Stdio, reason: &str) {
 fn no_command_succeeds_or_panics_where_standard_output_is_full_or_closed() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    for words in
-        ["data circles --size=16 --count=3 --out=base.npz", &format!("train circles-quick --out=base {TINY}")]
+    for words in [
+        "data circles --size=16 --count=3 --out=base.npz",
+        &format!("train circles-quick --out=base {TINY}"),
+        "generate --run=base --count=2 --shard=1/2 --device=cpu --out=part1",
+        "generate --run=base --count=2 --shard=2/2 --device=cpu --out=part2",
+    ]
     {
         assert!(invnet(here, words).stdout(Stdio::null()).status().unwrap().success(), "{words}");
     }

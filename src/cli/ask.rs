@@ -17,8 +17,9 @@ use crate::train::dataset::measured_on;
 
 /// What the help says after the options.
 pub(super) const NOTES: &str =
-    "A formula is one number for each image, or a curve. It is also tried on images made up for it: what
-could spoil a training is said below the table. docs/formula.md describes the language.
+    "A formula is one number for each image, or a curve. It is also tried on images
+made up for it: what could spoil a training is said below the table.
+docs/formula.md describes the language.
 
 Examples:
   invnet ask \"mean(x[1])\" --on steel.npz

@@ -94,7 +94,8 @@ Examples:
     Generate(GenerateArgs),
     /// Join the parts that `generate --shard` has written, checked, into one set.
     #[command(after_help = "Example:
-  for i in 1 2 3 4; do invnet generate --run runs/circles-quick --count 1000000 --shard $i/4; done
+  for i in 1 2 3 4; do
+    invnet generate --run runs/circles-quick --count 1000000 --shard $i/4; done
   invnet gather runs/circles-quick/generated-*-of-4 --out million")]
     Gather(GatherArgs),
     /// Measure a trained network on random and on repeated targets.
