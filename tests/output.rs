@@ -87,8 +87,7 @@ fn no_command_succeeds_or_panics_where_standard_output_is_full_or_closed() {
         &format!("train circles-quick --out=base {TINY}"),
         "generate --run=base --count=2 --shard=1/2 --device=cpu --out=part1",
         "generate --run=base --count=2 --shard=2/2 --device=cpu --out=part2",
-    ]
-    {
+    ] {
         assert!(invnet(here, words).stdout(Stdio::null()).status().unwrap().success(), "{words}");
     }
     let called: BTreeSet<String> = calls().iter().map(|(command, _)| (*command).to_owned()).collect();

@@ -23,7 +23,8 @@ docs/formula.md describes the language.
 
 Examples:
   invnet ask \"mean(x[1])\" --on steel.npz
-  invnet ask \"mean(abs(x[1] - shift(x[1], 0, 1)))\" --on steel.npz --border periodic
+  invnet ask \"mean(abs(x[1] - shift(x[1], 0, 1)))\" --on steel.npz \\
+    --border periodic
   invnet ask mine.toml --on steel.npz --json";
 
 /// The name of a formula that was given without one.
