@@ -9,6 +9,7 @@ use invnet::data::cahn_hilliard::{Simulation, free_energy, interface_length, mix
 use invnet::data::two_phase::{NAMES, TwoPhaseWorld};
 use invnet::device::{BufferId, Cpu, Device, Place};
 use invnet::error::Result;
+use invnet::eval::descriptors::{self, Seam};
 use invnet::gradcheck::largest;
 use invnet::op::{CahnHilliard, Op};
 
@@ -166,12 +167,30 @@ fn threads(count: usize) -> rayon::ThreadPool {
 
 fn generate(size: usize, count: usize, seed: u64) -> ClassMaps {
     let mut told = Vec::new();
-    let set = TwoPhaseWorld { size }
+    let set = TwoPhaseWorld { size: [size; 2] }
         .generate(&mut Cpu::<f32>::new(), count, seed, &mut |done, total| told.push((done, total)))
         .unwrap();
-    assert_eq!(told.len(), TwoPhaseWorld { size }.chunks(count));
+    assert_eq!(told.len(), TwoPhaseWorld { size: [size; 2] }.chunks(count));
     assert!(told.last().is_none_or(|&last| last == (count, count)), "{told:?}");
     set
+}
+
+#[test]
+fn rectangles_show_the_same_pattern_and_go_round() {
+    let world = TwoPhaseWorld { size: [48, 80] };
+    let set = world.generate(&mut Cpu::<f32>::new(), 256, 3, &mut |_, _| {}).unwrap();
+    assert_eq!((set.count, set.height, set.width), (256, 48, 80));
+    let maps: Vec<&[u8]> = (0..set.count).map(|i| set.map(i)).collect();
+    let seam = Seam::of(&maps, 48, 80).unwrap();
+    assert!((seam.ratio - 1.0).abs() < 4.0 * seam.standard_error, "{seam:?}");
+    // As coarse along rows as down columns: interfaces a pixel are those of a square of 48.
+    let square = generate(48, 256, 3);
+    let density = |set: &ClassMaps| {
+        let of = |i| descriptors::interface_length(set.map(i), set.height, set.width, true);
+        (0..set.count).map(of).sum::<f64>() / set.count as f64
+    };
+    let ratio = density(&set) / density(&square);
+    assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
 }
 
 #[test]
@@ -180,7 +199,7 @@ fn images_have_two_phases_in_known_shares() {
     assert_eq!((set.count, set.height, set.width, set.classes), (512, 64, 64, 2));
     assert_eq!(set.names, NAMES);
     assert_eq!((set.maps.len(), set.properties.len()), (512 * 64 * 64, 512));
-    let (low, high) = TwoPhaseWorld { size: 64 }.fraction_range();
+    let (low, high) = TwoPhaseWorld { size: [64, 64] }.fraction_range();
     let mut shares = [0; 7];
     for i in 0..set.count {
         let map = set.map(i);
@@ -206,7 +225,7 @@ fn a_seed_decides_the_images_and_threads_do_not() {
     let three = threads(3).install(|| generate(32, 300, 4));
     assert!(one == three, "one thread and three differ");
     // The chunks are what the whole is made of, each by itself.
-    let world = TwoPhaseWorld { size: 32 };
+    let world = TwoPhaseWorld { size: [32, 32] };
     let mut second = world.generate_chunk(&mut Cpu::<f32>::new(), 4, 1).unwrap();
     assert_eq!(second.count, TwoPhaseWorld::CHUNK);
     second.truncate(300 - TwoPhaseWorld::CHUNK);
@@ -253,6 +272,6 @@ impl Device for Idle {
 #[test]
 fn a_device_that_separates_nothing_is_an_error() {
     let mut device = Idle(Cpu::new());
-    let error = TwoPhaseWorld { size: 64 }.generate_chunk(&mut device, 1, 0).unwrap_err().to_string();
+    let error = TwoPhaseWorld { size: [64, 64] }.generate_chunk(&mut device, 1, 0).unwrap_err().to_string();
     assert!(error.starts_with("idle: ") && error.lines().count() == 1, "{error}");
 }

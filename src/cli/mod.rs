@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::data::source;
 use crate::device::Kind;
 use crate::device::gpu::{Precision, cuda};
 use crate::error::{Error, Result};
@@ -133,6 +134,11 @@ Examples:
         #[command(subcommand)]
         what: BenchCommand,
     },
+}
+
+/// Reads a size.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    source::parse_size(text).ok_or_else(|| "must be a number of pixels, or HxW".into())
 }
 
 /// The option that chooses a device.
@@ -254,6 +260,12 @@ struct GenerateArgs {
     /// Replace the samples that are there.
     #[arg(long)]
     overwrite: bool,
+    /// Size of the samples, of a run with a latent map [default: as in training].
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// Also draw each sample N times across and down, as tiles: tiles.png.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=16))]
+    tile: Option<u32>,
     #[command(flatten)]
     format: FormatArg,
     #[command(flatten)]

@@ -270,11 +270,22 @@ fn is_file(name: &str) -> bool {
     name.contains(['.', '/', '\\'])
 }
 
-fn parse_size(text: &str) -> Option<[usize; 2]> {
+/// Rows and columns, in pixels, as a person types them: `64` or `96x160`.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<[usize; 2]> {
     let side = |part: &str| part.trim().parse::<usize>().ok().filter(|v| (1..=16384).contains(v));
     match text.split_once('x') {
         Some((h, w)) => Some([side(h)?, side(w)?]),
         None => side(text).map(|s| [s, s]),
+    }
+}
+
+/// A size, for sources that draw any of at least 8 by 8 pixels.
+pub(super) fn drawable(size: [usize; 2]) -> Result<[usize; 2], Mistake> {
+    if size.iter().all(|&side| side >= 8) {
+        Ok(size)
+    } else {
+        Err(("size", "this source draws 8 by 8 pixels at least".into()))
     }
 }
 

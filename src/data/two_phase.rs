@@ -5,8 +5,8 @@
 //! domains grow by about the same share from one to the next. A pixel is class 1 where u > 0. The
 //! public data set that the paper trains on (Pokuri et al. 2019) is such a set of snapshots.
 //!
-//! Lengths are in pixels of a grid of 64; other sizes scale them, and times, so that the same
-//! pattern is seen at any resolution. There kappa and a step are 1, the part of an interface with
+//! Lengths are in pixels of a grid whose shorter side is 64; other sizes scale them, and times, so that
+//! the same pattern is seen at any resolution. There kappa and a step are 1, the part of an interface with
 //! |u| < 1/2 is 1.6 pixels wide, and the mean chord of the minority phase is from 7 to 19 pixels in
 //! nine of ten images, 11 in the middle. Smaller images are simulated on a grid that is a multiple
 //! of theirs and averaged, because an interface needs its pixels. So long a step slows the fast
@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use super::ClassMaps;
 use super::cahn_hilliard::{Simulation, interface_length, mixture};
-use super::source::{Chunked, Kind, Look, Part, Source, square};
+use super::source::{Chunked, Kind, Look, Part, Source, drawable};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::invariance::Images;
@@ -41,7 +41,7 @@ pub(super) const TWO_PHASE: Kind = Kind {
     count: 34_000,
     examples: "invnet data two-phase --size 64 --out two-phase.npz\n  \
                invnet train two-phase-p1-quick --set data=two-phase.npz",
-    make: |size, _| Ok(Arc::new(TwoPhaseWorld { size: square(size)? })),
+    make: |size, _| Ok(Arc::new(TwoPhaseWorld { size: drawable(size)? })),
 };
 
 /// Names of the properties of an image: the volume fraction of class 1, as measured.
@@ -69,18 +69,18 @@ const SNAPSHOTS: [u32; 10] = [40, 56, 78, 110, 154, 215, 301, 422, 590, 826];
 const FRACTIONS: (f64, f64) = (0.15, 0.85);
 /// Most pixels with |u| < 1/2, over those of planar interfaces of the same length.
 const DIFFUSE: f64 = 1.25;
-/// Least length of interfaces, in sides of the image.
+/// Least length of interfaces, in longer sides of the image.
 const SIDES: f64 = 2.25;
 /// Simulations at once; they give somewhat more images than a chunk needs.
 const BATCH: usize = 32;
 /// Batches after which a chunk that is still not full means that the device computes nonsense.
 const BATCHES: usize = 8;
 
-/// The world of images of `size` x `size` pixels that show two phases.
+/// The world of images that show two phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TwoPhaseWorld {
     /// Rows and columns of an image, in pixels.
-    pub size: usize,
+    pub size: [usize; 2],
 }
 
 impl TwoPhaseWorld {
@@ -132,7 +132,7 @@ impl TwoPhaseWorld {
     /// - its interfaces are clean: at most 1.25 times as many pixels have |u| < 1/2 as planar
     ///   interfaces of the same length have, which is 2 artanh(1/2) sqrt(2 kappa) for each pixel of
     ///   length. That leaves out early ones;
-    /// - its interfaces are longer than 2.25 sides of the image: more than one straight band. That
+    /// - its interfaces are longer than 2.25 longer sides of the image: more than one straight band. That
     ///   leaves out late ones;
     /// - its volume fraction is within [`Self::fraction_range`].
     ///
@@ -164,7 +164,7 @@ impl TwoPhaseWorld {
     /// after another, in the order of time.
     fn simulate(&self, device: &mut dyn Device, seed: u64, first: u32) -> Result<Vec<Vec<u8>>> {
         let grid = self.grid();
-        let scale = grid as f64 / REFERENCE as f64;
+        let scale = grid[0].min(grid[1]) as f64 / REFERENCE as f64;
         let stepping = CahnHilliard {
             steps: 0,
             dt: DT * scale.powi(2),
@@ -174,16 +174,17 @@ impl TwoPhaseWorld {
         let reach = (REACH * scale).round() as usize;
         let mixtures: Vec<Vec<f64>> = (0..BATCH as u32)
             .into_par_iter()
-            .map(|i| mixture(mean(seed, first + i), NOISE, reach, [grid, grid], seed, first + i))
+            .map(|i| mixture(mean(seed, first + i), NOISE, reach, grid, seed, first + i))
             .collect();
-        let mut simulation = Simulation::new(device, stepping, [BATCH, grid, grid], &mixtures.concat())?;
+        let mut simulation =
+            Simulation::new(device, stepping, [BATCH, grid[0], grid[1]], &mixtures.concat())?;
         let mut kept = vec![Vec::new(); BATCH];
         let mut steps = 0;
         for until in SNAPSHOTS {
             simulation.advance(until - steps)?;
             steps = until;
             let fields = simulation.fields()?;
-            kept.par_iter_mut().zip(fields.par_chunks_exact(grid * grid)).for_each(|(kept, u)| {
+            kept.par_iter_mut().zip(fields.par_chunks_exact(grid[0] * grid[1])).for_each(|(kept, u)| {
                 if is_separated(u, grid, stepping.kappa) {
                     let map = self.threshold(u);
                     if (FRACTIONS.0..=FRACTIONS.1).contains(&fraction(&map)) {
@@ -195,18 +196,22 @@ impl TwoPhaseWorld {
         Ok(kept.into_iter().flatten().collect())
     }
 
-    /// Pixels a side of the grid that is simulated.
-    fn grid(&self) -> usize {
-        self.size * REFERENCE.div_ceil(self.size)
+    /// Pixels of a side of the grid that is simulated for each of the image.
+    fn block(&self) -> usize {
+        REFERENCE.div_ceil(self.size[0].min(self.size[1]))
+    }
+
+    /// Rows and columns of that grid.
+    fn grid(&self) -> [usize; 2] {
+        self.size.map(|side| side * self.block())
     }
 
     /// The class map of a field of the grid.
     fn threshold(&self, u: &[f64]) -> Vec<u8> {
-        let grid = self.grid();
-        let block = grid / self.size;
-        let mut sums = vec![0.0; self.size * self.size];
+        let ([h, w], [_, across], block) = (self.size, self.grid(), self.block());
+        let mut sums = vec![0.0; h * w];
         for (i, u) in u.iter().enumerate() {
-            sums[i / grid / block * self.size + i % grid / block] += u;
+            sums[i / across / block * w + i % across / block] += u;
         }
         sums.into_iter().map(|sum| u8::from(sum > 0.0)).collect()
     }
@@ -226,8 +231,8 @@ impl TwoPhaseWorld {
     fn no_images(&self) -> ClassMaps {
         ClassMaps {
             count: 0,
-            height: self.size,
-            width: self.size,
+            height: self.size[0],
+            width: self.size[1],
             classes: Self::CLASSES,
             names: NAMES.map(String::from).to_vec(),
             ..ClassMaps::default()
@@ -237,7 +242,7 @@ impl TwoPhaseWorld {
 
 impl Source for TwoPhaseWorld {
     fn images(&self) -> Images {
-        Images { size: [self.size; 2], classes: Self::CLASSES, border: Border::Periodic }
+        Images { size: self.size, classes: Self::CLASSES, border: Border::Periodic }
     }
 
     fn look(&self) -> Look {
@@ -273,12 +278,12 @@ fn mean(seed: u64, number: u32) -> f64 {
     MEAN * (2.0 * (start + f64::from(number) * GOLDEN).fract() - 1.0)
 }
 
-/// Whether a field `[grid, grid]` has clean interfaces, and enough of them.
-fn is_separated(u: &[f64], grid: usize, kappa: f64) -> bool {
-    let length = interface_length(u, [grid, grid]);
+/// Whether a field on that grid has clean interfaces, and enough of them.
+fn is_separated(u: &[f64], grid: [usize; 2], kappa: f64) -> bool {
+    let length = interface_length(u, grid);
     let diffuse = u.iter().filter(|u| u.abs() < 0.5).count() as f64;
     let planar = 2.0 * 0.5f64.atanh() * (2.0 * kappa).sqrt();
-    length > SIDES * grid as f64 && diffuse <= DIFFUSE * planar * length
+    length > SIDES * grid[0].max(grid[1]) as f64 && diffuse <= DIFFUSE * planar * length
 }
 
 /// Volume fraction of class 1.

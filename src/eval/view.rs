@@ -16,6 +16,21 @@ pub fn palette(look: Look, classes: usize) -> &'static [Rgb] {
     }
 }
 
+/// A grid of class maps `[count, H, W]`, each drawn `times` across and down, side by side.
+#[must_use]
+pub fn tiled(task: &Task, maps: &[u8], times: usize, columns: usize) -> Image {
+    let (images, [h, w]) = (task.images(), task.images().size);
+    let count = maps.len() / images.pixels();
+    let tiles: Vec<u8> = maps
+        .chunks_exact(images.pixels())
+        .flat_map(|map| {
+            map.chunks_exact(w).flat_map(|row| row.repeat(times)).collect::<Vec<_>>().repeat(times)
+        })
+        .collect();
+    let colours = palette(task.look(), images.classes);
+    grid_png(&tiles, count, h * times, w * times, columns.min(count).max(1), colours, &[])
+}
+
 /// A grid of class maps `[count, H, W]`, with the outlines of the figures that each was asked for
 /// if `asked` is not empty.
 #[must_use]

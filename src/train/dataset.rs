@@ -16,8 +16,9 @@ use crate::tape::Tape;
 /// Images held out: targets come from them where no formula gives any, and reports compare with
 /// them.
 const HELD_OUT: usize = 1024;
-/// Images measured at a time.
+/// Most images measured at a time, and most of their pixels, if that is less.
 const BATCH: usize = 64;
+const PIXELS: usize = 1 << 20;
 
 /// The images of a run.
 pub struct Dataset {
@@ -97,17 +98,18 @@ pub fn measured_on(properties: &[Property], images: &Images, maps: &[u8]) -> Res
     let (pixels, [h, w]) = (images.pixels(), images.size);
     let width = properties.iter().map(|p| p.columns().len()).sum();
     let count = maps.len() / pixels;
+    let together = (PIXELS / pixels).clamp(1, BATCH);
     let mut store = Store::new(Cpu::<f32>::new());
-    let batch = store.add_u8("maps", [BATCH, h, w], &vec![0; BATCH * pixels])?;
-    let rows: Vec<u32> = (0..BATCH as u32).collect();
-    let rows = store.add_u32("rows", [BATCH], &rows)?;
+    let batch = store.add_u8("maps", [together, h, w], &vec![0; together * pixels])?;
+    let rows: Vec<u32> = (0..together as u32).collect();
+    let rows = store.add_u32("rows", [together], &rows)?;
     let tape = Tape::new();
     let x = store.var(&tape, batch).one_hot(store.var(&tape, rows), images.classes);
     let plan = Plan::new(&tape, &[measure_all(properties, x)], &store);
     let mut found = Vec::with_capacity(count * width);
-    for maps in maps.chunks(BATCH * pixels) {
+    for maps in maps.chunks(together * pixels) {
         let mut padded = maps.to_vec();
-        padded.resize(BATCH * pixels, 0);
+        padded.resize(together * pixels, 0);
         store.write_bytes(batch, &padded)?;
         plan.run(&mut store)?;
         found.extend_from_slice(&plan.read(&mut store, 0)?[..maps.len() / pixels * width]);

@@ -13,6 +13,7 @@ use crate::nn::{self, Net, Norm, Weights, objective};
 use crate::op::{AdamSettings, LeafId};
 use crate::plan::Plan;
 use crate::rng;
+use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Tape, Var};
 
@@ -168,7 +169,16 @@ impl Phases {
 /// The networks of a configuration.
 pub(super) fn net(config: &Config, task: &Task) -> Net {
     let images = task.images();
-    Net::new(config.net.family, images.size, config.net.width, images.classes)
+    Net {
+        border: config.net.border.border(images),
+        latent_map: config.net.latent_map,
+        ..Net::new(config.net.family, images.size, config.net.width, images.classes)
+    }
+}
+
+/// The noise of `n` images: `[N, Z]`, or `[N, BH, BW, Z]` of a latent map on that grid.
+pub(super) fn noise_shape(net: &Net, n: usize, [h, w]: [usize; 2], latent: usize) -> Shape {
+    if net.latent_map { Shape::from([n, h, w, latent]) } else { Shape::from([n, latent]) }
 }
 
 /// The variables every phase starts from.
@@ -265,7 +275,8 @@ impl Recorder<'_> {
         };
         let mean = store.var(tape, self.condition_mean);
         let r = (asked - mean).matmul(store.var(tape, self.condition_map));
-        let z = tape.normal(state, stream::NOISE, [n, self.config.net.latent]).scale(self.config.net.z_scale);
+        let noise = noise_shape(&self.net, n, self.net.base().grid, self.config.net.latent);
+        let z = tape.normal(state, stream::NOISE, noise).scale(self.config.net.z_scale);
         Batch { rows, asked, r, z }
     }
 

@@ -5,20 +5,21 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
-use super::phases::{TABLE, net, sampling_plan};
+use super::phases::{TABLE, net, noise_shape, sampling_plan};
 use super::task::Task;
 use super::whitening;
 use crate::device::Kind;
 use crate::error::{Error, Result};
-use crate::nn::{self, Init};
+use crate::nn::{self, Init, Net};
 use crate::op::LeafId;
 use crate::plan::Plan;
 use crate::rng;
 use crate::store::Store;
 
-/// Images generated at a time. Sample k has row k mod this of a batch, whatever set or part of a set it
-/// is made in, so that its bits do not depend on its neighbours.
-pub const BATCH: usize = 32;
+/// Images of the size of training that are generated at a time; of larger ones as many pixels. Sample k
+/// has row k mod their number of a batch, whatever set or part of a set it is made in, so that its bits
+/// do not depend on its neighbours.
+const BATCH: usize = 32;
 
 /// Generated images and what they measure.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -29,7 +30,7 @@ pub struct Samples {
     pub probabilities: Vec<f32>,
     /// Numbers measured on the probabilities, `[N, P]` in a person's units.
     pub soft: Vec<f32>,
-    /// Noise, as the generator sees it, `[N, latent]`.
+    /// Noise, as the generator sees it, `[N, latent]`, of a latent map cell by cell.
     pub z: Vec<f32>,
     /// What was asked for, as the generator sees it, `[N, P]`.
     pub r: Vec<f32>,
@@ -37,8 +38,14 @@ pub struct Samples {
 
 /// A generator with running statistics, ready to sample.
 pub struct Sampler {
+    /// What the generator learned to be asked for.
+    trained: Task,
+    /// The same of the images it makes, which may be larger.
     task: Task,
-    latent: usize,
+    /// Images at a time.
+    batch: usize,
+    /// Numbers of noise an image.
+    noise: usize,
     z_scale: f64,
     mean: Vec<f64>,
     map: Vec<f64>,
@@ -55,9 +62,24 @@ impl Sampler {
     /// # Errors
     /// If the checkpoint is of another configuration or the device is not there.
     pub fn new(config: &Config, checkpoint: &Checkpoint, path: &Path, kind: Kind) -> Result<Self> {
-        let task = task(config, checkpoint, path)?;
+        Self::sized(config, checkpoint, path, kind, None)
+    }
+
+    /// The same, of images of another size than in training, if one is given.
+    ///
+    /// # Errors
+    /// As [`Sampler::new`], and if the generator does not make images of that size.
+    pub fn sized(
+        config: &Config,
+        checkpoint: &Checkpoint,
+        path: &Path,
+        kind: Kind,
+        size: Option<[usize; 2]>,
+    ) -> Result<Self> {
+        let trained = task(config, checkpoint, path)?;
+        let (task, grid) = at_size(config, &trained, size)?;
         let length = task.columns().len();
-        let net = net(config, &task);
+        let net = net(config, &trained);
         let input = config.net.latent + length;
         let prefix = if config.train.ema > 0.0 { "ema" } else { "generator" };
         let mut store = Store::on(kind.open(config.net.precision)?);
@@ -72,11 +94,13 @@ impl Sampler {
             values.ok_or_else(|| Error::file(path, format!("no tensor {name} of {count} numbers")))
         };
         let (mean, map) = (tensor("condition.mean", length)?, tensor("condition.map", length * length)?);
-        let z = store.add_zeros("z", [BATCH, config.net.latent])?;
-        let r = store.add_zeros("r", [BATCH, length])?;
+        let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
+        let noise = noise_shape(&net, batch, grid, config.net.latent);
+        let z = store.add_zeros("z", noise)?;
+        let r = store.add_zeros("r", [batch, length])?;
         let plan = sampling_plan(&store, &net, &network, task.properties(), z, r);
-        let (latent, z_scale) = (config.net.latent, config.net.z_scale);
-        Ok(Self { task, latent, z_scale, mean, map, store, z, r, plan })
+        let (noise, z_scale) = (noise.numel() / batch, config.net.z_scale);
+        Ok(Self { trained, task, batch, noise, z_scale, mean, map, store, z, r, plan })
     }
 
     /// The file of a run's checkpoint, given its directory or that very file.
@@ -90,23 +114,45 @@ impl Sampler {
     /// # Errors
     /// If there is no run.
     pub fn open(run: &Path, kind: Kind) -> Result<(Config, Self)> {
+        Self::open_at(run, kind, None)
+    }
+
+    /// The same, of images of another size than in training, if one is given.
+    ///
+    /// # Errors
+    /// If there is no run, or it does not make images of that size.
+    pub fn open_at(run: &Path, kind: Kind, size: Option<[usize; 2]>) -> Result<(Config, Self)> {
         let (config, checkpoint, path) = read(run)?;
-        let sampler = Self::new(&config, &checkpoint, &path, kind)?;
+        let sampler = Self::sized(&config, &checkpoint, &path, kind, size)?;
         Ok((config, sampler))
     }
 
-    /// What the generator of a run can be asked for, and the run's configuration, without the
-    /// generator.
+    /// What the generator of a run can be asked for at a size, and the numbers of noise of an image,
+    /// without the generator.
     ///
     /// # Errors
-    /// If there is no run.
-    pub fn task_of(run: &Path) -> Result<(Config, Task)> {
+    /// If there is no run, or it does not make images of that size.
+    pub fn task_of(run: &Path, size: Option<[usize; 2]>) -> Result<(Task, usize)> {
         let (config, checkpoint, path) = read(run)?;
-        let task = task(&config, &checkpoint, &path)?;
-        Ok((config, task))
+        let trained = task(&config, &checkpoint, &path)?;
+        let (task, grid) = at_size(&config, &trained, size)?;
+        let noise = noise_shape(&net(&config, &trained), 1, grid, config.net.latent);
+        Ok((task, noise.numel()))
     }
 
-    /// What the generator was trained to be asked for.
+    /// Numbers of noise of an image.
+    #[must_use]
+    pub fn noise(&self) -> usize {
+        self.noise
+    }
+
+    /// Images that are made at a time.
+    #[must_use]
+    pub fn batch_size(&self) -> usize {
+        self.batch
+    }
+
+    /// What the generator is asked for, and the size of its images.
     #[must_use]
     pub fn task(&self) -> &Task {
         &self.task
@@ -138,8 +184,8 @@ impl Sampler {
         let mut samples = Samples::default();
         let mut done = 0;
         while done < count {
-            let at = (first + done) % BATCH;
-            let n = (BATCH - at).min(count - done);
+            let at = (first + done) % self.batch;
+            let n = (self.batch - at).min(count - done);
             self.batch(first + done, &targets[done * width..][..n * width], seed, &mut samples)?;
             done += n;
         }
@@ -150,22 +196,22 @@ impl Sampler {
     /// The images from number `first` on, of one batch.
     fn batch(&mut self, first: usize, targets: &[f32], seed: u64, samples: &mut Samples) -> Result<()> {
         let length = self.mean.len();
-        let (at, n) = (first % BATCH, targets.len() / length);
-        let mut asked = self.task.normalised(targets);
+        let (at, n) = (first % self.batch, targets.len() / length);
+        let mut asked = self.trained.normalised(targets);
         whitening::apply(&mut asked, &self.mean, &self.map);
         let state = rng::state(seed);
         let noise: Vec<f64> = (first..first + n)
-            .flat_map(|i| rng::normals(&state, i as u32, self.latent))
+            .flat_map(|i| rng::normals(&state, i as u32, self.noise))
             .map(|v| f64::from(v) * self.z_scale)
             .collect();
-        for (leaf, values, row) in [(self.r, &asked, length), (self.z, &noise, self.latent)] {
-            let mut padded = vec![0.0; BATCH * row];
+        for (leaf, values, row) in [(self.r, &asked, length), (self.z, &noise, self.noise)] {
+            let mut padded = vec![0.0; self.batch * row];
             padded[at * row..][..values.len()].copy_from_slice(values);
             self.store.write(leaf, &padded)?;
         }
         self.plan.run(&mut self.store)?;
         // The part of a batch's numbers that these images have.
-        let of = |len: usize| len / BATCH * at..len / BATCH * (at + n);
+        let of = |len: usize| len / self.batch * at..len / self.batch * (at + n);
         let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
         let probabilities = self.plan.read(&mut self.store, 0)?;
         samples.probabilities.extend(single(&probabilities[of(probabilities.len())]));
@@ -177,6 +223,36 @@ impl Sampler {
         samples.r.extend(single(&asked));
         Ok(())
     }
+}
+
+/// A task at the size of images that is asked for, and their base grid.
+fn at_size(config: &Config, trained: &Task, size: Option<[usize; 2]>) -> Result<(Task, [usize; 2])> {
+    let net = net(config, trained);
+    match size.filter(|&size| size != net.size) {
+        None => Ok((trained.clone(), net.base().grid)),
+        Some([h, w]) => {
+            let origin = format!("size {h}x{w}");
+            let grid = grid_of(&net, [h, w]).map_err(|p| Error::Usage(format!("{origin}: {p}")))?;
+            Ok((trained.resized(config, [h, w], &origin)?, grid))
+        }
+    }
+}
+
+/// The base grid of images of another size than in training, or why there is none.
+fn grid_of(net: &Net, size: [usize; 2]) -> Result<[usize; 2], String> {
+    if !net.latent_map {
+        let [h, w] = net.size;
+        return Err(format!(
+            "this run makes images of {h} x {w} only: train with net.latent_map = true for other sizes"
+        ));
+    }
+    let step = 1 << net.levels();
+    if size.iter().any(|side| *side == 0 || side % step != 0) {
+        let [a, b] = size.map(|side| (side / step).max(1) * step);
+        let [c, d] = size.map(|side| side.max(1).next_multiple_of(step));
+        return Err(format!("sides must be multiples of {step}: the nearest are {a}x{b} and {c}x{d}"));
+    }
+    Ok(size.map(|side| side / step))
 }
 
 /// The checkpoint of a run, its configuration and its file.

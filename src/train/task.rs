@@ -103,6 +103,33 @@ impl Task {
         if nn::base(images.size).is_none() {
             return Err(config.data_mistake(origin, &("size", nn::advice(images.size))));
         }
+        if config.net.latent_map && look == Look::Figures {
+            let problem = "figures are not made cell by cell: a latent map is for textures".into();
+            return Err(config.net_mistake(origin, &("latent_map", problem)));
+        }
+        Self::ask(config, images, look, origin)
+    }
+
+    /// The same task on images of another size, which a generator of latent maps makes.
+    ///
+    /// # Errors
+    /// If images of that size cannot be asked for these properties, or have other numbers.
+    pub fn resized(&self, config: &Config, size: [usize; 2], origin: &str) -> Result<Self> {
+        let asked = Self::ask(config, Images { size, ..self.images }, self.look, origin)?;
+        if asked.names() != self.names() {
+            let problem = format!("{origin}: a property has other numbers at that size than in training");
+            return Err(Error::Usage(problem));
+        }
+        Ok(Self {
+            images: asked.images,
+            properties: asked.properties,
+            columns: asked.columns,
+            ..self.clone()
+        })
+    }
+
+    /// Asks images of any size.
+    fn ask(config: &Config, images: Images, look: Look, origin: &str) -> Result<Self> {
         let mut properties = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
         for (i, ask) in config.asks.iter().enumerate() {

@@ -9,7 +9,7 @@ use super::record::Record;
 use crate::cli::FormatArg;
 use crate::data::export::{Exported, Quantity, Stored, Units, cell, path_of, quoted, write_atomically};
 use crate::error::{Error, Result};
-use crate::eval::view::{palette, picture};
+use crate::eval::view::{palette, picture, tiled};
 use crate::invariance::Column;
 use crate::train::Task;
 
@@ -20,12 +20,18 @@ const ROWS: usize = 4096;
 
 const TABLE: &str = "measured.csv";
 const PICTURE: &str = "samples.png";
+const TILES: &str = "tiles.png";
 const STEM: &str = "samples";
 
+/// Most samples drawn as tiles, and how many in a row.
+const TILED: usize = 16;
+const TILES_ACROSS: usize = 4;
+
 /// The files that will be made, by name.
-pub(in crate::cli) fn names(format: &FormatArg) -> Vec<String> {
+pub(in crate::cli) fn names(format: &FormatArg, tile: Option<u32>) -> Vec<String> {
     let formats = format.format.iter().map(|&f| path_of("", STEM, f).display().to_string());
-    [TABLE, PICTURE].map(String::from).into_iter().chain(formats).collect()
+    let tiles = tile.map(|_| TILES.to_owned());
+    [TABLE, PICTURE].map(String::from).into_iter().chain(tiles).chain(formats).collect()
 }
 
 /// Makes them of the samples that are there; returns how many numbers are missing.
@@ -34,6 +40,7 @@ pub(in crate::cli) fn write(
     arrays: &Arrays,
     task: &Task,
     format: &FormatArg,
+    tile: Option<u32>,
 ) -> Result<usize> {
     let missing = table(&folder.join(TABLE), arrays, task, &format.units())?;
     let shown = arrays.rows().min(SHOWN);
@@ -41,6 +48,10 @@ pub(in crate::cli) fn write(
     let asked = read(arrays.asked(0, shown))?;
     let maps = arrays.maps(0, shown).map_err(|e| Error::io(folder, e))?;
     picture(task, &maps, &asked, 8).write_png(folder.join(PICTURE))?;
+    if let Some(times) = tile {
+        let maps = &maps[..shown.min(TILED) * task.images().pixels()];
+        tiled(task, maps, times as usize, TILES_ACROSS).write_png(folder.join(TILES))?;
+    }
     let [height, width] = task.images().size;
     let classes = task.images().classes;
     let data = Exported {

@@ -19,7 +19,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     let (_, first) = &parts[0];
     let run = args.run.clone().unwrap_or_else(|| PathBuf::from(&first.run));
     let checkpoint = Sampler::checkpoint_of(&run);
-    let (config, task) = Sampler::task_of(&run)?;
+    let (task, noise) = Sampler::task_of(&run, Some(first.size))?;
     let mut record = first.clone();
     (record.shard, record.complete) = ([1, 1], false);
     if record.checkpoint != record::hash_of(&checkpoint)? {
@@ -27,7 +27,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         return Err(Error::file(&checkpoint, problem));
     }
     record.files =
-        arrays::names(&record).into_iter().map(String::from).chain(finish::names(&args.format)).collect();
+        arrays::names(&record).into_iter().map(String::from).chain(finish::names(&args.format, None)).collect();
     let existing = if args.overwrite { Existing::Overwrite } else { Existing::Keep };
     folder::check_room(&args.out, &record, existing)?;
     let _lock = Lock::take(&args.out)?;
@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     // All of them, before the first is copied.
     let mut opened = Vec::new();
     for (part, of) in &parts {
-        let arrays = Arrays::look_at(part, of, &task, config.net.latent)?;
+        let arrays = Arrays::look_at(part, of, &task, noise)?;
         if arrays.common() != of.range().len() {
             let problem = format!(
                 "holds {} of {} samples: generate with --resume first",
@@ -48,12 +48,12 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     }
     folder::clear(&args.out)?;
     record.write(&args.out)?;
-    let mut all = Arrays::open(&args.out, &record, &task, config.net.latent)?;
+    let mut all = Arrays::open(&args.out, &record, &task, noise)?;
     for part in &opened {
         all.copy(part)?;
     }
     all.sync()?;
-    let missing = finish::write(&args.out, &all, &task, &args.format)?;
+    let missing = finish::write(&args.out, &all, &task, &args.format, None)?;
     record.complete = true;
     record.write(&args.out)?;
     if !quiet {

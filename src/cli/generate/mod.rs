@@ -19,7 +19,6 @@ use super::output::{note, say};
 use super::{GenerateArgs, room};
 use crate::error::{Error, Result};
 use crate::train::dataset::measured;
-use crate::train::sampler::BATCH;
 use crate::train::{Sampler, Task};
 use arrays::Arrays;
 use folder::Existing;
@@ -36,7 +35,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let out = out_folder(args);
     room::check_folder_name(&out)?;
     let kind = args.device.kind();
-    let (config, mut sampler) = Sampler::open(&args.run, kind)?;
+    let (_, mut sampler) = Sampler::open_at(&args.run, kind, args.size)?;
     let task = sampler.task().clone();
     let targets = match &args.targets {
         Some(file) => targets::read(file, args.ignore_unknown, &task)?,
@@ -53,8 +52,9 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let device = kind.to_string().split(':').next().unwrap_or_default().to_owned();
     let latents = [args.soft, args.latents];
     let mut record = Record::new(&args.run, device, (args.seed, count, [i, n]), &targets, latents)?;
+    record.size = task.images().size;
     record.files =
-        arrays::names(&record).into_iter().map(String::from).chain(finish::names(&args.format)).collect();
+        arrays::names(&record).into_iter().map(String::from).chain(finish::names(&args.format, args.tile)).collect();
     let existing = match (args.overwrite, args.resume) {
         (true, _) => Existing::Overwrite,
         (_, true) => Existing::Resume,
@@ -77,12 +77,12 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     asking.tell(quiet);
     args.device.announce(kind, false, quiet);
     interrupt::listen()?;
-    let mut arrays = Arrays::open(&out, &record, &task, config.net.latent)?;
+    let mut arrays = Arrays::open(&out, &record, &task, sampler.noise())?;
     let stopped = collect(&mut sampler, &mut arrays, &asking, &record, quiet)?;
     arrays.sync()?;
     // What follows can be made again from the arrays.
     interrupt::stop_listening();
-    let missing = finish::write(&out, &arrays, &task, &args.format)?;
+    let missing = finish::write(&out, &arrays, &task, &args.format, args.tile)?;
     if let Some(signal) = stopped {
         let message = format!(
             "{signal}: {} of {} samples are in {}; continue with: {}",
@@ -140,7 +140,8 @@ fn collect(
 ) -> Result<Option<Signal>> {
     let task = asking.task;
     let range = record.range();
-    let step = (HELD / (task.images().pixels() * task.images().classes)).next_multiple_of(BATCH);
+    let held = HELD / (task.images().pixels() * task.images().classes);
+    let step = held.max(1).next_multiple_of(sampler.batch_size());
     let bar = progress(range.len(), arrays.rows(), quiet);
     loop {
         let first = range.start + arrays.rows();

@@ -34,6 +34,8 @@ pub(in crate::cli) struct Record {
     pub(in crate::cli) count: usize,
     /// This one, counted from 1, and how many there are.
     pub(in crate::cli) shard: [usize; 2],
+    /// Rows and columns of a sample, in pixels.
+    pub(in crate::cli) size: [usize; 2],
     /// SHA-256 of what was asked for.
     pub(in crate::cli) targets: String,
     /// Whether class probabilities are kept.
@@ -69,6 +71,7 @@ impl Record {
             seed,
             count,
             shard,
+            size: [0; 2],
             targets: hex(&asked.finalize()),
             soft,
             latents,
@@ -117,6 +120,7 @@ impl Record {
             (self.checkpoint != other.checkpoint, "the checkpoint"),
             (self.seed != other.seed, "--seed"),
             (self.count != other.count, "--count"),
+            (self.size != other.size, "--size"),
             (self.targets != other.targets, "what is asked for"),
             (self.soft != other.soft, "--soft"),
             (self.latents != other.latents, "--latents"),

@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::descriptors::{self, Comparison};
+use super::descriptors::{self, Comparison, Seam};
 use super::figures::{ReportFigure, report_png};
 use super::obedience;
-use super::view::picture;
+use super::view::{picture, tiled};
 use crate::data::ClassMaps;
 use crate::data::export::write_atomically;
 use crate::error::Result;
@@ -34,6 +34,8 @@ const NOISE_SEED: u64 = 0x5EED;
 /// Samples in each picture, and in a row of it.
 const SHOWN: usize = 30;
 const COLUMNS: usize = 10;
+/// Samples shown as tiles.
+const TILES: usize = 3;
 
 /// One property over all samples.
 #[derive(Clone, Debug, Serialize)]
@@ -75,6 +77,9 @@ pub struct Report {
     pub diversity: f64,
     /// Descriptors that no loss sees, of samples at the data's own targets and of held-out images.
     pub descriptors: Vec<Comparison>,
+    /// How visible the border is where samples lie side by side as tiles, if images go round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seam: Option<Seam>,
     /// Wall time of generation, argmax and soft measurement included.
     pub seconds_per_sample: f64,
     #[serde(skip)]
@@ -134,6 +139,7 @@ impl Report {
             worst_target_error: worst,
             diversity: repeated.diversity,
             descriptors: compare(&task, &samples.maps, real),
+            seam: seam(&task, &samples.maps),
             seconds_per_sample,
             targets: repeated.targets,
             shown: Shown {
@@ -170,6 +176,14 @@ impl Report {
             COLUMNS / 2
         };
         pictures.push(("Real, held out of training".into(), picture(task, real, &[], columns)));
+        if let Some(Seam { ratio, standard_error }) = self.seam {
+            let first = &generated[..TILES.min(self.samples) * task.images().pixels()];
+            let heading = format!(
+                "Generated samples, each 3 x 3 times: class changes across the border over those inside \
+                 {ratio:.2} \u{b1} {standard_error:.2}"
+            );
+            pictures.push((heading, tiled(task, first, 3, TILES)));
+        }
         let figure = ReportFigure {
             title: format!("Asked against generated, {} x {} pixels", self.size[0], self.size[1]),
             panels: repeated::panels(&self.targets, task),
@@ -178,6 +192,13 @@ impl Report {
         };
         report_png(folder.join("report.png"), &figure)
     }
+}
+
+/// The seam of samples of images that go round; none of others.
+fn seam(task: &Task, maps: &[u8]) -> Option<Seam> {
+    let (images, [h, w]) = (task.images(), task.images().size);
+    let maps: Vec<&[u8]> = maps.chunks_exact(images.pixels()).collect();
+    if images.border == Border::Periodic { Seam::of(&maps, h, w) } else { None }
 }
 
 /// Up to `count` maps from all over a set: neighbours may be snapshots of one simulation.

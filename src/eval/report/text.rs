@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Errors, Report};
+use crate::eval::descriptors::Seam;
 use crate::invariance::View;
 
 /// More properties than this are summed up in one line.
@@ -97,6 +98,10 @@ impl Report {
             lines.push((worst, format!("{:.4}", self.worst_target_error)));
         }
         lines.push(("diversity of a target", format!("{:.2} of the pixels", self.diversity)));
+        if let Some(Seam { ratio, standard_error }) = self.seam {
+            let text = format!("{ratio:.2} \u{b1} {standard_error:.2}");
+            lines.push(("class changes across the border over those inside", text));
+        }
         lines
     }
 }

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::gpu::Precision;
+use crate::invariance::Images;
 use crate::nn::Family;
+use crate::op::Border;
 use crate::options::Key;
 
 /// What happens to the learning rates over a run.
@@ -29,6 +31,30 @@ pub enum Targets {
     Mix,
 }
 
+/// What the networks see beyond the edges of an image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edges {
+    /// What lies there in the data.
+    Auto,
+    /// Zeros.
+    Zero,
+    /// The opposite edge: samples tile.
+    Periodic,
+}
+
+impl Edges {
+    /// The border of networks of these images.
+    #[must_use]
+    pub fn border(self, images: &Images) -> Border {
+        match self {
+            Self::Auto => images.border,
+            Self::Zero => Border::Open,
+            Self::Periodic => Border::Periodic,
+        }
+    }
+}
+
 /// The pair of networks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Networks {
@@ -42,6 +68,10 @@ pub struct Networks {
     pub latent: usize,
     /// Standard deviation of z.
     pub z_scale: f64,
+    /// What convolutions see beyond the edges.
+    pub border: Edges,
+    /// Whether every cell of the base grid has noise of its own, so that samples can be of any size.
+    pub latent_map: bool,
 }
 
 /// The keys of `[net]`.
@@ -69,6 +99,18 @@ pub(super) const NET: &[Key] = &[
         (0.0, 10.0),
         "a number from 0 to 10",
         "standard deviation of z: more is more varied and less exact",
+    ),
+    Key::word(
+        "border",
+        "auto",
+        &["auto", "zero", "periodic"],
+        "\"auto\", \"zero\" or \"periodic\"",
+        "beyond the edges: zeros, or the opposite edge, so that samples tile; auto is as the images are",
+    ),
+    Key::flag(
+        "latent_map",
+        false,
+        "noise for every cell, so that samples can be larger than the images; of textures only",
     ),
 ];
 

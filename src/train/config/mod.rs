@@ -14,7 +14,7 @@ use crate::data::source::{self, Choice};
 use crate::error::{Error, Result};
 use crate::invariance::{self, Ask};
 use crate::options::{Key, Options, unknown};
-pub use keys::{Decay, Networks, Targets, Training};
+pub use keys::{Decay, Edges, Networks, Targets, Training};
 pub use presets::{PRESETS, Preset};
 
 /// Everything a run depends on.
@@ -318,6 +318,13 @@ impl Config {
             return Error::Usage(format!("{origin}: {path}: {problem}"));
         }
         config_error(origin, &path, value, problem.clone())
+    }
+
+    /// An error about a key of the networks.
+    pub(super) fn net_mistake(&self, origin: &str, (key, problem): &invariance::Mistake) -> Error {
+        let table = Table::try_from(&self.net).unwrap_or_default();
+        let value = table.get(*key).cloned().unwrap_or_else(|| Value::String(String::new()));
+        config_error(origin, &self.path(Place::Net, key), &value, problem.clone())
     }
 
     /// An error about a key of the data.
