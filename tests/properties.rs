@@ -140,7 +140,8 @@ fn all_interfaces_are_those_of_all_pairs_of_classes_and_soft_ones_too() {
 
 #[test]
 fn intercepts_are_the_mean_chords_of_generated_images() {
-    let phases = TwoPhaseWorld { size: 64 }.generate(&mut Cpu::<f32>::new(), 24, 5, &mut |_, _| {}).unwrap();
+    let phases =
+        TwoPhaseWorld { size: [64, 64] }.generate(&mut Cpu::<f32>::new(), 24, 5, &mut |_, _| {}).unwrap();
     let (mut lines, mut expected) = (0.0, 0.0);
     for i in 0..phases.count {
         let map = phases.map(i);

@@ -57,7 +57,7 @@ fn png_size(file: &Path) -> [u32; 2] {
 fn rectangles_are_trained_evaluated_and_generated() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    for (size, name) in [("48x80", "(2, 48, 80,"), ("24", "(2, 24, 24,")] {
+    for (size, name) in [("48x80", "(2, 48, 80"), ("24", "(2, 24, 24")] {
         train(here, size, "two-phase-quick", &[&format!("--set=size={size}"), "--set=bins=9"]);
         good(here, &["generate", "--run", size, "--count=2", "--tile=3"]);
         let (maps, header) = npy(&here.join(size).join("generated/samples.npy"));
@@ -79,7 +79,7 @@ fn a_latent_map_makes_larger_samples() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     train(here, "run", "two-phase-p1-quick", &["--set=size=16", "--set=latent_map=true"]);
-    for (size, shape) in [("40x72", "(3, 40, 72,"), ("16", "(3, 16, 16,"), ("4", "(3, 4, 4,")] {
+    for (size, shape) in [("40x72", "(3, 40, 72"), ("16", "(3, 16, 16"), ("4", "(3, 4, 4")] {
         good(here, &["generate", "--run=run", "--count=3", "--target=p1=0.4", "--size", size]);
         let (_, header) = npy(&here.join("run/generated/samples.npy"));
         assert!(header.contains(shape), "{header}");

@@ -26,8 +26,11 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         let problem = "is not the checkpoint that the parts were made with: give a copy of that one as --run";
         return Err(Error::file(&checkpoint, problem));
     }
-    record.files =
-        arrays::names(&record).into_iter().map(String::from).chain(finish::names(&args.format, None)).collect();
+    record.files = arrays::names(&record)
+        .into_iter()
+        .map(String::from)
+        .chain(finish::names(&args.format, None))
+        .collect();
     let existing = if args.overwrite { Existing::Overwrite } else { Existing::Keep };
     folder::check_room(&args.out, &record, existing)?;
     let _lock = Lock::take(&args.out)?;

@@ -53,8 +53,11 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let latents = [args.soft, args.latents];
     let mut record = Record::new(&args.run, device, (args.seed, count, [i, n]), &targets, latents)?;
     record.size = task.images().size;
-    record.files =
-        arrays::names(&record).into_iter().map(String::from).chain(finish::names(&args.format, args.tile)).collect();
+    record.files = arrays::names(&record)
+        .into_iter()
+        .map(String::from)
+        .chain(finish::names(&args.format, args.tile))
+        .collect();
     let existing = match (args.overwrite, args.resume) {
         (true, _) => Existing::Overwrite,
         (_, true) => Existing::Resume,
