@@ -80,20 +80,20 @@ fn a_latent_map_makes_larger_samples() {
     let here = folder.path();
     train(here, "run", "two-phase-p1-quick", &["--set=size=16", "--set=latent_map=true"]);
     for (size, shape) in [("40x72", "(3, 40, 72"), ("16", "(3, 16, 16"), ("4", "(3, 4, 4")] {
-        good(here, &["generate", "--run=run", "--count=3", "--target=p1=0.4", "--size", size]);
+        good(here, &["generate", "--run=run", "--count=3", "--overwrite", "--target=p1=0.4", "--size", size]);
         let (_, header) = npy(&here.join("run/generated/samples.npy"));
         assert!(header.contains(shape), "{header}");
         let csv = fs::read_to_string(here.join("run/generated/measured.csv")).unwrap();
         assert!(csv.lines().nth(1).unwrap().starts_with("0.4000,"), "{csv}");
     }
     // Every cell has noise of its own: no part of a sample is another part of it.
-    good(here, &["generate", "--run=run", "--count=1", "--size=16x64"]);
+    good(here, &["generate", "--run=run", "--count=1", "--overwrite", "--size=16x64"]);
     let (map, _) = npy(&here.join("run/generated/samples.npy"));
     let shifted = map.iter().enumerate().filter(|&(i, &c)| c != map[i / 64 * 64 + (i + 16) % 64]);
     assert!(shifted.count() > 50, "a sample repeats at the size of training");
     bad(
         here,
-        &["generate", "--run=run", "--count=1", "--size=50x80"],
+        &["generate", "--run=run", "--count=1", "--overwrite", "--size=50x80"],
         &["size 50x80", "multiples of 4", "48x80 and 52x80"],
     );
     bad(here, &["generate", "--run=run", "--count=1", "--target=p1=2", "--size=32"], &["p1 = 2"]);
