@@ -22,6 +22,12 @@ pub(super) fn run(paths: &[PathBuf], device: Option<Kind>) -> Result<()> {
     } else {
         paths.to_vec()
     };
+    // Where there is nothing at all to check the samples need not run first.
+    if let [first, ..] = &given[..]
+        && given.iter().all(|path| !path.exists())
+    {
+        return Err(Error::file(first, "no such fixture or folder of fixtures"));
+    }
     let place = device.map_or(Place::Oracle, Place::Device);
     if let Some(kind) = device {
         if given.is_empty() {
