@@ -71,11 +71,11 @@ Targets are used in turn until there are COUNT samples, at least one for each.
 Written: samples.npy (classes, [N, H, W]), asked.npy and measured.npy ([N, P];
 NaN for a figure that is not there), measured.csv (both, every digit, empty
 cells, and outside_range: the properties asked beyond what training saw),
-samples.png (the first 64), generated.json (what they were made from), and what --soft,
---latents and --format say. Memory does not grow with COUNT, but for hdf5 and
-dream3d, which are put together in memory. Sample k depends on the seed and on k
-alone. Ctrl-C, TERM and HUP leave the samples made so far in every file;
---resume goes on.
+samples.png (the first 64), generated.json (what they were made from), and what
+--soft, --latents and --format say. Memory does not grow with COUNT, but for
+hdf5 and dream3d, which are put together in memory. Sample k depends on the
+seed and on k alone. Ctrl-C, TERM and HUP leave the samples made so far in
+every file; --resume goes on.
 
 A table of targets is CSV in UTF-8, cells separated by commas, semicolons or
 tabs (decimal commas with the last two). The program's own measured.csv and
