@@ -7,7 +7,7 @@ mod common;
 use common::{Build, real};
 use invnet::gradcheck::{Input, Values, check, numbers, relative_error};
 use invnet::invariance::formula::{self, Formula, Severity};
-use invnet::invariance::{Images, area, centroid, correlation, fractions};
+use invnet::invariance::{Between, Images, area, centroid, correlation, fractions, interface};
 use invnet::op::Border;
 use invnet::shape::Shape;
 use invnet::tape::Var;
@@ -113,6 +113,12 @@ fn a_formula_equals_the_property_it_spells_out() {
             "correlation",
             &orders(&image, move |x| measure("correlation(x[1], x[1], 5)", x, border)),
             &orders(&image, move |x| correlation(x, 1, 5, border)),
+        );
+        let crofton = documented_as("crofton");
+        assert_equal(
+            "interface",
+            &orders(&image, move |x| measure(&crofton, x, border)),
+            &orders(&image, move |x| interface(x, Between::Class(1), border)),
         );
         assert_equal(
             "a point of it",
@@ -440,6 +446,11 @@ fn documented() -> Vec<(String, String)> {
     found
 }
 
+/// The formula of that name.
+fn documented_as(name: &str) -> String {
+    documented().into_iter().find(|(n, _)| n == name).unwrap().1
+}
+
 #[test]
 fn every_example_of_the_documents_can_be_trained() {
     let all = documented();
@@ -542,12 +553,14 @@ fn losses(ask: &str) -> Vec<Vec<f64>> {
 
 #[test]
 fn a_formula_trains_as_the_property_it_equals() {
+    let crofton = documented_as("crofton");
     for (built_in, formula) in [
         ("property = \"fraction\"\nof = 1", "mean(x[1])"),
         ("property = \"correlation\"\nof = 2\nbins = 5", "correlation(x[2], x[2], 5)"),
+        ("property = \"interface\"\nof = \"1\"\nweight = 10", crofton.as_str()),
     ] {
         let want = losses(built_in);
-        let got = losses(&format!("formula = \"{formula}\""));
+        let got = losses(&format!("formula = \"\"\"{formula}\"\"\""));
         assert_eq!((want.len(), want[0].len()), (10, got[0].len()), "{formula}");
         for (iteration, (got, want)) in got.iter().zip(&want).enumerate() {
             for (got, want) in got.iter().zip(want) {
