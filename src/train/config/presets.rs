@@ -18,6 +18,7 @@ pub const PRESETS: &[Preset] = &[
     preset!("two-phase-p1-quick", "phases that separate: volume fraction"),
     preset!("two-phase-p2-quick", "phases that separate: two-point correlation"),
     preset!("polycrystal-quick", "grains of five orientations: fraction of each"),
+    preset!("polycrystal-size-quick", "grains of five orientations: fractions and size of the grains"),
     preset!("circles", "two circles, 128 x 128, with the paper's settings"),
     preset!("circle-square", "a circle and a square, 128 x 128"),
     preset!("two-phase", "phases that separate, 128 x 128: first and second moment together"),
