@@ -59,3 +59,23 @@ fn every_family_says_what_it_computes_and_what_bounds_it() {
         }
     }
 }
+
+/// A property that nobody can look up might as well not be there.
+#[test]
+fn every_property_is_documented_with_its_keys() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let (table, formula) = (read("docs/properties.md"), read("docs/formula.md"));
+    for kind in invnet::invariance::KINDS {
+        if kind.name == "formula" {
+            // Its page shows each in a configuration.
+            assert!(kind.keys.iter().all(|key| formula.contains(&format!("{} = \"", key.name))));
+            continue;
+        }
+        let row = table.lines().find(|line| line.starts_with(&format!("| `{}` |", kind.name)));
+        let row = row.unwrap_or_else(|| panic!("docs/properties.md has no row of {}", kind.name));
+        for key in kind.keys {
+            assert!(row.contains(&format!("`{}`", key.name)), "{} without its key {}", kind.name, key.name);
+        }
+    }
+}
