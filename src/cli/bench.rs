@@ -9,11 +9,9 @@ use crate::device::Kind;
 use crate::device::gpu::Precision;
 use crate::error::Result;
 use crate::nn::Family;
+use crate::train::config::Training;
 use crate::train::phases::Phase;
 use crate::train::{Config, Trainer};
-
-/// How often an iteration of the benchmark runs each phase: the paper's settings.
-const STEPS: [(Phase, u32); 3] = [(Phase::Generator, 1), (Phase::Projection, 5), (Phase::Critic, 5)];
 
 /// Rounds that do not count.
 const WARM: usize = 2;
@@ -62,6 +60,9 @@ pub fn measure(
     let [size, width, batch] =
         [("size", size), ("width", width), ("batch", batch)].map(|(k, v)| format!("{k}={v}"));
     config.set_all([&*size, &*width, &*batch, "images=1024"], "bench step")?;
+    // How often an iteration runs each phase: the paper's settings.
+    let Training { n_g, n_i, n_d, .. } = config.train;
+    let steps = [(Phase::Generator, n_g), (Phase::Projection, n_i), (Phase::Critic, n_d)];
     let mut trainer = Trainer::on(&config, device)?;
     let device = trainer.device_name();
     let started = Instant::now();
@@ -74,7 +75,7 @@ pub fn measure(
         trainer.advance(1, &|| false)?;
         whole.push(milliseconds(beginning.elapsed()));
         operations = 0;
-        for ((phase, repeats), times) in STEPS.into_iter().zip(&mut times) {
+        for ((phase, repeats), times) in steps.into_iter().zip(&mut times) {
             for _ in 0..repeats {
                 let start = Instant::now();
                 operations += trainer.step(phase)?.unwrap_or(0);
