@@ -51,6 +51,27 @@ fn resume_equals_uninterrupted_bit_for_bit() {
     }
 }
 
+/// Large enough for every loop that splits: activations of 32 pieces of 16,384 numbers, Winograd tiles of
+/// several tasks in all three legs, matrix products of several blocks of rows, sums of many pieces.
+#[test]
+fn an_iteration_is_the_same_on_any_number_of_threads() {
+    let mut config = tiny("dcgan");
+    let settings = ["size=64", "width=16", "batch=8", "images=64", "ema=0.9"];
+    config.set_all(settings, "test").unwrap();
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut trainer = Trainer::new(&config).unwrap();
+            let rows = run(&mut trainer, 2);
+            (rows, trainer.checkpoint().unwrap())
+        })
+    };
+    let one = with(1);
+    for threads in [2, 3, 7] {
+        assert!(one == with(threads), "{threads} threads");
+    }
+}
+
 /// The quality of 200 samples.
 fn figures(trainer: &mut Trainer) -> Figures {
     let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.held_out(), 200).unwrap();
