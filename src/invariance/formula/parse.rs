@@ -1,12 +1,14 @@
 //! The grammar of formulas.
 //!
-//!     formula  = { "let" name "=" sum ";" } sum
-//!     sum      = product { ("+" | "-") product }
-//!     product  = signed { ("*" | "/") signed }
-//!     signed   = "-" signed | power
-//!     power    = atom [ "^" signed ]
-//!     atom     = ( number | value | "x" "[" sum "]" | function "(" sum { "," sum } ")" | "(" sum ")" )
-//!                { "[" sum "]" }
+//! ```text
+//! formula  = { "let" name "=" sum ";" } sum
+//! sum      = product { ("+" | "-") product }
+//! product  = signed { ("*" | "/") signed }
+//! signed   = "-" signed | power
+//! power    = atom [ "^" signed ]
+//! atom     = ( number | value | "x" "[" sum "]" | function "(" sum { "," sum } ")" | "(" sum ")" )
+//!            { "[" sum "]" }
+//! ```
 //!
 //! So `-a^2` is `-(a^2)`, `2^-a` is `2^(-a)`, and `a^b^c` is `a^(b^c)`.
 
