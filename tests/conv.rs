@@ -212,3 +212,39 @@ fn a_periodic_window_that_does_not_close_is_refused() {
     let (g, w) = (tape.fill(0.0, [1, 2, 3, 1]), tape.fill(0.0, [3, 3, 1, 1]));
     g.conv_transpose(w, [2, 2], [1, 1], [1, 1], Border::Periodic);
 }
+
+/// Changes of resolution beside a 3 x 3 convolution: what is folded equals what it stands for, with its
+/// derivatives by image and filter.
+#[test]
+fn a_convolution_takes_in_the_change_of_resolution_beside_it() {
+    for (border, image) in
+        [Border::Open, Border::Periodic].into_iter().flat_map(|b| [[2, 2], [4, 6], [8, 4]].map(|i| (b, i)))
+    {
+        let shapes = [Shape::from([2, image[0], image[1], 3]), Shape::from([3, 3, 3, 5])];
+        let mut store = Store::new(Cpu::<f64>::new());
+        let leaves: Vec<_> = (shapes.iter().enumerate())
+            .map(|(i, s)| store.add_real(&format!("{i}"), *s, &numbers(i as u64, s.numel())).unwrap())
+            .collect();
+        let tape = Tape::new();
+        let [x, w]: [Var<'_>; 2] = std::array::from_fn(|i| store.var(&tape, leaves[i]));
+        let pairs = [
+            [x.upsample_conv(w, border), x.upsample(2).conv(w, [1, 1], [1, 1], border)],
+            [x.conv_mean_pool(w, border), x.conv(w, [1, 1], [1, 1], border).mean_pool(2)],
+        ];
+        let mut outputs = Vec::new();
+        for y in pairs.into_iter().flatten() {
+            // A cotangent that is no constant, so that no sum hides a place.
+            let grads = tape.grad(y.square().sum(), &[x, w]);
+            outputs.extend([y, grads[0], grads[1]]);
+        }
+        let plan = Plan::new(&tape, &outputs, &store);
+        plan.run(&mut store).unwrap();
+        for (i, j) in [0, 1, 2, 6, 7, 8].map(|i| (i, i + 3)) {
+            let (a, b) = (plan.read(&mut store, i).unwrap(), plan.read(&mut store, j).unwrap());
+            assert_eq!(a.len(), b.len());
+            let scale = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            let error = largest(a.iter().zip(&b).map(|(a, b)| (a - b).abs())) / scale;
+            assert!(error < 1e-14, "{border:?} {image:?} output {i}: {error:.1e}");
+        }
+    }
+}

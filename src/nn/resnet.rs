@@ -2,7 +2,8 @@
 //!
 //! Channels are `width` times at most 8, doubling with every halving of the image. A 1 x 1
 //! convolution commutes with nearest-neighbour repetition and with block means, so the shortcuts
-//! convolve the smaller of the two images.
+//! convolve the smaller of the two images. For the same reason a 3 x 3 convolution beside either is one
+//! of stride 2 with a 4 x 4 filter, and the larger image is never made.
 //!
 //! The sum of a block has a bias in the critic's blocks but the last: in the generator the constants
 //! that blocks add to a channel run down the shortcuts into the last batch norm, which takes them out,
@@ -85,8 +86,8 @@ pub(super) fn generator<'t>(
     });
     for level in 0..net.levels() {
         let name = format!("block{level}");
-        let main = batch_norm(weights, &format!("{name}.norm1"), x, norm).relu().upsample(2);
-        let main = conv(net, weights, &format!("{name}.conv1"), main);
+        let main = batch_norm(weights, &format!("{name}.norm1"), x, norm).relu();
+        let main = main.upsample_conv(weights.get(&format!("{name}.conv1.w")), net.border);
         let main = batch_norm(weights, &format!("{name}.norm2"), main, norm).relu();
         let main = conv(net, weights, &format!("{name}.conv2"), main);
         x = main + conv(net, weights, &format!("{name}.shortcut"), x).upsample(2);
@@ -116,9 +117,13 @@ pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t
         let main = layer_norm(weights, &format!("{name}.norm1"), x).relu();
         let main = conv(net, weights, &format!("{name}.conv1"), main);
         let main = layer_norm(weights, &format!("{name}.norm2"), main).relu();
-        let sum = if level + 1 < net.levels() { biased } else { conv };
-        x = sum(net, weights, &format!("{name}.conv2"), main).mean_pool(2)
-            + sum(net, weights, &format!("{name}.shortcut"), x.mean_pool(2));
+        let mut main = main.conv_mean_pool(weights.get(&format!("{name}.conv2.w")), net.border);
+        let mut shortcut = conv(net, weights, &format!("{name}.shortcut"), x.mean_pool(2));
+        if level + 1 < net.levels() {
+            main = main + weights.get(&format!("{name}.conv2.b"));
+            shortcut = shortcut + weights.get(&format!("{name}.shortcut.b"));
+        }
+        x = main + shortcut;
     }
     let features = x.shape().numel() / n;
     x.reshape(Shape::from([n, features])).matmul(weights.get("linear.w"))

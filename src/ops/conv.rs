@@ -101,4 +101,56 @@ impl Var<'_> {
         assert!(s.rank() == 4, "upsample: {s:?}");
         self.tape().push(Op::Upsample(k), &[self], Shape::from([s[0], s[1] * k, s[2] * k, s[3]]), DType::Real)
     }
+
+    /// `self.upsample(2).conv(w, [1, 1], [1, 1], border)` of x `[N, H, W, CI]` and w `[3, 3, CI, CO]`,
+    /// without the upsampled image: a pixel of the result meets at most 2 x 2 different pixels of x, so
+    /// this is a transposed convolution of stride 2 with a 4 x 4 filter, each tap of which is the sum of
+    /// those of w that meet the same pixel. 4 products instead of 9.
+    ///
+    /// # Panics
+    /// If the filter is not 3 x 3 or the channels differ.
+    #[track_caller]
+    pub fn upsample_conv(self, w: Self, border: Border) -> Self {
+        let turned = w.reversed(0).reversed(1).permute(&[0, 1, 3, 2]);
+        self.conv_transpose(turned.widened(), [2, 2], [1, 1], [0, 0], border)
+    }
+
+    /// `self.conv(w, [1, 1], [1, 1], border).mean_pool(2)` of x `[N, H, W, CI]` and w `[3, 3, CI, CO]`,
+    /// without the image in between: a convolution of stride 2 with a 4 x 4 filter, the sum of w at four
+    /// places. 4 products instead of 9.
+    ///
+    /// # Panics
+    /// If the filter is not 3 x 3, the channels differ, or H or W is odd.
+    #[track_caller]
+    pub fn conv_mean_pool(self, w: Self, border: Border) -> Self {
+        let s = self.shape();
+        assert!(s[1].is_multiple_of(2) && s[2].is_multiple_of(2), "conv_mean_pool: {s:?}");
+        self.conv(w.widened().scale(0.25), [2, 2], [1, 1], border)
+    }
+
+    /// A filter `[3, 3, ..]` as `[4, 4, ..]`: the sum of itself at four places, its full convolution
+    /// with 2 x 2 ones.
+    #[track_caller]
+    fn widened(self) -> Self {
+        let s = self.shape();
+        assert!(s.rank() == 4 && s[0] == 3 && s[1] == 3, "a filter that is not 3 x 3: {s:?}");
+        let tall = Shape::from([4, 3, s[2], s[3]]);
+        let tall = self.pad_into(&[0; 4], tall) + self.pad_into(&[1, 0, 0, 0], tall);
+        let wide = Shape::from([4, 4, s[2], s[3]]);
+        tall.pad_into(&[0; 4], wide) + tall.pad_into(&[0, 1, 0, 0], wide)
+    }
+
+    /// The slices along an axis, last first.
+    #[track_caller]
+    fn reversed(self, axis: usize) -> Self {
+        let mut shape = self.shape().to_vec();
+        let extent = std::mem::replace(&mut shape[axis], 1);
+        let slice = |i| {
+            let mut start = vec![0; shape.len()];
+            start[axis] = i;
+            self.slice(&start, Shape::new(&shape))
+        };
+        let slices: Vec<Self> = (0..extent).rev().map(slice).collect();
+        self.tape().concat(&slices, axis)
+    }
 }
