@@ -1,0 +1,134 @@
+//! Normalisation, and the passes of the gradient penalty.
+
+use invnet::gradcheck::Input;
+use invnet::op::Over;
+use invnet::shape::Shape;
+
+use super::super::{U, real, values};
+use super::{Bound, Case, case, images, together};
+
+/// Groups of a field: for each the elements' indices.
+fn groups(shape: &Shape, over: Over) -> Vec<Vec<usize>> {
+    let (n, count) = (shape.numel(), over.groups(shape));
+    match over {
+        Over::Batch => (0..count).map(|g| (g..n).step_by(count).collect()).collect(),
+        Over::Layer => (0..count).map(|g| (g * (n / count)..(g + 1) * (n / count)).collect()).collect(),
+    }
+}
+
+/// Mean, variance, and the errors that single precision may make in either: sums of x less the
+/// first element of the group.
+fn statistics(x: &[f64], group: &[usize]) -> [f64; 4] {
+    let n = group.len() as f64;
+    let first = x[group[0]];
+    let mean = group.iter().map(|&i| x[i]).sum::<f64>() / n;
+    let variance = group.iter().map(|&i| (x[i] - mean).powi(2)).sum::<f64>() / n;
+    let (mut d, mut d2) = (0.0, 0.0);
+    for &i in group {
+        d += (x[i] - first).abs() / n;
+        d2 += (x[i] - first).powi(2) / n;
+    }
+    let roundings = together(group.len()) + 4.0;
+    [mean, variance, U * (roundings * d + mean.abs() + d), U * (roundings * d2 + 3.0 * roundings * d * d)]
+}
+
+pub fn normalisation() -> Vec<Case> {
+    const EPS: f64 = 1e-3;
+    fn stats_bound(over: Over, inputs: &[Input]) -> Vec<f64> {
+        let all: Vec<[f64; 4]> =
+            groups(&inputs[0].shape, over).iter().map(|g| statistics(values(&inputs[0]), g)).collect();
+        all.iter().map(|s| s[2]).chain(all.iter().map(|s| s[3])).map(|b| b + 1e-30).collect()
+    }
+    fn normalise_bound(over: Over, inputs: &[Input], y: &[f64]) -> Vec<f64> {
+        let x = values(&inputs[0]);
+        let mut bound = vec![0.0; y.len()];
+        for group in groups(&inputs[0].shape, over) {
+            let [_, variance, dm, dv] = statistics(x, &group);
+            let r = (variance + EPS).sqrt().recip();
+            for i in group {
+                bound[i] = r * (dm + U * x[i].abs()) + y[i].abs() * (dv * r * r + 6.0 * U);
+            }
+        }
+        bound
+    }
+    fn grad_bound(over: Over, inputs: &[Input]) -> Vec<f64> {
+        let (x, g) = (values(&inputs[0]), values(&inputs[1]));
+        let mut bound = vec![0.0; x.len()];
+        for group in groups(&inputs[0].shape, over) {
+            let [mean, variance, dm, dv] = statistics(x, &group);
+            let n = group.len() as f64;
+            let r = (variance + EPS).sqrt().recip();
+            let y = |i: usize| (x[i] - mean) * r;
+            // What y may be off by, relative to one.
+            let slack = r * (dm + 2.0 * U) + dv * r * r + 6.0 * U + U * (together(group.len()) + 4.0);
+            let mg: f64 = group.iter().map(|&i| g[i].abs()).sum::<f64>() / n;
+            let mgy: f64 = group.iter().map(|&i| (g[i] * y(i)).abs()).sum::<f64>() / n;
+            for &i in &group {
+                bound[i] = r * slack * 2.0 * (g[i].abs() + mg + (1.0 + y(i).abs()) * (mgy + mg));
+            }
+        }
+        bound
+    }
+    let mut cases = Vec::new();
+    for shape in images().into_iter().filter(|s| s.numel() > s[3]) {
+        let x = || vec![real(1, shape)];
+        let pair = || vec![real(1, shape), real(2, shape)];
+        let name = |op: &str| format!("{op} {shape:?}");
+        cases.extend([
+            case(name("stats/batch"), x(), Bound::Of(|i, _| stats_bound(Over::Batch, i)), |_, x| {
+                x[0].stats(Over::Batch)
+            }),
+            case(name("stats/layer"), x(), Bound::Of(|i, _| stats_bound(Over::Layer, i)), |_, x| {
+                x[0].stats(Over::Layer)
+            }),
+            case(
+                name("normalise/batch"),
+                x(),
+                Bound::Of(|i, y| normalise_bound(Over::Batch, i, y)),
+                |_, x| x[0].normalise(Over::Batch, EPS),
+            ),
+            case(
+                name("normalise/layer"),
+                x(),
+                Bound::Of(|i, y| normalise_bound(Over::Layer, i, y)),
+                |_, x| x[0].normalise(Over::Layer, EPS),
+            ),
+            case(
+                name("normalise_grad/batch"),
+                pair(),
+                Bound::Of(|i, _| grad_bound(Over::Batch, i)),
+                |_, x| x[0].normalise_grad(x[0].stats(Over::Batch), x[1], Over::Batch, EPS),
+            ),
+            case(
+                name("normalise_grad/layer"),
+                pair(),
+                Bound::Of(|i, _| grad_bound(Over::Layer, i)),
+                |_, x| x[0].normalise_grad(x[0].stats(Over::Layer), x[1], Over::Layer, EPS),
+            ),
+        ]);
+    }
+    cases
+}
+
+/// The passes of the gradient penalty.
+pub fn penalties() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for shape in images() {
+        let [n, width] = [shape[0], shape.numel() / shape[0]];
+        // Of b and of u (a - b), whose parts are at most 1.25.
+        let between = |_: &[Input], y: &[f64]| vec![U * 8.0; y.len()];
+        cases.push(case(
+            format!("interpolate {shape:?}"),
+            vec![real(1, shape), real(2, shape), real(3, [n])],
+            Bound::Of(between),
+            |_, x| x[0].interpolate(x[1], x[2]),
+        ));
+        cases.push(case(
+            format!("row_norm {shape:?}"),
+            vec![real(4, shape)],
+            Bound::Units(together(width) + 4.0),
+            |_, x| x[0].row_norm(1e-3),
+        ));
+    }
+    cases
+}
