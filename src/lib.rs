@@ -4,7 +4,7 @@
 //! Generative Models", AAAI 2020) on a compute engine of its own. The floors, lowest first, each
 //! using only what is below it:
 //!
-//! - the engine: [`shape`], [`op`], [`tape`] (with its calculus in `vjp.rs` and its vocabulary in
+//! - the engine: [`shape`], [`op`], [`steps`], [`tape`] (with its calculus in `vjp.rs` and its vocabulary in
 //!   `ops.rs`), [`device`], [`store`], [`plan`], [`gradcheck`];
 //! - [`nn`], [`invariance`], [`data`]: networks, properties, worlds;
 //! - [`train`] and [`eval`]: Algorithm 1, and what it achieved;
@@ -29,6 +29,7 @@ pub mod plan;
 pub mod rng;
 pub mod samples;
 pub mod shape;
+pub mod steps;
 pub mod store;
 pub mod tape;
 pub mod train;

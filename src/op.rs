@@ -298,7 +298,7 @@ pub enum Op {
     /// x `[N, H, W, K]` to the length of boundary per area of every channel, `[N, K]`, in 1/px: the sum
     /// over the steps between neighbouring pixels a and b, along rows, columns and diagonals, of
     /// w (sqrt((a - b)^2 + soft^2) - soft). The weights w make it that of Crofton's formula where x is 0 or 1; see
-    /// [`crate::device::boundary`].
+    /// [`crate::steps`].
     Boundary(Border, f64),
     /// The gradient of <g, Boundary(x)> by x; inputs x `[N, H, W, K]` and g `[N, K]`.
     BoundaryGrad(Border, f64),

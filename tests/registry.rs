@@ -79,3 +79,46 @@ fn every_property_is_documented_with_its_keys() {
         }
     }
 }
+
+/// Rust files of a folder and the folders in it.
+fn sources(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let inner = folders.iter().flat_map(|folder| sources(folder));
+    files.into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs")).chain(inner).collect()
+}
+
+#[test]
+fn no_import_runs_upward() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let table = page.split("## ").find(|part| part.starts_with("Floors")).unwrap();
+    // The first cell of a row names the rooms of a floor.
+    let rooms = |row: &str| -> Vec<String> {
+        let names = row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2);
+        names.map(|name| name.trim_end_matches('/').trim_end_matches(".rs").to_owned()).collect()
+    };
+    let floors: Vec<Vec<String>> = table.lines().map(rooms).filter(|rooms| !rooms.is_empty()).collect();
+    let floor = |room: &str| floors.iter().position(|rooms| rooms.iter().any(|r| r == room));
+    let mut seen = 0;
+    for path in sources(&root.join("src")) {
+        let inside = path.strip_prefix(root.join("src")).unwrap();
+        let room = inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        let Some(here) = floor(&room) else {
+            assert!(["lib", "main", "error"].contains(&room.as_str()), "ARCHITECTURE.md lacks {room}");
+            continue;
+        };
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Tests of a room may use any other, and so may its comments.
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for name in line.split("crate::").skip(1) {
+                let name = name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+                let Some(there) = floor(name) else { continue };
+                assert!(there <= here, "{}: {} is above {room}", inside.display(), line.trim());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 300, "{seen} imports");
+}

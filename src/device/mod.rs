@@ -5,7 +5,6 @@
 //! device sees an [`Op`], where its inputs lie and where the result goes; shapes come with the
 //! call, never from device memory.
 
-pub mod boundary;
 mod cpu;
 pub mod gpu;
 pub mod radial;

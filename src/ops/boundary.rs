@@ -1,8 +1,8 @@
 //! The length of the boundaries of soft sets.
 
-use crate::device::boundary::steps;
 use crate::op::{Border, DType, Op};
 use crate::shape::Shape;
+use crate::steps::steps;
 use crate::tape::Var;
 
 impl<'t> Var<'t> {

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use super::Real;
 use super::real::simd;
 use super::scratch;
-use crate::device::boundary::{Step, steps};
 use crate::op::Border;
 use crate::shape::Shape;
+use crate::steps::{Step, steps};
 
 /// Calls `f` for the pixels that steps join in each row: the numbers of the first ones and of the
 /// second ones in the image, and the numbers of a row in which they stand side by side.

@@ -4,10 +4,10 @@ use super::launch::{Launcher, Span};
 use super::params::Boundary;
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
-use crate::device::boundary::steps;
 use crate::error::Result;
 use crate::op::Border;
 use crate::shape::Shape;
+use crate::steps::steps;
 
 /// The parameters of a boundary of images of that shape.
 fn params(shape: &Shape, border: Border, soft: f64, (pieces, piece): (u32, u32)) -> Boundary {
