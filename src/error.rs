@@ -90,6 +90,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// An [`Error::Usage`] that repeats what somebody wrote.
+    pub fn usage(problem: impl Into<String>) -> Self {
+        Self::Usage(one_line(problem.into()))
+    }
+
     /// An [`Error::Io`] for `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_path_buf(), source }

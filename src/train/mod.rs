@@ -10,6 +10,7 @@ pub mod description;
 mod model;
 pub mod phases;
 pub mod sampler;
+pub mod target;
 pub mod task;
 pub mod trainer;
 pub mod watch;

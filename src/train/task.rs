@@ -42,6 +42,8 @@ struct Drawn {
 pub struct Task {
     images: Images,
     look: Look,
+    /// What each class was in the files that the images are from, or empty.
+    labels: Vec<f64>,
     properties: Vec<Property>,
     columns: Vec<Column>,
     /// Where a formula gives all the numbers asked for.
@@ -87,6 +89,7 @@ impl Task {
     /// If these images cannot be asked for these properties.
     pub fn with_source(config: &Config, source: &Arc<dyn Source>, origin: &str) -> Result<Self> {
         let mut task = Self::restore(config, source.images(), source.look(), origin)?;
+        task.labels = source.labels();
         let known = source.known();
         let at = |column: &Column| known.iter().position(|(name, _)| *name == column.name);
         if let Some(places) = task.columns.iter().map(at).collect() {
@@ -151,7 +154,7 @@ impl Task {
             let problem = "two properties have one name: give one of them a name of its own";
             return Err(Error::Usage(format!("{origin}: {problem}")));
         }
-        Ok(Self { images, look, properties, columns, drawn: None, table: Arc::new([]) })
+        Ok(Self { images, look, labels: Vec::new(), properties, columns, drawn: None, table: Arc::new([]) })
     }
 
     /// The same with measured numbers to draw targets from; rows of which a number is missing are
@@ -172,6 +175,18 @@ impl Task {
             return Err(Error::Usage(problem.into()));
         }
         Ok(self)
+    }
+
+    /// The same with what each class was.
+    #[must_use]
+    pub fn with_labels(self, labels: Vec<f64>) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// What each class was in the files that the images are from; empty where nothing was.
+    #[must_use]
+    pub fn labels(&self) -> &[f64] {
+        &self.labels
     }
 
     /// Whether targets come from a table of measured numbers.
@@ -296,7 +311,7 @@ impl Task {
             let (low, high) = column.possible;
             if let Some(v) = value.filter(|&v| !(low..=high).contains(&f64::from(v))) {
                 let unit = if column.unit.is_empty() { String::new() } else { format!(" {}", column.unit) };
-                return Err(Error::Usage(format!(
+                return Err(Error::usage(format!(
                     "{origin}: {} = {v} is impossible: it is from {low} to {high}{unit}",
                     column.name
                 )));
@@ -333,25 +348,30 @@ impl Task {
             property
                 .invariance()
                 .complete(&target[columns.clone()], &mut row[columns])
-                .map_err(|problem| Error::Usage(format!("{origin}: {problem}")))?;
+                .map_err(|problem| Error::usage(format!("{origin}: {problem}")))?;
         }
         Ok(())
     }
 
-    /// One of the rows of the table that are nearest in the numbers given, each number over its range.
+    /// One of the rows of the table that are nearest in the numbers given, each number over its range, of
+    /// an angle the short way round.
     fn nearest(&self, target: &[Option<f32>], seed: u64, index: usize) -> &[f32] {
         let count = self.table.len() / self.columns.len();
-        let scales: Vec<f32> = (0..self.columns.len())
-            .map(|i| {
+        let given = target.iter().enumerate().filter_map(|(i, t)| Some((i, f64::from((*t)?))));
+        let given: Vec<(usize, f64, f64)> = given
+            .map(|(i, wanted)| {
                 let (low, high) = self.range(i);
-                (high - low).max(1e-9) as f32
+                let farthest = self.columns[i].turn.map_or(f64::INFINITY, |turn| turn / 2.0);
+                (i, wanted, (high - low).min(farthest).max(1e-9))
             })
             .collect();
-        let distance = |row: &[f32]| -> f32 {
-            let given = row.iter().zip(target).zip(&scales);
-            given.filter_map(|((v, t), scale)| Some(((v - (*t)?) / scale).powi(2))).sum()
+        let distance = |row: &[f32]| -> f64 {
+            let of = |&(i, wanted, scale): &(usize, f64, f64)| {
+                (self.columns[i].error(f64::from(row[i]), wanted) / scale).powi(2)
+            };
+            given.iter().map(of).sum()
         };
-        let mut near: Vec<(f32, usize)> = (0..count).map(|i| (distance(self.row(i)), i)).collect();
+        let mut near: Vec<(f64, usize)> = (0..count).map(|i| (distance(self.row(i)), i)).collect();
         let kept = (count / NEAREST_SHARE).clamp(1, NEAREST);
         near.sort_by(|a, b| a.0.total_cmp(&b.0));
         let word = draws(seed, stream::NEAREST, index).next().unwrap_or(0);
@@ -441,6 +461,20 @@ mod tests {
         let problem = task.complete(&[Some(40.0), None], &mut row, (1, 0), "--target").unwrap_err();
         assert_eq!(problem.to_string(), "--target: s0 = 40 is impossible: it is from 0 to 1");
         assert!(task.clone().with_table(&[f32::NAN; 4]).is_err());
+    }
+
+    #[test]
+    fn an_angle_is_near_another_the_short_way_round() {
+        // The curve hangs together, so that what is left open comes from one row.
+        let text = "data = \"circles\"\n[[ask]]\nproperty = \"second-moments\"\n[[ask]]\nproperty = \
+                    \"correlation\"\nbins = 1\n";
+        let task = Task::of(&Config::from_toml(text, "test").unwrap(), "test").unwrap();
+        assert_eq!(task.names(), ["angle1", "aspect1", "angle2", "aspect2", "s0"]);
+        let rows = [[-89.0, 3.0, 0.0, 1.5, 0.1], [60.0, 2.0, 10.0, 1.5, 0.2], [0.0, 4.0, 20.0, 1.5, 0.3]];
+        let task = task.with_table(rows.as_flattened()).unwrap();
+        let mut row = [0.0; 5];
+        task.complete(&[Some(88.0), None, None, None, None], &mut row, (1, 0), "--target").unwrap();
+        assert_eq!(row, [88.0, 3.0, 0.0, 1.5, 0.1]);
     }
 
     #[test]

@@ -91,6 +91,9 @@ fn mistakes_in_tables_are_named() {
     refuse(b"hue\n3\n", &["t.csv", "hue"]);
     refuse(b"r1,cx1\n3,5\n3\n", &["t.csv, line 3", "1 values for 2 columns"]);
     refuse(b"r1,cx1\n3,5\n3,x\n", &["t.csv, line 3", "cx1 = x"]);
+    refuse(b"r1,cx1\r\n3,x\r\n", &["t.csv, line 2", "cx1 = x"]);
+    refuse(b"\nr1,cx1\r\n\r\n3,5\r\n\n3,x\n", &["t.csv, line 6", "cx1 = x"]);
+    refuse(b"r1,cx1\n3,\"x\ny\"\n", &["t.csv, line 2", "cx1 = x y"]);
     refuse(b"r1;cx1\n3;1.234,5\n", &["t.csv, line 2", "cx1"]);
     refuse(b"\xff\xfer\x001\x00\n\x00", &["t.csv", "UTF-16"]);
     refuse(b"", &["t.csv", "empty"]);

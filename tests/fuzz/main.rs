@@ -7,6 +7,7 @@
 mod mutate;
 mod own;
 mod readers;
+mod tables;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +85,8 @@ fn wrong_with(error: &Error) -> Option<&'static str> {
 
 #[test]
 fn no_damaged_file_panics_or_takes_memory() {
-    let targets: Vec<Target> = readers::targets().into_iter().chain(own::targets()).collect();
+    let targets: Vec<Target> =
+        readers::targets().into_iter().chain(own::targets()).chain(tables::targets()).collect();
     let inputs = std::env::var("INVNET_FUZZ_INPUTS").map_or(FEW, |n| n.parse().expect("a number of inputs"));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("input");

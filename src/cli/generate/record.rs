@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::targets::Target;
 use crate::data::export::write_atomically;
 use crate::error::{Error, Result};
 use crate::train::Sampler;
+use crate::train::target::Target;
 
 /// The name of the file.
 pub(super) const FILE: &str = "generated.json";

@@ -10,17 +10,19 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
 
+use super::Task;
 use crate::error::{Error, Result};
-use crate::train::Task;
 
 /// Columns of this program's own tables that ask for nothing.
 const NOT_ASKED: [&str; 3] = ["image", "held_out", "outside_range"];
 
 /// A target with numbers left open, and where it was given.
-pub(super) struct Target {
-    /// `[P]`.
-    pub(super) wanted: Vec<Option<f32>>,
-    pub(super) origin: String,
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The numbers of a task, `[P]`, each in its unit.
+    pub wanted: Vec<Option<f32>>,
+    /// The option, or the file and line, for messages.
+    pub origin: String,
 }
 
 /// The number of a name.
@@ -31,32 +33,38 @@ fn property(name: &str, task: &Task) -> Option<usize> {
 fn value(text: &str, name: &str, origin: &str) -> Result<f32> {
     match text.trim().parse::<f32>() {
         Ok(v) if v.is_finite() => Ok(v),
-        _ => Err(Error::Usage(format!("{origin}: {name} = {}: must be a number", text.trim()))),
+        _ => Err(Error::usage(format!("{origin}: {name} = {}: must be a number", text.trim()))),
     }
 }
 
-/// `name=number,...`.
-pub(super) fn parse(text: &str, task: &Task) -> Result<Target> {
+/// Reads `name=number,...`.
+///
+/// # Errors
+/// If a part is no number of the task or stands twice.
+pub fn parse(text: &str, task: &Task) -> Result<Target> {
     let origin = format!("--target {text}");
     let mut wanted = vec![None; task.columns().len()];
     for part in text.split(',') {
         let Some((name, number)) = part.split_once('=') else {
-            return Err(Error::Usage(format!("{origin}: expected name=number, found {part:?}")));
+            return Err(Error::usage(format!("{origin}: expected name=number, found {part:?}")));
         };
         let name = name.trim();
         let Some(at) = property(name, task) else {
             let names = task.names().join(", ");
-            return Err(Error::Usage(format!("{origin}: unknown property {name}: use {names}")));
+            return Err(Error::usage(format!("{origin}: unknown property {name}: use {names}")));
         };
         if wanted[at].replace(value(number, name, &origin)?).is_some() {
-            return Err(Error::Usage(format!("{origin}: {name} stands twice")));
+            return Err(Error::usage(format!("{origin}: {name} stands twice")));
         }
     }
     Ok(Target { wanted, origin })
 }
 
-/// The targets of a table.
-pub(super) fn read(file: &Path, ignore_unknown: bool, task: &Task) -> Result<Vec<Target>> {
+/// Reads the targets of a table; `ignore_unknown` passes over columns that are no number of the task.
+///
+/// # Errors
+/// If the file cannot be read or is no table of these numbers.
+pub fn read(file: &Path, ignore_unknown: bool, task: &Task) -> Result<Vec<Target>> {
     let bytes = std::fs::read(file).map_err(|e| Error::file(file, e.to_string()))?;
     let text = text_of(&bytes).map_err(|problem| Error::file(file, problem))?;
     let separator = separator(text);
@@ -79,11 +87,10 @@ pub(super) fn read(file: &Path, ignore_unknown: bool, task: &Task) -> Result<Vec
     let columns = columns(header, rows, file, ignore_unknown, task)?;
     let mut targets = Vec::new();
     for row in rows {
-        let line = row.position().map_or(0, csv::Position::line);
-        let origin = format!("{}, line {line}", file.display());
+        let origin = format!("{}, line {}", file.display(), line(row, text));
         if row.len() != header.len() {
             let (have, want) = (row.len(), header.len());
-            return Err(Error::Usage(format!("{origin}: {have} values for {want} columns")));
+            return Err(Error::usage(format!("{origin}: {have} values for {want} columns")));
         }
         let mut wanted = vec![None; task.columns().len()];
         for (cell, &column) in row.iter().zip(&columns) {
@@ -98,6 +105,15 @@ pub(super) fn read(file: &Path, ignore_unknown: bool, task: &Task) -> Result<Vec
         return Err(Error::file(file, "has a header and no rows"));
     }
     Ok(targets)
+}
+
+/// The number of the line that a row of `text` begins in: its position is where the row before ended, line
+/// breaks still to come.
+fn line(row: &StringRecord, text: &str) -> u64 {
+    let Some(position) = row.position() else { return 0 };
+    let rest = text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
+    let breaks = rest.iter().take_while(|byte| b"\r\n".contains(byte)).filter(|&&byte| byte == b'\n');
+    position.line() + breaks.count() as u64
 }
 
 /// The text of a file, without the mark that some programs put before it.

@@ -1,0 +1,85 @@
+//! Tables of targets, as spreadsheets and this program write them, and formulas: text that a person types.
+
+use std::fs;
+use std::path::Path;
+
+use invnet::error::{Error, Result};
+use invnet::invariance::Images;
+use invnet::invariance::formula::Formula;
+use invnet::op::Border;
+use invnet::train::{Config, Task, target};
+
+use super::Target;
+
+const TABLES: [(&str, &str); 5] = [
+    ("commas.csv", "r1,cx1,cy1\n12,20,20.5\n,30,\n9,,40\n"),
+    ("decimal.csv", "\u{feff}\"r1\";\"cx2\"\r\n12,5;\"31,25\"\r\n;20\r\n\r\n"),
+    ("tabs.csv", "\tf1\tf2\tnote\n0\t0.25\t0.5\tfirst\n1\t\t0.9\t\"a\nb\"\n"),
+    (
+        "measured.csv",
+        "asked_p1,measured_p1,asked_s0,measured_s0,outside_range\n0.4,0.39,0.4,,p1 s0\n0.3,0.3,,0.3,\n",
+    ),
+    ("angles.csv", "angle1,aspect1,\n89,1.5,\n-89.5,,\n"),
+];
+
+const FORMULAS: [&str; 3] = [
+    "mean(abs(x[1] - shift(x[1], 0, 1)) + abs(x[1] - shift(x[1], 1, 0)))",
+    "correlation(x[1], 1 - x[1], 4) / max(mean(x[1]), 1e-3)",
+    "tanh(mean(blur(x[2], 1.5)^2 * exp(-row / 4)) + ln(sqrt(sum(x[0]) + 1)))",
+];
+
+/// Properties that hang together in all ways there are, on images of 16 x 16 with three classes.
+fn tasks() -> Vec<Task> {
+    let drawn = Config::preset("circles-quick").expect("a preset");
+    let mut tasks = vec![Task::of(&drawn, "fuzz").expect("a task")];
+    for asks in [
+        "[[ask]]\nproperty = \"fraction\"\n[[ask]]\nproperty = \"correlation\"\nbins = 3\n",
+        "[[ask]]\nproperty = \"fractions\"\n",
+        "[[ask]]\nproperty = \"second-moments\"\n",
+    ] {
+        let config =
+            Config::from_toml(&format!("data = \"circles\"\n{asks}"), "fuzz").expect("a configuration");
+        let task = Task::of(&config, "fuzz").expect("a task");
+        let rows: Vec<f32> =
+            (0..40 * task.columns().len()).map(|i| 0.3 + (i * 7 % 40) as f32 / 100.0).collect();
+        tasks.push(task.with_table(&rows).expect("a table"));
+    }
+    tasks
+}
+
+/// Reads a table, then fills what its targets leave open, as `generate` does.
+fn asked(path: &Path, task: &Task, ignore_unknown: bool) -> Result<()> {
+    let targets = target::read(path, ignore_unknown, task)?;
+    let mut rows = task.targets(0..targets.len(), 1);
+    for (k, (target, row)) in targets.iter().zip(rows.chunks_exact_mut(task.columns().len())).enumerate() {
+        task.complete(&target.wanted, row, (1, k), &target.origin)?;
+        assert!(row.iter().all(|v| v.is_finite()), "{row:?}");
+    }
+    Ok(())
+}
+
+pub fn targets() -> Vec<Target> {
+    let tasks = std::rc::Rc::new(tasks());
+    let tables = TABLES.map(|(name, text)| {
+        let tasks = tasks.clone();
+        let read = move |path: &Path, number: u64| {
+            let number = number as usize;
+            asked(path, &tasks[number / 2 % tasks.len()], number % 2 == 1)
+        };
+        Target { name: format!("targets {name}"), bytes: text.into(), read: Box::new(read) }
+    });
+    let formulas = FORMULAS.into_iter().enumerate().map(|(i, text)| Target {
+        name: format!("formula {i}"),
+        bytes: text.into(),
+        read: Box::new(|path, _| formula(path)),
+    });
+    tables.into_iter().chain(formulas).collect()
+}
+
+fn formula(path: &Path) -> Result<()> {
+    let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+    let images = Images { size: [16; 2], classes: 3, border: Border::Periodic };
+    let formula = Formula::parse(&String::from_utf8_lossy(&bytes)).and_then(|f| f.on(&images).map(|_| ()));
+    // Shown with the line of the formula and carets under the place; the problem alone is one line.
+    formula.map_err(|mistake| Error::Usage(mistake.problem))
+}
