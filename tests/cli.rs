@@ -443,7 +443,9 @@ fn own_images_become_a_data_set_or_one_line() {
     let fraction: Vec<&str> = out.lines().nth(2).unwrap().split_whitespace().collect();
     assert!(fraction[0] == "f1" && fraction[1..].iter().all(|v| v.parse::<f32>().unwrap() > 0.5), "{out}");
     let out = good(here, &["data", "import", "c.tiff", "--threshold=1", "--size=12", "--out=b.npz"]);
-    assert!(out.contains("12 x 12, 2 classes") && out.contains("power of two"), "{out}");
+    assert!(out.contains("12 x 12, 2 classes") && !out.contains("note:"), "{out}");
+    let out = good(here, &["data", "import", "c.tiff", "--threshold=1", "--size=13x12", "--out=e.npz"]);
+    assert!(out.contains("note: no training on 13 x 12") && out.contains("import with --size"), "{out}");
 
     bad(here, &["data", "import", "c.tiff", "--out=a.npz"], &["a.npz", "--overwrite"]);
     bad(

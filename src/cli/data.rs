@@ -138,6 +138,8 @@ fn make(kind: &Kind, args: &MakeArgs, quiet: bool) -> Result<()> {
     args.format.check_absent(&args.out, args.overwrite)?;
     let (choice, source) = args.open(kind)?;
     let count = args.count.map_or(kind.count, |count| count as usize);
+    let [height, width] = source.images().size;
+    args.format.check_pixels([count, height, width])?;
     if let Some(chunked) = source.chunked() {
         return make_chunks(&*source, chunked, args, count, &choice, quiet);
     }

@@ -6,14 +6,15 @@ use clap::{Args, ValueEnum};
 
 use super::room;
 use crate::data::ClassMaps;
-use crate::data::export::{Exported, Format, Origin, Units, path_of, write_all};
+use crate::data::export::{Exported, Format, Origin, Units, check_pixels, path_of, write_all};
 use crate::error::{Error, Result};
 use crate::eval::palette::Rgb;
 
 /// Further formats, and the physical size of a pixel.
 #[derive(Args)]
 pub(super) struct FormatArg {
-    /// Write these formats too: npy, npz, png, tiff, csv, vti, hdf5, dream3d.
+    /// Write these formats too: npy, npz, png, tiff, csv, vti, hdf5, dream3d. The last two are put
+    /// together in memory: of 2147483648 and 536870912 pixels in all at most.
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     pub(super) format: Vec<Format>,
     /// Side of a pixel in the --unit, for formats with a physical size; tables get columns in it too:
@@ -66,21 +67,12 @@ impl FormatArg {
             .try_for_each(|path| room::check_absent(&path, overwrite))
     }
 
-    /// Writes class maps as `folder/stem.*`; returns what was written.
-    pub(super) fn write(
-        &self,
-        folder: &Path,
-        stem: &str,
-        data: &ClassMaps,
-        palette: &[Rgb],
-    ) -> Result<Vec<PathBuf>> {
-        if self.format.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.write_exported(folder, stem, Exported::new(data, palette))
+    /// Refuses more images than a format has room for; `shape` is `[N, H, W]`.
+    pub(super) fn check_pixels(&self, shape: [usize; 3]) -> Result<()> {
+        check_pixels(&self.format, shape)
     }
 
-    /// The same of a set that need not be in memory.
+    /// Writes class maps as `folder/stem.*`; returns what was written.
     pub(super) fn write_exported(&self, folder: &Path, stem: &str, data: Exported) -> Result<Vec<PathBuf>> {
         let origin = match self.origin {
             OriginName::Upper => Origin::Upper,
@@ -97,8 +89,26 @@ impl FormatArg {
 
     /// Writes a data set beside its archive `out`; returns what was written.
     pub(super) fn write_beside(&self, out: &Path, data: &ClassMaps, palette: &[Rgb]) -> Result<Vec<PathBuf>> {
+        if self.format.is_empty() {
+            return Ok(Vec::new());
+        }
         let (folder, stem) = beside(out);
-        self.write(folder, &stem, data, palette)
+        self.write_exported(folder, &stem, Exported::new(data, palette))
+    }
+
+    /// What only the archive `out` of a data set says, in a line; nothing if every format says all of it.
+    pub(super) fn kept_back(&self, out: &Path, data: &ClassMaps) -> Option<String> {
+        let silent: Vec<&str> =
+            self.format.iter().filter(|format| !format.tells_all()).map(|format| format.name()).collect();
+        let what = [
+            (!data.labels.is_empty()).then_some("what each class was"),
+            (!data.held_out.is_empty()).then_some("which images are held out"),
+        ];
+        let what: Vec<&str> = what.into_iter().flatten().collect();
+        (!silent.is_empty() && !what.is_empty()).then(|| {
+            let (silent, what) = (silent.join(", "), what.join(" and "));
+            format!("{silent}: no word of {what}: that stands in {}", out.display())
+        })
     }
 }
 

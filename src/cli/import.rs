@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output::{note, print, say};
-use super::{FormatArg, also, beside};
+use super::{FormatArg, also, beside, room};
 use crate::data::ClassMaps;
 use crate::data::export::{path_of, quoted, write_atomically, write_npz_by_map};
-use crate::data::import::{Axes, Colours, FileImages, Import, Options, Resize, Shares, Windows, read_npz};
+use crate::data::import::{
+    Axes, Colours, FileImages, Import, Options, Resize, Shares, Windows, left_alone, read_npz,
+};
 use crate::error::{Error, Result};
 use crate::eval::palette::{FIGURES, Rgb, TWO_PHASE};
+use crate::nn;
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\
@@ -83,8 +86,7 @@ pub(super) struct ImportArgs {
     /// The file to write.
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
-    /// Bring images to S x S pixels, or to H x W, stretching what has another shape; training needs
-    /// squares of a power of two.
+    /// Bring images to S x S pixels, or to H x W, stretching what has another shape.
     #[arg(long, value_name = "S|HxW", value_parser = sides)]
     size: Option<[usize; 2]>,
     /// How: the class with the largest share of the area, or the class at the centre.
@@ -161,9 +163,8 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     let (folder, stem) = beside(&args.out);
     let table = folder.join(format!("{stem}.files.csv"));
     let beside = args.format.format.iter().map(|&format| path_of(folder, &stem, format));
-    for target in [args.out.clone(), table.clone()].into_iter().chain(beside) {
-        check_target(&target, args)?;
-    }
+    let targets: Vec<PathBuf> = [args.out.clone(), table.clone()].into_iter().chain(beside).collect();
+    targets.iter().try_for_each(|target| room::check_absent(target, args.overwrite))?;
     let options = Options {
         size: args.size,
         resize: match args.resize {
@@ -186,7 +187,11 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
         orientations: args.orientations.map(usize::from),
     };
     let import = Import::open(&args.source, &options)?;
+    check_source(&targets, &import)?;
+    // Before there are files of this command's own.
+    let others = if args.source.is_dir() { left_alone(&args.source)? } else { vec![] };
     let [height, width] = import.size();
+    args.format.check_pixels([import.count(), height, width])?;
     let data = write_npz_by_map(&args.out, [import.count(), height, width], |write| {
         import.read(&mut |map, _| write(map).map_err(|e| Error::io(&args.out, e)))
     })?;
@@ -208,6 +213,14 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
             say!("  all files are listed in {}", table.display())?;
         }
     }
+    if let Some(first) = others.first() {
+        let more = others.len() - 1;
+        let rest = if more == 0 { "is".into() } else { format!("and {more} more in the folder are") };
+        note!("note: {} {rest} of no kind that is read from a folder", first.display());
+    }
+    if let Some(kept) = args.format.kept_back(&args.out, &data) {
+        note!("note: {kept}");
+    }
     for warning in import.warnings(&data)? {
         note!("warning: {warning}");
     }
@@ -225,20 +238,16 @@ fn write_files(path: &Path, files: &[FileImages]) -> Result<()> {
     })
 }
 
-/// Refuses to write over what somebody may need, the source first of all.
-fn check_target(target: &Path, args: &ImportArgs) -> Result<()> {
-    if !target.exists() {
-        return Ok(());
-    }
-    if !args.overwrite {
-        return Err(Error::file(target, "is there already: give --overwrite to replace it"));
-    }
-    match (target.canonicalize(), args.source.canonicalize()) {
-        (Ok(target), Ok(source)) if target == source => {
-            Err(Error::file(&target, "is what is imported: give another --out"))
+/// Refuses to write over an image that is read, or into its folder of pictures.
+fn check_source(targets: &[PathBuf], import: &Import) -> Result<()> {
+    let files = import.files();
+    for target in targets.iter().filter_map(|target| target.canonicalize().ok()) {
+        let read = |file: &FileImages| file.path.canonicalize().is_ok_and(|path| path.starts_with(&target));
+        if files.iter().any(read) {
+            return Err(Error::file(&target, "is what is imported: give another --out"));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 fn summary(out: &Path, written: &[PathBuf], import: &Import, data: &ClassMaps) -> String {
@@ -270,11 +279,9 @@ fn summary(out: &Path, written: &[PathBuf], import: &Import, data: &ClassMaps) -
         );
     }
     text += &files(&import.files());
-    if height != width || !width.is_power_of_two() {
+    if nn::base([*height, *width]).is_none() {
         let option = if import.windows().is_some() { "--tile" } else { "--size" };
-        text += &format!(
-            "  note: training needs squares of a power of two: import with {option} 64, for instance\n"
-        );
+        text += &format!("  note: no training on {}: import with {option}\n", nn::advice([*height, *width]));
     }
     text
 }

@@ -34,13 +34,18 @@ pub(super) fn check_folder_name(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an archive that is named like something else.
+/// Refuses an archive that is named like something else, or has no folder.
 pub(super) fn check_archive_name(out: &Path) -> Result<()> {
-    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
-        return Ok(());
+    if !out.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+        let better = out.with_extension("npz");
+        return Err(Error::file(out, format!("is to be an .npz archive: name it {}", better.display())));
     }
-    let better = out.with_extension("npz");
-    Err(Error::file(out, format!("is to be an .npz archive: name it {}", better.display())))
+    match out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => {
+            Err(Error::file(out, format!("there is no folder {}: make it first", folder.display())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses to replace what is there, unless asked to.

@@ -1,6 +1,7 @@
 //! Images of a person's own: a `.npz` data set, as `invnet data` writes it.
 //!
-//! The images that it says are held out are (at most 1,024 of them); if it says nothing, its last tenth.
+//! The images that it says are held out are (at most 1,024 of them); if it says nothing, its last tenth, and
+//! ten before them are left out. Where fewer are wanted than there are, they are spread over all.
 
 use std::path::Path;
 
@@ -41,6 +42,9 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The images of a file.
 pub struct File {
+    name: String,
+    /// Images of the file.
+    count: usize,
     images: Images,
     look: Look,
     training: ClassMaps,
@@ -79,8 +83,9 @@ impl File {
             name => Look::ALL.into_iter().find(|l| l.name() == name).expect("a word of the key"),
         };
         let images = Images { size: [h, w], classes: all.classes, border };
+        let (name, count) = (path.display().to_string(), all.count);
         let (training, held_out) = split(path, all)?;
-        Ok(Self { images, look, training, held_out })
+        Ok(Self { name, count, images, look, training, held_out })
     }
 }
 
@@ -126,12 +131,26 @@ impl Source for File {
             Part::Training => &self.training,
             Part::HeldOut => &self.held_out,
         };
-        if !all.held_out.is_empty() {
-            return Ok(spread(all, count));
+        Ok(spread(all, count))
+    }
+
+    fn labels(&self) -> Vec<f64> {
+        self.training.labels.clone()
+    }
+
+    fn division(&self, count: usize) -> Option<String> {
+        let (training, held_out) = (self.training.count, self.held_out.count);
+        let trained = training.min(count);
+        let mut said = format!("{}: of {} images {trained} are trained on", self.name, self.count);
+        if trained < training {
+            said += &format!(" (data.images = {count}; there are {training})");
         }
-        let mut images = all.clone();
-        images.truncate(count);
-        Ok(images)
+        said += &format!(", {held_out} held out");
+        match self.count - training - held_out {
+            0 => {}
+            rest => said += &format!(", {rest} left out"),
+        }
+        Some(said)
     }
 }
 
@@ -160,6 +179,14 @@ mod tests {
         assert_eq!((training.count, held_out.count), (200 - 20 - GAP, 20));
         assert!(all.maps.starts_with(&training.maps) && all.maps.ends_with(&held_out.maps));
         assert_eq!((own.images().classes, own.look()), (5, Look::Grains));
+        let said = own.division(1000).unwrap();
+        assert!(
+            said.ends_with("own.npz: of 200 images 170 are trained on, 20 held out, 10 left out"),
+            "{said}"
+        );
+        // Fewer than there are come from all over the file.
+        let few = own.make(Part::Training, 17, 0, &mut device).unwrap();
+        assert_eq!(few, training.select(&(0..17).map(|i| 10 * i).collect::<Vec<_>>()));
     }
 
     #[test]
@@ -180,6 +207,13 @@ mod tests {
         write_npz(&file, &all).unwrap();
         let choice = Choice::new(file.to_str().unwrap()).unwrap();
         let Ok(own) = choice.open() else { panic!("opens") };
+        let said = own.division(10).unwrap();
+        assert!(
+            said.ends_with(
+                "own.npz: of 50 images 10 are trained on (data.images = 10; there are 40), 10 held out"
+            ),
+            "{said}"
+        );
         // Of the 40 others every fourth: numbers 0, 5, 10, ... of all.
         let images = own.make(Part::Training, 10, 0, &mut device).unwrap();
         assert_eq!(images, all.select(&[0, 5, 10, 15, 20, 25, 30, 35, 40, 45]));

@@ -95,6 +95,17 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// What each class was in the files that the images are from; empty where nothing was.
+    fn labels(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// How images that are given are divided where `count` at most are trained on, in words; none of those
+    /// that are made.
+    fn division(&self, _count: usize) -> Option<String> {
+        None
+    }
+
     /// The figures that numbers, given by name, ask for; none if they do not say it all.
     fn figures(&self, _value: &dyn Fn(&str) -> Option<f64>) -> Option<Vec<Figure>> {
         None

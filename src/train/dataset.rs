@@ -28,7 +28,7 @@ pub struct Dataset {
     pub images: ClassMaps,
     /// What training never sees.
     pub held_out: ClassMaps,
-    /// What may go wrong with the properties.
+    /// How a file's images are divided, and what may go wrong with the properties.
     pub warnings: Vec<String>,
 }
 
@@ -43,9 +43,10 @@ impl Dataset {
         let source = Task::source(config, origin)?;
         let mut task = Task::with_source(config, &source, origin)?;
         // Before images are made, which may take minutes.
-        let warnings = checked(&task)?;
-        let images =
-            source.make(Part::Training, config.data.options().whole("images"), config.train.seed, device)?;
+        let mut warnings = checked(&task)?;
+        let count = config.data.options().whole("images");
+        warnings.splice(0..0, source.division(count));
+        let images = source.make(Part::Training, count, config.train.seed, device)?;
         let held_out = hold_out(&source, config, device)?;
         if task.needs_table() {
             let rows = measured(&task, &held_out.maps)?;

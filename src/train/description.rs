@@ -25,6 +25,9 @@ pub struct Description {
     classes: usize,
     periodic: bool,
     look: String,
+    /// What each class was in the files that the images are from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<f64>,
     /// The numbers asked for, in the order of the condition vector: (name, unit).
     columns: Vec<(String, String)>,
 }
@@ -41,6 +44,7 @@ impl Description {
             classes: images.classes,
             periodic: images.border == Border::Periodic,
             look: task.look().name().into(),
+            labels: task.labels().to_vec(),
             columns: task.columns().iter().map(|c| (c.name.clone(), c.unit.clone())).collect(),
         }
     }
@@ -86,6 +90,6 @@ impl Description {
         let border = if self.periodic { Border::Periodic } else { Border::Open };
         let images = Images { size: self.size, classes: self.classes, border };
         let look = Look::ALL.into_iter().find(|l| l.name() == self.look).unwrap_or(Look::Grains);
-        Task::restore(config, images, look, origin)
+        Task::restore(config, images, look, origin).map(|task| task.with_labels(self.labels.clone()))
     }
 }

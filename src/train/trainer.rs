@@ -117,7 +117,7 @@ impl Trainer {
         &self.held_out
     }
 
-    /// What may go wrong with the properties asked for.
+    /// How a file's images are divided, and what may go wrong with the properties asked for.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

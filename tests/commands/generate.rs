@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use invnet::data::export::write_npy_u8;
+use invnet::data::import::read_npz;
+
 use super::program::{bad, bytes, good, invnet, signal, start, text, training, wait_until};
 
 fn trained(here: &Path) {
@@ -134,6 +137,23 @@ fn nothing_is_mixed_or_lost() {
     bad(here, &generate("samples.npz", &["--count=3"]), &["samples.npz", "folder"]);
     bad(here, &generate("new", &["--count=3", "--resume"]), &["new", "nothing to resume"]);
     assert!(!here.join("new").exists());
+    // 16 x 16 pixels each: more than a file that is put together in memory can have.
+    bad(
+        here,
+        &generate("new", &["--count=10000000", "--format=hdf5"]),
+        &["hdf5", "2147483648 pixels", "tiff"],
+    );
+    bad(
+        here,
+        &generate("new", &["--count=2100000", "--format=npz,dream3d"]),
+        &["dream3d", "536870912 pixels"],
+    );
+    assert!(!here.join("new").exists());
+    for shard in ["1", "2"] {
+        good(here, &generate(shard, &["--count=4", &format!("--shard={shard}/2")]));
+    }
+    bad(here, &["gather", "1", "2", "--out=./1", "--overwrite"], &["1: is one of the parts"]);
+    good(here, &["gather", "1", "2", "--out=both"]);
     let mut child = start(here, &generate("busy", &["--count=1000000"]));
     wait_until(&mut child, || here.join("busy/samples.npy").exists());
     bad(here, &generate("busy", &["--count=1000000", "--resume"]), &["busy", "is writing here"]);
@@ -165,4 +185,24 @@ fn memory_does_not_grow_with_the_number_of_samples() {
     let (few, many) = (peak("6000"), peak("36000"));
     assert!(many < few + 40_000, "{few} kB, then {many} kB");
     assert!(invnet(here, &generate("x", &["--count=0"])).status.code() == Some(2));
+}
+
+#[test]
+fn what_classes_were_and_what_is_trained_on_is_kept_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let labels: Vec<u8> = (0..60 * 256).map(|i| [0, 2, 5][(i / 3 + i / 64) % 3]).collect();
+    write_npy_u8(here.join("labels.npy"), &labels, &[60, 16, 16]).unwrap();
+    good(here, &["data", "import", "labels.npy", "--out=own.npz"]);
+    fs::write(here.join("own.toml"), "data = \"own.npz\"\n[[ask]]\nproperty = \"fractions\"\n").unwrap();
+    let small = training("run", &["--iterations=1", "--set=images=40"]);
+    let small: Vec<&str> = small[2..].iter().copied().filter(|a| !a.contains("size=")).collect();
+    let [_, said] = good(here, &[&["train", "own.toml"], &small[..]].concat());
+    let divided =
+        "own.npz: of 60 images 40 are trained on (data.images = 40; there are 48), 6 held out, 6 left out\n";
+    assert!(said.contains(divided), "{said}");
+    // From the checkpoint alone.
+    fs::remove_file(here.join("own.npz")).unwrap();
+    good(here, &["generate", "--run=run", "--count=2", "--format=npz", "--device=cpu", "--out=out"]);
+    assert_eq!(read_npz(here.join("out/samples.npz")).unwrap().labels, [0.0, 2.0, 5.0]);
 }

@@ -37,12 +37,68 @@ fn names_do_not_contradict_what_they_name() {
     for out in ["x.csv", "x.h5", "x", "x.npz.old"] {
         bad(here, &["data", "circles", "--size=16", "--count=2", "--out", out], &[out, ".npz"]);
     }
+    bad(here, &["data", "circles", "--out=no/x.npz"], &["x.npz", "no folder no", "make it"]);
+    let large = ["data", "circles", "--size=1024", "--count=600", "--out=x.npz", "--format=npy,dream3d"];
+    bad(here, &large, &["dream3d", "600 images of 1024 x 1024", "536870912 pixels", "npy"]);
     bad(here, &training("run.npz", &[]), &["run.npz", "folder"]);
     fs::write(here.join("file"), "mine").unwrap();
     bad(here, &training("file", &[]), &["file", "folder"]);
     good(here, &training("run-1.5", &["--iterations=1"]));
     bad(here, &["evaluate", "--run=run-1.5", "--out=report.json"], &["report.json", "folder"]);
     assert_eq!(fs::read_dir(here).unwrap().count(), 2);
+}
+
+#[test]
+fn what_a_format_leaves_out_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &["data", "circles", "--size=64", "--count=1", "--out=c.npz", "--format=tiff"]);
+    let import = |more: &[&'static str]| {
+        let args = ["data", "import", "c.tiff", "--out=d.npz", "--overwrite"];
+        good(here, &[args.as_slice(), more].concat())[1].clone()
+    };
+    let said = import(&["--tile=16", "--stride=4", "--format=npy,hdf5,vti"]);
+    let both = "note: npy, vti: no word of what each class was and which images are held out: that stands in d.npz\n";
+    assert!(said.contains(both), "{said}");
+    let said = import(&["--format=png"]);
+    assert!(said.contains("note: png: no word of what each class was: that stands in d.npz\n"), "{said}");
+    assert!(!import(&["--format=npz,hdf5"]).contains("no word"));
+    assert!(!import(&[]).contains("no word"));
+}
+
+#[test]
+fn what_an_import_leaves_alone_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &["data", "circles", "--size=16", "--count=2", "--out=c.npz", "--format=png"]);
+    let import = |more: &[&'static str]| {
+        let args = ["data", "import", "c-png", "--out=d.npz", "--overwrite"];
+        good(here, &[args.as_slice(), more].concat())[1].clone()
+    };
+    assert!(!import(&[]).contains("note:"));
+    fs::write(here.join("c-png/slice_3.h5"), "x").unwrap();
+    let said = import(&[]);
+    assert!(said.contains("note: c-png/slice_3.h5 is of no kind that is read from a folder\n"), "{said}");
+    fs::create_dir(here.join("c-png/more")).unwrap();
+    let said = import(&["--threshold=3"]);
+    assert!(said.contains("note: c-png/more and 1 more in the folder are of no kind"), "{said}");
+    assert!(said.contains("no pixel of the source is of class f2: give another --threshold"), "{said}");
+    fs::write(here.join("t.csv"), "a,b\n0,1\n1,0\n").unwrap();
+    bad(here, &["data", "import", "t.csv", "--out=e.npz"], &["t.csv", "no table of numbers", "titles"]);
+}
+
+#[test]
+fn an_import_does_not_replace_what_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    good(here, &["data", "circles", "--size=16", "--count=3", "--out=c.npz", "--format=png,tiff"]);
+    let before = bytes(here, "c-png/c_000002.png");
+    for (source, format) in [("c-png", "png"), ("c-png/c_000000.png", "png"), (".", "tiff"), ("c.npz", "npy")]
+    {
+        let args = ["data", "import", source, "--out=c.npz", "--format", format, "--overwrite"];
+        bad(here, &args, &["is what is imported"]);
+    }
+    assert_eq!(bytes(here, "c-png/c_000002.png"), before);
 }
 
 /// The rows of a picture of palette indices, and its pixels a metre.

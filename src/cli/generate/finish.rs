@@ -57,6 +57,7 @@ pub(in crate::cli) fn write(
     let data = Exported {
         names: task.columns().iter().map(|c| c.name.as_str()).collect(),
         quantities: task.columns().iter().map(quantity).collect(),
+        labels: task.labels(),
         ..Exported::stored(arrays, [arrays.rows(), height, width], classes, palette(task.look(), classes))
     };
     format.write_exported(folder, STEM, data)?;

@@ -32,6 +32,11 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         .chain(finish::names(&args.format, None))
         .collect();
     let existing = if args.overwrite { Existing::Overwrite } else { Existing::Keep };
+    args.format.check_pixels([record.count, record.size[0], record.size[1]])?;
+    let out = args.out.canonicalize().ok();
+    if let Some((part, _)) = parts.iter().find(|(part, _)| out.is_some() && part.canonicalize().ok() == out) {
+        return Err(Error::file(part, "is one of the parts: give another --out"));
+    }
     folder::check_room(&args.out, &record, existing)?;
     let _lock = Lock::take(&args.out)?;
     folder::check_room(&args.out, &record, existing)?;
@@ -61,7 +66,8 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     record.write(&args.out)?;
     if !quiet {
         let (n, out) = (all.rows(), args.out.display());
-        say!("{n} samples of {} parts in {out}: {}", parts.len(), record.files.join(", "))?;
+        let files = record.files.join(", ");
+        say!("{n} samples of {} parts in {out}: {files}, {}", parts.len(), record::FILE)?;
         tell_missing(missing)?;
     }
     Ok(())

@@ -6,7 +6,6 @@ mod finish;
 mod folder;
 pub(super) mod gather;
 mod record;
-mod targets;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -19,11 +18,11 @@ use super::output::{note, say};
 use super::{GenerateArgs, room};
 use crate::error::{Error, Result};
 use crate::train::dataset::measured;
+use crate::train::target::{self, Target};
 use crate::train::{Sampler, Task};
 use arrays::Arrays;
 use folder::Existing;
 use record::Record;
-use targets::Target;
 
 /// Numbers of probabilities held at a time, about.
 const HELD: usize = 1 << 22;
@@ -38,8 +37,8 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let (_, mut sampler) = Sampler::open_at(&args.run, kind, args.size)?;
     let task = sampler.task().clone();
     let targets = match &args.targets {
-        Some(file) => targets::read(file, args.ignore_unknown, &task)?,
-        None => args.target.iter().map(|t| targets::parse(t, &task)).collect::<Result<_>>()?,
+        Some(file) => target::read(file, args.ignore_unknown, &task)?,
+        None => args.target.iter().map(|t| target::parse(t, &task)).collect::<Result<_>>()?,
     };
     let count = args.count as usize;
     check_number(&targets, count)?;
@@ -53,6 +52,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let latents = [args.soft, args.latents];
     let mut record = Record::new(&args.run, device, (args.seed, count, [i, n]), &targets, latents)?;
     record.size = task.images().size;
+    args.format.check_pixels([record.range().len(), record.size[0], record.size[1]])?;
     record.files = arrays::names(&record)
         .into_iter()
         .map(String::from)
@@ -100,7 +100,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     record.write(&out)?;
     if !quiet {
         let files = record.files.join(", ");
-        say!("{} samples in {}: {files}", arrays.rows(), out.display())?;
+        say!("{} samples in {}: {files}, {}", arrays.rows(), out.display(), record::FILE)?;
         tell_missing(missing)?;
     }
     Ok(())
@@ -224,6 +224,7 @@ impl Asking<'_> {
                 if f64::from(wanted) < low || f64::from(wanted) > high {
                     outside += 1;
                     if outside <= NAMED {
+                        let (low, high) = (low as f32, high as f32);
                         note!("warning: {name} = {wanted} is outside the trained range {low} to {high}");
                     }
                 }

@@ -20,6 +20,7 @@ use super::output::{note, print, say};
 use super::{TrainArgs, room};
 use crate::data::export::write_atomically;
 use crate::device::Kind;
+use crate::device::gpu::Precision;
 use crate::error::{Error, Result};
 use crate::eval::plot::{Curve, losses_png};
 use crate::eval::report::Report;
@@ -71,6 +72,10 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
     };
     args.device.announce(run.trainer.kind(), true, quiet);
     if !quiet {
+        let precision = run.config.net.precision;
+        if run.trainer.kind() == Kind::Cpu && precision != Precision::Fp32 {
+            note!("precision = \"{}\": the CPU computes in single precision", precision.name());
+        }
         run.trainer.warnings().iter().for_each(|warning| note!("{warning}"));
     }
     interrupt::listen()?;

@@ -3,7 +3,8 @@
 //! `/labels` (`f8` `[K]`) and `/held_out` (`u1` `[N]`).
 //!
 //! Files are of the format of HDF5 1.8, which everybody's library reads, and hold no time of their
-//! making. A file is put together in memory: writing takes about twice the bytes of its arrays.
+//! making. A file is put together in memory: writing takes about twice the bytes of its arrays, for which
+//! [`Format::most_pixels`](super::Format::most_pixels) sets a limit.
 
 use std::io::{self, Write};
 use std::path::Path;

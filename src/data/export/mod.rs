@@ -14,7 +14,8 @@
 //! | `hdf5` | `STEM.h5` | `/maps`, `/properties`, `/names` |
 //! | `dream3d` | `STEM.dream3d` | an image geometry, each image a slice along z; phases count from 1 |
 //!
-//! Bytes depend on the data only: no file holds a time.
+//! `npz` and `hdf5` hold everything; the others neither what a class was (`labels`) nor, but for `csv`, what
+//! is held out. Bytes depend on the data only: no file holds a time.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -84,6 +85,43 @@ impl Format {
             Self::Hdf5 => "hdf5",
             Self::Dream3d => "dream3d",
         }
+    }
+
+    /// The most pixels a file can have, of a format that is put together in memory: writing takes some
+    /// bytes for each, 6 GiB at the most.
+    #[must_use]
+    pub fn most_pixels(self) -> Option<usize> {
+        match self {
+            Self::Hdf5 => Some(1 << 31),
+            // Phases are four bytes each.
+            Self::Dream3d => Some(1 << 29),
+            _ => None,
+        }
+    }
+
+    /// Whether a file says what the classes were (`labels`) and which images are held out.
+    #[must_use]
+    pub fn tells_all(self) -> bool {
+        matches!(self, Self::Npz | Self::Hdf5)
+    }
+}
+
+/// Refuses more images than a format has room for; `shape` is `[N, H, W]`.
+///
+/// # Errors
+/// [`Error::Usage`] with the format, the limit and what has none.
+pub fn check_pixels(formats: &[Format], shape: [usize; 3]) -> Result<()> {
+    let pixels = shape.iter().fold(1, |all: usize, &n| all.saturating_mul(n));
+    match formats.iter().find(|format| format.most_pixels().is_some_and(|most| pixels > most)) {
+        Some(format) => {
+            let ([n, h, w], most) = (shape, format.most_pixels().unwrap_or_default());
+            Err(Error::Usage(format!(
+                "--format {}: {n} images of {h} x {w} are more than the {most} pixels that it can hold, being put \
+                 together in memory: npy, npz and tiff have no limit",
+                format.name()
+            )))
+        }
+        None => Ok(()),
     }
 }
 
@@ -197,8 +235,8 @@ impl<'a> Exported<'a> {
 /// there. Returns the files and the folders of files that were written.
 ///
 /// # Errors
-/// [`Error::Io`] if something cannot be written, [`Error::Usage`] for a spacing that is no length
-/// (before anything is written).
+/// [`Error::Io`] if something cannot be written, [`Error::Usage`] for a spacing that is no length and for
+/// more pixels than a format can hold (before anything is written).
 ///
 /// # Panics
 /// If `maps` or `properties` do not have the stated shapes.
@@ -218,6 +256,7 @@ pub fn write_all(
     if !(data.spacing.is_finite() && data.spacing > 0.0) {
         return Err(Error::Usage(format!("--spacing {}: must be a length above 0", data.spacing)));
     }
+    check_pixels(formats, [data.count, data.height, data.width])?;
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut written = Vec::new();
     for (i, &format) in formats.iter().enumerate() {

@@ -112,7 +112,7 @@ impl Rule<'_> {
             |i: usize, why: &str| frame.error(format!("{} is {}, {why}", frame.pixel(start + i), values[i]));
         if let Some(threshold) = self.options.threshold {
             return convert(values, |v| (!v.is_nan()).then_some(u8::from(v >= threshold)))
-                .map_err(|i| refuse(i, "which no threshold can judge"));
+                .map_err(|i| refuse(i, "which no threshold can judge: give such pixels a number first"));
         }
         let levels = &self.options.levels;
         convert(values, |v| levels.iter().position(|&l| l == v).map(|class| class as u8))

@@ -50,6 +50,7 @@ use std::path::Path;
 
 use collect::Collector;
 pub use colours::Colours;
+pub use folder::left_alone;
 pub use layout::Axes;
 pub use npz::read_npz;
 pub use shares::Shares;
@@ -134,6 +135,10 @@ fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {
         _ if vti::is_vtk(start.as_slice()) => vti::read(path, collector),
         _ if has_user_block(path) => hdf5::read(path, collector),
         _ if text::is_text(start.as_slice()) => text::read(path, collector),
+        _ if text::is_named_so(path) => Err(Error::file(
+            path,
+            "is no table of numbers: it is to have a line for each row of pixels, and none of titles",
+        )),
         _ => Err(Error::file(
             path,
             format!(

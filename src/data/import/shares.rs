@@ -42,14 +42,15 @@ pub(super) fn differ(source: f64, set: f64) -> bool {
 }
 
 /// What to say of classes that training, or what it is compared with, never sees.
-pub(super) fn absent(shares: &[Shares], data: &ClassMaps) -> Vec<String> {
+pub(super) fn absent(shares: &[Shares], data: &ClassMaps, threshold: bool) -> Vec<String> {
     let all = |is: &dyn Fn(&Shares) -> bool| {
         let names = shares.iter().enumerate().filter(|(_, share)| is(share)).map(|(i, _)| name(i, data));
         names.collect::<Vec<_>>().join(", ")
     };
     let part = |part: usize| all(&|s| s.set > 0.0 && s.parts.is_some_and(|parts| parts[part] == 0.0));
+    let other = if threshold { "give another --threshold" } else { "leave it out" };
     let lists = [
-        ("no pixel of the source is of class", all(&|s| s.source == 0.0), "leave it out"),
+        ("no pixel of the source is of class", all(&|s| s.source == 0.0), other),
         ("no window for training shows class", part(0), "give more images, or others"),
         ("no held-out window shows class", part(1), "give more images, or others"),
     ];

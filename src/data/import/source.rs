@@ -211,7 +211,7 @@ impl<'a> Import<'a> {
     /// As [`Import::read`].
     pub fn warnings(&self, data: &ClassMaps) -> Result<Vec<String>> {
         let shares = self.shares(data);
-        let mut warnings = shares::absent(&shares, data);
+        let mut warnings = shares::absent(&shares, data, self.options.threshold.is_some());
         let changed = shares::changed(&shares, data);
         if !changed.is_empty() {
             let (what, advice) = match (self.tiling, self.options.size) {

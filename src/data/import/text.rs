@@ -20,6 +20,12 @@ pub(super) fn is_text(start: &[u8]) -> bool {
         || (!start.is_empty() && start.iter().all(number))
 }
 
+/// Whether a file is called text.
+pub(super) fn is_named_so(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| ["txt", "csv", "tsv", "dat"].iter().any(|text| e.eq_ignore_ascii_case(text)))
+}
+
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// One image as it comes.
