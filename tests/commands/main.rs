@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod flags;
 mod generate;
 mod outputs;
 mod program;

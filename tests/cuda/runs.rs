@@ -76,6 +76,31 @@ fn a_run_on_the_driver_equals_one_on_the_host_and_survives_a_fault() {
     let [host, run] =
         ["host", "run"].map(|out| fs::read(here.join(out).join("checkpoint.safetensors")).unwrap());
     assert!(host == run, "checkpoints differ");
+
+    // Where no device is named, the one that is there.
+    for more in [&[][..], &["--device=auto"]] {
+        let words = [&["generate", "--run=run", "--count=2", "--overwrite"], more].concat();
+        let generated = invnet(here, &words, &[]).unwrap();
+        assert!(generated.status.success() && stderr(&generated).is_empty(), "{}", stderr(&generated));
+        let record = fs::read_to_string(here.join("run/generated/generated.json")).unwrap();
+        assert!(record.contains(r#""device": "cuda""#), "{record}");
+    }
+}
+
+#[test]
+fn a_run_in_bf16_on_the_driver_equals_one_on_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    // Channels in fours of more than eight have tensor cores.
+    let more = ["--set=width=12", "--set=n_i=1", "--set=n_d=1", "--set=precision=bf16", "--iterations=3"];
+    let checkpoint = |device: &str| {
+        let args = ["train", "circles-quick", "--device", device, "--out", device];
+        let output = invnet(here, &[&args, TINY.as_slice(), &more].concat(), &[])?;
+        assert!(output.status.success(), "{}", stderr(&output));
+        Some(fs::read(here.join(device).join("checkpoint.safetensors")).unwrap())
+    };
+    let Some(host) = checkpoint("simt") else { return };
+    assert!(Some(host) == checkpoint("cuda"), "checkpoints differ");
 }
 
 #[test]
