@@ -139,7 +139,7 @@ impl Product {
     /// The result of the bare product, and the name of its kernel.
     fn run_kernels(&self, precision: Precision, schedule: Schedule) -> (Vec<f64>, &'static str) {
         let (result, kernels) =
-            self.on_kernels(Simt::new(schedule), precision, &self.operands(), Finish::Bare);
+            self.on_kernels(common::simt(schedule), precision, &self.operands(), Finish::Bare);
         (result, kernels[0])
     }
 
@@ -163,7 +163,7 @@ impl Product {
 
     /// The same of the program's own kernels, which must keep within the bound.
     fn checked(&self, precision: Precision, finish: Finish) -> (f64, Vec<&'static str>) {
-        let (error, kernels) = self.error(Simt::new(Schedule::Forward), precision, finish);
+        let (error, kernels) = self.error(common::simt(Schedule::Forward), precision, finish);
         assert!(error <= 1.0, "{precision:?} {finish:?} {self:?}: {error} of what rounding allows");
         (error, kernels)
     }
@@ -332,7 +332,7 @@ fn products_of_whole_numbers_are_exact() {
             product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
         let exact = product.run(Cpu::<f64>::new(), &operands, Finish::Bare);
         for precision in PRECISIONS {
-            let simt = Simt::new(Schedule::Forward);
+            let simt = common::simt(Schedule::Forward);
             let (found, _) = product.on_kernels(simt, precision, &operands, Finish::Bare);
             assert!(found == exact, "{precision:?} {product:?}");
         }

@@ -27,12 +27,20 @@ pub fn kind() -> Kind {
     std::env::var("INVNET_TEST_DEVICE").map_or(Kind::Simt, |name| name.parse().unwrap())
 }
 
+/// The kernels on this machine's processor: this program's, or those of the library `INVNET_TEST_KERNELS`,
+/// which `scripts/mutants` has changed.
+#[cfg(feature = "simt")]
+pub fn simt(schedule: Schedule) -> Simt {
+    let library = std::env::var_os("INVNET_TEST_KERNELS");
+    library.map_or_else(|| Simt::new(schedule), |path| Simt::from_library(path.as_ref(), schedule).unwrap())
+}
+
 /// The kernels' device. A real GPU has an order of threads of its own.
 #[cfg(feature = "simt")]
 pub fn device(schedule: Schedule, precision: Precision) -> Box<dyn Device> {
     match kind() {
         Kind::Cuda(ordinal) => Box::new(Gpu::new(Cuda::new(ordinal).unwrap(), precision)),
-        _ => Box::new(Gpu::new(Simt::new(schedule), precision)),
+        _ => Box::new(Gpu::new(simt(schedule), precision)),
     }
 }
 
