@@ -44,8 +44,8 @@ is kept for held-out windows; windows partly in it are left out, so that
 nothing is both trained on and held out. The archive says which are which
 (`held_out`), and training obeys. --flips (4 copies), --rotations (4) or both
 (8) add copies of the windows for training. Of PNG without interlacing, TIFF
-and .npy only a few rows are in memory. An image has at most 268435456 pixels
-(16384 x 16384).
+and .npy only a few rows are in memory, with --format the whole set at last. An
+image has at most 268435456 pixels (16384 x 16384).
 
 Arrays are [H, W] or [N, H, W]; axes of length 1 count for none. [N, H, W, C]
 and [N, C, H, W] hold an entry for each class: one 1 among zeros, or with
