@@ -5,6 +5,8 @@
 //! the device. [`Plan::eager`] keeps every node and gives each a place of its own; that it agrees
 //! with [`Plan::new`] bit for bit is the test of this file.
 
+use std::time::Duration;
+
 use crate::device::{ALIGN, BufferId, Place, element_bytes};
 use crate::error::Result;
 use crate::op::{Binary, DType, LeafId, Leg, Op, Unary};
@@ -44,6 +46,19 @@ struct Step {
     op: Op,
     inputs: Vec<Slot>,
     output: Slot,
+}
+
+/// What one operation of a run asked of the device, and how long that took.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Name of the operation.
+    pub name: &'static str,
+    /// Floating-point operations by the count of [`Op::flops`].
+    pub flops: u64,
+    /// Bytes of all inputs and of the result: what it moves if nothing is in a cache.
+    pub bytes: u64,
+    /// Time by the device's clock.
+    pub time: Duration,
 }
 
 /// The span of steps during which a result must stay where it is, and its bytes.
@@ -132,6 +147,38 @@ impl Plan {
             store.device().run(&step.op, &inputs, &output)?;
         }
         Ok(())
+    }
+
+    /// Runs every step on its own, waiting for each, and says what each took.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn profile(&self, store: &mut Store) -> Result<Vec<Cost>> {
+        let arena = store.arena(self.arena_bytes)?;
+        let real = store.element_bytes(DType::Real);
+        let mut costs = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let inputs: Vec<Place> = step.inputs.iter().map(|slot| slot.place(store, arena)).collect();
+            let output = step.output.place(store, arena);
+            let timer = store.device().start_timer()?;
+            store.device().run(&step.op, &inputs, &output)?;
+            let time = store.device().stop_timer(timer)?;
+            let shapes: Vec<Shape> = inputs.iter().map(|place| place.shape).collect();
+            let bytes = |place: &Place| (place.shape.numel() * element_bytes(place.dtype, real)) as u64;
+            costs.push(Cost {
+                name: step.op.name(),
+                flops: step.op.flops(&shapes, &output.shape),
+                // What is changed in place is read and written.
+                bytes: inputs
+                    .iter()
+                    .enumerate()
+                    .map(|(i, place)| bytes(place) * (1 + u64::from(step.op.mutates(i))))
+                    .sum::<u64>()
+                    + bytes(&output),
+                time,
+            });
+        }
+        Ok(costs)
     }
 
     /// The bytes of an output of the last run.

@@ -326,8 +326,22 @@ fn data_presets_and_bench_print_what_they_promise() {
     args.extend(TINY);
     good(here, &args);
     assert!(here.join("runs/mine/report.json").exists());
-    let json = good(here, &["bench", "step", "--size=16", "--width=2", "--batch=2", "--json"]);
+    let bench = ["bench", "step", "--size=16", "--width=2", "--batch=2", "--iterations=3", "--device=cpu"];
+    let table = good(here, &bench);
+    assert!(
+        ["GFLOP/s", "GB/s", "share", "conv_weight", " of 3\n"].iter().all(|w| table.contains(w)),
+        "{table}"
+    );
+    assert!(table.lines().all(|line| line.chars().count() <= 110), "{table}");
+    let json = good(here, &[&bench[..], &["--json"]].concat());
     let times: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(times["iterations"], 3);
+    // A convolution's weight gradient reads an image and a cotangent.
+    let kind = &times["kinds"]["conv_weight"];
+    for name in ["calls", "ms", "gflop", "gbyte"] {
+        assert!(kind[name].as_f64().unwrap() > 0.0, "{kind}");
+    }
+    assert!(times["peak"]["product_gflops"].as_f64().unwrap() > 0.0);
     for name in ["ms_iteration", "ms_generator", "ms_projection", "ms_critic", "gflops", "peak_mib"] {
         assert!(times[name].as_f64().unwrap() > 0.0, "{name}");
     }
@@ -369,6 +383,7 @@ fn bad_input_is_one_line_and_changes_nothing() {
     bad(here, &["gradcheck", "absent"], &["absent"]);
     bad(here, &["presets", "absent"], &["absent", "circles"]);
     bad(here, &["bench", "step", "--size=21"], &["size = 21"]);
+    bad(here, &["bench", "step", "--iterations=0"], &["--iterations", "from 1 to"]);
     assert!(!here.join("run/generated").exists());
     assert_eq!(fs::read(here.join("run/checkpoint.safetensors")).unwrap(), before);
 

@@ -143,6 +143,22 @@ fn cases() -> Vec<Case> {
         all.push(case(n, ci, co, image, [4, 4], [2, 2], [1, 1]));
         all.push(periodic(n, [ci, co], image, [4, 4], [2, 2], [1, 1]));
     }
+    for (n, ci, co, image) in [
+        (1, 8, 8, [4, 4]),
+        (3, 9, 17, [5, 11]),
+        (5, 33, 8, [16, 6]),
+        // Several images a task, the last task with fewer; images cut at both edges.
+        (7, 16, 40, [9, 7]),
+        (30, 8, 9, [8, 8]),
+        // Several tasks an image, the last of them lower.
+        (2, 8, 3, [61, 40]),
+        (2, 3, 8, [40, 61]),
+        // More tiles than the weight's leg holds at a time.
+        (3, 40, 33, [48, 44]),
+    ] {
+        all.push(case(n, ci, co, image, [3, 3], [1, 1], [1, 1]));
+        all.push(periodic(n, [ci, co], image, [3, 3], [1, 1], [1, 1]));
+    }
     let (one, two) = ([1, 1], [2, 2]);
     all.extend([
         // The layers of the networks, on sides that are no multiples of four.

@@ -318,28 +318,42 @@ struct EvaluateArgs {
 #[derive(Subcommand)]
 enum BenchCommand {
     /// One whole iteration: 1 generator, 5 projection and 5 critic steps.
-    Step {
-        /// Pixels a side.
-        #[arg(long, default_value_t = 64)]
-        size: usize,
-        /// Channels next to the image.
-        #[arg(long, default_value_t = 32)]
-        width: usize,
-        /// Samples a step.
-        #[arg(long, default_value_t = 32)]
-        batch: usize,
-        /// The pair of networks: dcgan or resnet.
-        #[arg(long, default_value = "dcgan", value_parser = family)]
-        net: Family,
-        /// What products multiply on a GPU: fp32, tf32 or bf16.
-        #[arg(long, default_value = "fp32", value_parser = precision)]
-        precision: Precision,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        device: DeviceArg,
-    },
+    Step(BenchArgs),
+}
+
+/// Arguments of `bench step`.
+#[derive(Args)]
+struct BenchArgs {
+    /// Pixels a side.
+    #[arg(long, default_value_t = 64)]
+    size: usize,
+    /// Channels next to the image.
+    #[arg(long, default_value_t = 32)]
+    width: usize,
+    /// Samples a step.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// The pair of networks: dcgan or resnet.
+    #[arg(long, default_value = "dcgan", value_parser = family)]
+    net: Family,
+    /// What products multiply: fp32, tf32 (GPU only) or bf16.
+    #[arg(long, default_value = "fp32", value_parser = precision)]
+    precision: Precision,
+    /// Iterations to measure [default: what 20 seconds hold, 5 to 30].
+    #[arg(long, value_name = "N", value_parser = iterations)]
+    iterations: Option<usize>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArg,
+}
+
+fn iterations(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=100_000) => Ok(n),
+        _ => Err("must be a whole number from 1 to 100000".into()),
+    }
 }
 
 fn precision(name: &str) -> std::result::Result<Precision, String> {
@@ -397,8 +411,10 @@ impl Command {
             Self::Ask(args) => ask::run(&args, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths, device } => gradcheck::run(&paths, device),
-            Self::Bench { what: BenchCommand::Step { size, width, batch, net, precision, json, device } } => {
-                bench::step(net, [size, width, batch], precision, device.kind(), json)
+            Self::Bench { what: BenchCommand::Step(args) } => {
+                let BenchArgs { size, width, batch, net, precision, iterations, json, device } = args;
+                let asked = bench::Asked { net, size, width, batch, precision, iterations };
+                bench::step(&asked, device.kind(), json)
             }
             Self::Devices => devices::run(),
         }

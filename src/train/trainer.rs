@@ -12,6 +12,7 @@ use crate::data::ClassMaps;
 use crate::device::{Device, GraphId, Kind};
 use crate::error::{Error, Result};
 use crate::invariance::Images;
+use crate::plan::Cost;
 use crate::store::Store;
 
 /// The losses of one iteration, each of the last step of its phase.
@@ -289,5 +290,17 @@ impl Trainer {
         let Some(recorded) = self.phases.phases.iter().find(|p| p.phase == phase) else { return Ok(None) };
         recorded.plan.run(&mut self.store)?;
         Ok(Some(recorded.plan.flops()))
+    }
+
+    /// Runs one step of one phase operation by operation, outside of any iteration, and says what each
+    /// took; nothing if the configuration leaves the phase out.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn profile(&mut self, phase: Phase) -> Result<Vec<Cost>> {
+        match self.phases.phases.iter().find(|p| p.phase == phase) {
+            Some(recorded) => recorded.plan.profile(&mut self.store),
+            None => Ok(Vec::new()),
+        }
     }
 }

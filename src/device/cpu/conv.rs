@@ -9,7 +9,7 @@ use super::Real;
 use super::extents::{Extents, row_of};
 use super::matmul::{Mat, product};
 use super::scratch;
-use super::winograd;
+use super::{winograd, winograd3};
 use crate::op::{Border, Window};
 
 /// Bytes of unfolded pixels that a task holds at a time: about a second-level cache.
@@ -93,6 +93,9 @@ fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Ra
 pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
     if winograd::applies(e) {
         return winograd::leg_y(e, x, w, y);
+    }
+    if winograd3::applies(e) {
+        return winograd3::leg_y(e, x, w, y);
     }
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co);
@@ -206,6 +209,9 @@ const PIECES: usize = 16;
 pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     if winograd::applies(e) {
         return winograd::leg_w(e, x, g, w);
+    }
+    if winograd3::applies(e) {
+        return winograd3::leg_w(e, x, g, w);
     }
     if w.len() > SMALL_FILTER {
         // Each task owns some filter rows and walks all pixels.

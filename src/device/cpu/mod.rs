@@ -4,6 +4,7 @@
 //! Work is split into pieces whose number does not depend on the number of threads, so results
 //! have the same bits on one thread and on many. Loops run in whatever rayon pool is current.
 
+mod block;
 mod boundary;
 mod cahn_hilliard;
 mod conv;
@@ -24,7 +25,9 @@ mod real;
 mod reduce;
 mod scratch;
 mod softmax;
+mod vector;
 mod winograd;
+mod winograd3;
 
 use std::marker::PhantomData;
 use std::mem::take;

@@ -3,8 +3,10 @@
 use num_traits::{Float, NumAssign};
 use realfft::FftNum;
 
+use super::vector::Vectors;
+
 /// A floating-point number the CPU device can compute with.
-pub trait Real: Float + NumAssign + FftNum + bytemuck::Pod + std::iter::Sum {
+pub trait Real: Float + NumAssign + FftNum + Vectors + std::iter::Sum {
     /// The nearest number to an `f64`.
     fn of(value: f64) -> Self;
 

@@ -1,5 +1,8 @@
 //! `invnet bench step`: how long one iteration takes, and where.
 
+mod kinds;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,12 +16,32 @@ use crate::train::config::Training;
 use crate::train::phases::Phase;
 use crate::train::{Config, Trainer};
 
-/// Rounds that do not count.
+pub use kinds::{KindCost, Peak};
+
+/// Iterations that do not count: the first takes memory, the second captures a graph.
 const WARM: usize = 2;
-/// Iterations measured: at least the first, then until the second or the time is reached.
+/// Iterations measured, if not told how many: at least the first, then until the second or the time is
+/// reached.
 const FEWEST: usize = 5;
 const MOST: usize = 30;
 const TIME: Duration = Duration::from_secs(20);
+
+/// What `bench step` is asked to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The pair.
+    pub net: Family,
+    /// Pixels a side.
+    pub size: usize,
+    /// Channels next to the image.
+    pub width: usize,
+    /// Samples a step.
+    pub batch: usize,
+    /// What products multiply.
+    pub precision: Precision,
+    /// Iterations to measure; if none, as many as some seconds hold.
+    pub iterations: Option<usize>,
+}
 
 /// What `bench step` measures; times are medians, in milliseconds.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +56,8 @@ pub struct StepTimes {
     pub ms_projection: f64,
     /// One critic step.
     pub ms_critic: f64,
+    /// The shortest and the longest iteration.
+    pub ms_range: [f64; 2],
     /// Nominal operations of an iteration (direct algorithms) over its time.
     pub gflops: f64,
     /// Peak resident memory of this process, in MiB (what the engine holds where the system does
@@ -42,68 +67,77 @@ pub struct StepTimes {
     pub device_mib: f64,
     /// Iterations measured.
     pub iterations: usize,
+    /// What the device can do.
+    pub peak: Peak,
+    /// An iteration's operations by name.
+    pub kinds: BTreeMap<&'static str, KindCost>,
 }
 
 /// Measures whole iterations of a pair on random data.
 ///
 /// # Errors
 /// If a value is out of range or the device fails.
-pub fn measure(
-    net: Family,
-    [size, width, batch]: [usize; 3],
-    precision: Precision,
-    device: Kind,
-) -> Result<StepTimes> {
+pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
     let mut config = Config::preset("circles")?;
-    config.net.precision = precision;
-    config.net.family = net;
-    let [size, width, batch] =
-        [("size", size), ("width", width), ("batch", batch)].map(|(k, v)| format!("{k}={v}"));
+    config.net.precision = asked.precision;
+    config.net.family = asked.net;
+    let [size, width, batch] = [("size", asked.size), ("width", asked.width), ("batch", asked.batch)]
+        .map(|(k, v)| format!("{k}={v}"));
     config.set_all([&*size, &*width, &*batch, "images=1024"], "bench step")?;
     // How often an iteration runs each phase: the paper's settings.
     let Training { n_g, n_i, n_d, .. } = config.train;
     let steps = [(Phase::Generator, n_g), (Phase::Projection, n_i), (Phase::Critic, n_d)];
-    let mut trainer = Trainer::on(&config, device)?;
+    let mut trainer = Trainer::on(&config, kind)?;
     let device = trainer.device_name();
     let started = Instant::now();
-    let mut times: [Vec<f64>; 3] = Default::default();
     let mut whole = Vec::new();
-    let mut operations = 0;
-    // The first rounds warm caches and working space and capture the graph; they do not count.
-    for round in 0..MOST + WARM {
+    let most = asked.iterations.unwrap_or(MOST);
+    for round in 0..most + WARM {
         let beginning = Instant::now();
         trainer.advance(1, &|| false)?;
-        whole.push(milliseconds(beginning.elapsed()));
-        operations = 0;
-        for ((phase, repeats), times) in steps.into_iter().zip(&mut times) {
-            for _ in 0..repeats {
-                let start = Instant::now();
-                operations += trainer.step(phase)?.unwrap_or(0);
-                trainer.sync()?;
-                times.push(milliseconds(start.elapsed()));
-            }
+        if round >= WARM {
+            whole.push(milliseconds(beginning.elapsed()));
         }
-        if round < WARM {
-            times.iter_mut().for_each(Vec::clear);
-            whole.clear();
-        } else if round >= FEWEST + WARM && started.elapsed() > TIME {
+        let enough = asked.iterations.is_none() && whole.len() >= FEWEST;
+        if enough && started.elapsed() > TIME {
             break;
         }
     }
-    let iterations = whole.len();
+    let mut times: [Vec<f64>; 3] = Default::default();
+    let mut operations = 0;
+    for ((phase, repeats), times) in steps.into_iter().zip(&mut times) {
+        for _ in 0..whole.len().min(FEWEST) {
+            let start = Instant::now();
+            let flops = trainer.step(phase)?.unwrap_or(0);
+            trainer.sync()?;
+            times.push(milliseconds(start.elapsed()));
+            if times.len() == 1 {
+                operations += flops * repeats as u64;
+            }
+        }
+    }
+    let mut kinds = BTreeMap::new();
+    for (phase, repeats) in steps {
+        kinds::add(&mut kinds, &trainer.profile(phase)?, repeats);
+    }
     let ms_iteration = median(&mut whole);
     let [ms_generator, ms_projection, ms_critic] = times.each_mut().map(|t| median(t));
     let device_mib = trainer.device_bytes() as f64 / f64::from(1 << 20);
+    let peak_mib = peak_resident_mib().unwrap_or(device_mib);
+    drop(trainer);
     Ok(StepTimes {
         device,
         ms_iteration,
         ms_generator,
         ms_projection,
         ms_critic,
+        ms_range: [whole[0], whole[whole.len() - 1]],
         gflops: operations as f64 / ms_iteration / 1e6,
-        peak_mib: peak_resident_mib().unwrap_or(device_mib),
+        peak_mib,
         device_mib,
-        iterations,
+        iterations: whole.len(),
+        peak: Peak::of(kind.open(asked.precision)?)?,
+        kinds,
     })
 }
 
@@ -111,28 +145,26 @@ pub fn measure(
 ///
 /// # Errors
 /// If a value is out of range or the device fails.
-pub fn step(
-    net: Family,
-    [size, width, batch]: [usize; 3],
-    precision: Precision,
-    device: Kind,
-    json: bool,
-) -> Result<()> {
-    let times = measure(net, [size, width, batch], precision, device)?;
+pub fn step(asked: &Asked, device: Kind, json: bool) -> Result<()> {
+    let times = measure(asked, device)?;
     if json {
         return say!("{}", serde_json::json!(times));
     }
+    let Asked { net, size, width, batch, .. } = asked;
+    say!("{net:?} {size} x {size}, width {width}, batch {batch}, {}", times.device)?;
     say!(
-        "{net:?} {size} x {size}, width {width}, batch {batch}, {}: medians of {} iterations",
-        times.device,
+        "  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms, {:.1} to {:.1} of {}",
+        times.ms_iteration,
+        times.ms_range[0],
+        times.ms_range[1],
         times.iterations
     )?;
-    say!("  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms", times.ms_iteration)?;
     say!("  generator step  {:10.1} ms", times.ms_generator)?;
     say!("  projection step {:10.1} ms", times.ms_projection)?;
     say!("  critic step     {:10.1} ms", times.ms_critic)?;
     say!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops)?;
-    say!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib)
+    say!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib)?;
+    kinds::print(&times.kinds, &times.peak)
 }
 
 fn milliseconds(time: Duration) -> f64 {
