@@ -7,10 +7,12 @@
 
 mod cpu;
 pub mod gpu;
+mod precision;
 pub mod radial;
 mod select;
 
 pub use cpu::{Cpu, Real};
+pub use precision::Precision;
 pub use select::Kind;
 
 use std::time::{Duration, Instant};

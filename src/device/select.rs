@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::gpu::Gpu;
 use super::gpu::cuda::Cuda;
 #[cfg(feature = "simt")]
 use super::gpu::simt::Simt;
-use super::gpu::{Gpu, Precision};
-use super::{Cpu, Device};
+use super::{Cpu, Device, Precision};
 use crate::error::{Error, Result};
 
 /// A device by name.
@@ -41,14 +41,13 @@ impl Kind {
         }
     }
 
-    /// The device, with that precision of products where it has a choice: the CPU always computes
-    /// in single precision.
+    /// The device, with that precision of products. The CPU has no `tf32`: it takes single precision.
     ///
     /// # Errors
     /// [`Error::NoDevice`] if it is not there.
     pub fn open(self, precision: Precision) -> Result<Box<dyn Device>> {
         match self {
-            Self::Cpu => Ok(Box::new(Cpu::<f32>::new())),
+            Self::Cpu => Ok(Box::new(Cpu::<f32>::with_precision(precision))),
             Self::Cuda(ordinal) => Ok(Box::new(Gpu::new(Cuda::new(ordinal)?, precision))),
             #[cfg(feature = "simt")]
             Self::Simt => Ok(Box::new(Gpu::new(Simt::default(), precision))),

@@ -1,7 +1,7 @@
 //! The three legs of a convolution, any kernel, stride, padding and border, as blocked matrix products.
 //!
 //! Pixels are unfolded (im2col) a block at a time into working space that stays in the cache. The
-//! 4 x 4 stride 2 convolutions of the DCGAN pair with enough channels take `winograd.rs` instead.
+//! convolutions of the networks, 4 x 4 at stride 2 and 3 x 3 at stride 1, take `winograd/` instead.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use super::Real;
 use super::extents::{Extents, row_of};
 use super::matmul::{Mat, product};
 use super::scratch;
-use super::{winograd, winograd3};
+use super::winograd::{four, three, two};
 use crate::op::{Border, Window};
 
 /// Bytes of unfolded pixels that a task holds at a time: about a second-level cache.
@@ -91,11 +91,14 @@ fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Ra
 
 /// y = x * w
 pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
-    if winograd::applies(e) {
-        return winograd::leg_y(e, x, w, y);
+    if four::applies(e) {
+        return four::leg_y(e, x, w, y);
     }
-    if winograd3::applies(e) {
-        return winograd3::leg_y(e, x, w, y);
+    if two::applies(e) {
+        return two::leg_y(e, x, w, y);
+    }
+    if three::applies(e) {
+        return three::leg_y(e, x, w, y);
     }
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co);
@@ -104,15 +107,17 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
         let pixels = y.len() / e.co;
         scratch::with(pixels * columns, |cols: &mut [T]| {
             unfold(e, x, block * rows, 0..e.window.kernel[0], cols);
-            product(Mat::new(cols, pixels, columns), filter, false, y, false);
+            product(Mat::new(cols, pixels, columns), filter, false, y, false, e.precision);
         });
     });
 }
 
 /// The adjoint of [`leg_y`] in x.
 pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
-    if winograd::applies(e) {
-        winograd::leg_x(e, g, w, x);
+    if four::applies(e) {
+        four::leg_x(e, g, w, x);
+    } else if two::applies(e) {
+        two::leg_x(e, g, w, x);
     } else if e.window.stride == [1, 1] && (0..2).all(|i| e.window.pad[i] < e.window.kernel[i]) {
         leg_x_flipped(e, g, w, x);
     } else {
@@ -135,6 +140,7 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
         n: e.n,
         ci: e.co,
         co: e.ci,
+        precision: e.precision,
     };
     scratch::with(w.len(), |filter: &mut [T]| {
         let size = e.ci * e.co;
@@ -167,7 +173,7 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
     let filter = Mat::new(w, columns, e.co).t();
     x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).for_each(|(x, g)| {
         scratch::with(oh * ow * columns, |cols: &mut [T]| {
-            product(Mat::new(g, oh * ow, e.co), filter, false, cols, false);
+            product(Mat::new(g, oh * ow, e.co), filter, false, cols, false, e.precision);
             x.fill(T::zero());
             let run = kw * e.ci;
             for (y, line) in x.chunks_exact_mut(width * e.ci).enumerate() {
@@ -207,11 +213,14 @@ const PIECES: usize = 16;
 
 /// The adjoint of [`leg_y`] in w.
 pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
-    if winograd::applies(e) {
-        return winograd::leg_w(e, x, g, w);
+    if four::applies(e) {
+        return four::leg_w(e, x, g, w);
     }
-    if winograd3::applies(e) {
-        return winograd3::leg_w(e, x, g, w);
+    if two::applies(e) {
+        return two::leg_w(e, x, g, w);
+    }
+    if three::applies(e) {
+        return three::leg_w(e, x, g, w);
     }
     if w.len() > SMALL_FILTER {
         // Each task owns some filter rows and walks all pixels.
@@ -255,7 +264,14 @@ fn accumulate_w<T: Real>(
         let pixels = g.len() / e.co;
         scratch::with(pixels * columns, |cols: &mut [T]| {
             unfold(e, x, first + block * rows, kernel_rows.clone(), cols);
-            product(Mat::new(cols, pixels, columns).t(), Mat::new(g, pixels, e.co), true, w, false);
+            product(
+                Mat::new(cols, pixels, columns).t(),
+                Mat::new(g, pixels, e.co),
+                true,
+                w,
+                false,
+                e.precision,
+            );
         });
     }
 }

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::fft::{Plane, complex_scratch};
 use super::matmul::{Mat, product};
 use super::{Real, scratch};
+use crate::device::Precision;
 use crate::op::{Border, Direction};
 use crate::shape::Shape;
 
@@ -152,7 +153,7 @@ pub(super) fn curve<T: Real>(
         });
         let table = geometry.table::<T>();
         let (spectra, table) = (Mat::new(folded, n, qw * qh), Mat::new(&table, geometry.bins, qw * qh));
-        product(spectra, table.t(), false, out, true);
+        product(spectra, table.t(), false, out, true, Precision::Fp32);
     });
 }
 
@@ -194,7 +195,7 @@ pub(super) fn field<T: Real>(
     scratch::with(n * qw * qh, |filters: &mut [T]| {
         let table = geometry.table::<T>();
         let curves = Mat::new(g, n, geometry.bins);
-        product(curves, Mat::new(&table, geometry.bins, qw * qh), false, filters, true);
+        product(curves, Mat::new(&table, geometry.bins, qw * qh), false, filters, true, Precision::Fp32);
         let images = out.par_chunks_mut(pixels).zip(y.par_chunks(pixels)).zip(filters.par_chunks(qw * qh));
         images.for_each(|((out, y), filter)| {
             complex_scratch(plane.len(), |spectrum: &mut [Complex<T>]| {

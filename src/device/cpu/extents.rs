@@ -1,7 +1,11 @@
 //! The geometry of one convolution, for every way to compute it.
 
+use crate::device::Precision;
 use crate::op::{Border, Leg, Window};
 use crate::shape::Shape;
+
+/// Fewest channels on either side from which rounding factors to bf16 saves time.
+const ROUNDED_FROM: usize = 32;
 
 /// Geometry and channel extents of one convolution x * w = y.
 #[derive(Clone, Copy, Debug)]
@@ -13,16 +17,27 @@ pub(super) struct Extents {
     pub(super) ci: usize,
     /// Channels of y.
     pub(super) co: usize,
+    /// Of the numbers that are multiplied.
+    pub(super) precision: Precision,
 }
 
 impl Extents {
-    pub(super) fn of(leg: Leg, window: Window, a: &Shape, b: &Shape, out: &Shape) -> Self {
+    pub(super) fn of(
+        leg: Leg,
+        window: Window,
+        a: &Shape,
+        b: &Shape,
+        out: &Shape,
+        precision: Precision,
+    ) -> Self {
         let (n, ci, co) = match leg {
             Leg::Y => (a[0], a[3], b[3]),
             Leg::X => (a[0], b[2], a[3]),
             Leg::W => (a[0], out[2], out[3]),
         };
-        Self { window, n, ci, co }
+        // With few channels the time is the memory's: single precision costs no more and is closer.
+        let precision = if ci.min(co) < ROUNDED_FROM { Precision::Fp32 } else { precision };
+        Self { window, n, ci, co, precision }
     }
 
     pub(super) fn taps(&self) -> usize {

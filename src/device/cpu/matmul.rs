@@ -3,11 +3,12 @@
 use gemm::Parallelism;
 
 use super::Real;
+use crate::device::Precision;
 use crate::shape::Shape;
 
 /// A matrix in memory; steps are in elements.
 #[derive(Clone, Copy)]
-pub(super) struct Mat<'a, T> {
+pub struct Mat<'a, T> {
     pub(super) data: &'a [T],
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -36,16 +37,32 @@ impl<'a, T> Mat<'a, T> {
 /// Multiply-adds from which a product is worth sharing between threads.
 const SHARED_FROM: usize = 1 << 18;
 
-/// out = a b, or out += a b; `out` is row-major without gaps. Shared between threads if asked and
-/// large enough; the order of summation is the same either way.
-#[allow(unsafe_code)]
-pub(super) fn product<T: Real>(a: Mat<'_, T>, b: Mat<'_, T>, accumulate: bool, out: &mut [T], share: bool) {
+/// out = a b, or out += a b, of factors in that precision; `out` is row-major without gaps. Shared between
+/// threads if asked and large enough; the order of summation is the same either way.
+pub(super) fn product<T: Real>(
+    a: Mat<'_, T>,
+    b: Mat<'_, T>,
+    accumulate: bool,
+    out: &mut [T],
+    share: bool,
+    precision: Precision,
+) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     assert!(b.rows == k && out.len() == m * n, "product of {m}x{k} and {}x{n} into {}", b.rows, out.len());
     assert!(a.in_bounds() && b.in_bounds(), "a matrix leaves its memory");
     let share = share && m * n * k >= SHARED_FROM && rayon::current_num_threads() > 1;
+    match precision {
+        Precision::Bf16 => T::product_of_pairs(a, b, accumulate, out, share),
+        _ => whole(a, b, accumulate, out, share),
+    }
+}
+
+/// The same of numbers as they are, checked by [`product`].
+#[allow(unsafe_code)]
+fn whole<T: Real>(a: Mat<'_, T>, b: Mat<'_, T>, accumulate: bool, out: &mut [T], share: bool) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
     let parallelism = if share { Parallelism::Rayon(0) } else { Parallelism::None };
-    // SAFETY: the assertions above keep every access of `a`, `b` and `out` within its slice, and
+    // SAFETY: the assertions of `product`, the only caller, keep every access of `a`, `b` and `out` within its slice, and
     // `out` is borrowed mutably, so it overlaps neither.
     unsafe {
         gemm::gemm(
@@ -72,17 +89,16 @@ pub(super) fn product<T: Real>(a: Mat<'_, T>, b: Mat<'_, T>, accumulate: bool, o
     }
 }
 
-/// out = a b with either transposed first.
+/// out = a b of matrices with their shapes, either transposed first.
 pub(super) fn matmul<T: Real>(
-    a: &[T],
-    a_shape: &Shape,
-    transpose_a: bool,
-    b: &[T],
-    b_shape: &Shape,
-    transpose_b: bool,
+    a: (&[T], &Shape, bool),
+    b: (&[T], &Shape, bool),
     out: &mut [T],
+    precision: Precision,
 ) {
-    let a = Mat::new(a, a_shape[0], a_shape[1]);
-    let b = Mat::new(b, b_shape[0], b_shape[1]);
-    product(if transpose_a { a.t() } else { a }, if transpose_b { b.t() } else { b }, false, out, true);
+    let [a, b] = [a, b].map(|(data, shape, transposed)| {
+        let mat = Mat::new(data, shape[0], shape[1]);
+        if transposed { mat.t() } else { mat }
+    });
+    product(a, b, false, out, true, precision);
 }

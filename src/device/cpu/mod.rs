@@ -18,6 +18,7 @@ mod matmul;
 mod moments;
 mod norm;
 mod optim;
+mod pairs;
 mod penalty;
 mod pool;
 mod random;
@@ -27,20 +28,20 @@ mod scratch;
 mod softmax;
 mod vector;
 mod winograd;
-mod winograd3;
 
 use std::marker::PhantomData;
 use std::mem::take;
 
 pub use real::Real;
 
-use crate::device::{BufferId, Device, Place, element_bytes};
+use crate::device::{BufferId, Device, Place, Precision, element_bytes};
 use crate::error::Result;
 use crate::op::{Binary, CorrelationLeg, Leg, Op};
 use scratch::Line;
 
 /// Main memory and the cores of this machine.
 pub struct Cpu<T> {
+    precision: Precision,
     blocks: Vec<Vec<Line>>,
     element: PhantomData<T>,
 }
@@ -68,7 +69,16 @@ fn typed<T: bytemuck::Pod>(block: &mut [Line], numel: usize) -> &mut [T] {
 
 impl<T: Real> Default for Cpu<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), element: PhantomData }
+        Self { precision: Precision::Fp32, blocks: Vec::new(), element: PhantomData }
+    }
+}
+
+impl Cpu<f32> {
+    /// A device whose convolutions and matrix products multiply numbers of that precision. There is no
+    /// `tf32`: it is taken as single precision, which is closer.
+    #[must_use]
+    pub fn with_precision(precision: Precision) -> Self {
+        Self { precision, ..Self::default() }
     }
 }
 
@@ -138,7 +148,7 @@ impl<T: Real> Cpu<T> {
         }
     }
 
-    fn compute(op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
+    fn compute(precision: Precision, op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
         let shapes = |i: usize| &io.places[i].shape;
         let x = |i: usize| io.real::<T>(i);
         match *op {
@@ -175,10 +185,11 @@ impl<T: Real> Cpu<T> {
             }
             Op::Pad(start) => layout::pad(x(0), shapes(0), &start, out, out_shape),
             Op::MatMul { transpose_a, transpose_b } => {
-                matmul::matmul(x(0), shapes(0), transpose_a, x(1), shapes(1), transpose_b, out);
+                let (a, b) = ((x(0), shapes(0), transpose_a), (x(1), shapes(1), transpose_b));
+                matmul::matmul(a, b, out, precision);
             }
             Op::Conv(leg, window) => {
-                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
+                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape, precision);
                 match leg {
                     Leg::Y => conv::leg_y(&extents, x(0), x(1), out),
                     Leg::X => conv::leg_x(&extents, x(0), x(1), out),
@@ -186,7 +197,7 @@ impl<T: Real> Cpu<T> {
                 }
             }
             Op::ConvBias(leg, window, slope) => {
-                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape);
+                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape, precision);
                 match leg {
                     Leg::X => conv::leg_x(&extents, x(0), x(1), out),
                     _ => conv::leg_y(&extents, x(0), x(1), out),
@@ -231,7 +242,11 @@ impl<T: Real> Cpu<T> {
 
 impl<T: Real> Device for Cpu<T> {
     fn name(&self) -> String {
-        format!("cpu ({} threads, {})", rayon::current_num_threads(), std::any::type_name::<T>())
+        let products = match self.precision {
+            Precision::Bf16 => pairs::name(),
+            _ => std::any::type_name::<T>(),
+        };
+        format!("cpu ({} threads, {products})", rayon::current_num_threads())
     }
 
     fn real_bytes(&self) -> usize {
@@ -280,7 +295,7 @@ impl<T: Real> Device for Cpu<T> {
                 &after[place.offset - end..][..length]
             };
         }
-        Self::compute(op, &Io { places: inputs, inputs: views, output }, out);
+        Self::compute(self.precision, op, &Io { places: inputs, inputs: views, output }, out);
         self.blocks[output.buffer.0] = home;
         Ok(())
     }

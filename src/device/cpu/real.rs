@@ -3,6 +3,8 @@
 use num_traits::{Float, NumAssign};
 use realfft::FftNum;
 
+use super::matmul::Mat;
+use super::pairs;
 use super::vector::Vectors;
 
 /// A floating-point number the CPU device can compute with.
@@ -10,11 +12,21 @@ pub trait Real: Float + NumAssign + FftNum + Vectors + std::iter::Sum {
     /// The nearest number to an `f64`.
     fn of(value: f64) -> Self;
 
+    /// [`product`](super::matmul::product) of factors rounded to bf16. Only single precision has it.
+    #[doc(hidden)]
+    fn product_of_pairs(_: Mat<'_, Self>, _: Mat<'_, Self>, _: bool, _: &mut [Self], _: bool) {
+        unreachable!("bf16 products of {}", std::any::type_name::<Self>());
+    }
+
     /// e^x within two units in the last place, written so that a loop over it vectorises.
     fn exponential(self) -> Self;
 }
 
 impl Real for f32 {
+    fn product_of_pairs(a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool, out: &mut [f32], share: bool) {
+        pairs::product(a, b, accumulate, out, share);
+    }
+
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as Self

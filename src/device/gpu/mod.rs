@@ -26,6 +26,7 @@ mod reduce;
 pub mod simt;
 mod softmax;
 
+pub use super::Precision;
 pub use launch::{Launch, Launcher};
 use launch::{Span, bytes_of};
 
@@ -35,42 +36,6 @@ use crate::device::{BufferId, Device, GraphId, Place, Timer};
 use crate::error::Result;
 use crate::op::{Binary, CorrelationLeg, DType, Op};
 use crate::shape::Shape;
-
-/// The numbers that convolutions and matrix products multiply. Sums, storage and everything else
-/// are single precision.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 24 bits: no tensor cores.
-    #[default]
-    Fp32,
-    /// 11 bits, the exponent of single precision.
-    Tf32,
-    /// 8 bits, the exponent of single precision.
-    Bf16,
-}
-
-impl Precision {
-    /// Largest relative error of rounding one operand: the unit roundoff.
-    #[must_use]
-    pub fn unit_roundoff(self) -> f64 {
-        match self {
-            Self::Fp32 => f64::powi(2.0, -24),
-            Self::Tf32 => f64::powi(2.0, -11),
-            Self::Bf16 => f64::powi(2.0, -8),
-        }
-    }
-
-    /// What a configuration calls it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fp32 => "fp32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        }
-    }
-}
 
 /// Working space of an op, in a block that all ops share: work runs in order, so no two use it at
 /// a time.

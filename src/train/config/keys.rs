@@ -62,7 +62,7 @@ pub struct Networks {
     pub family: Family,
     /// Channels of the layers next to the image.
     pub width: usize,
-    /// What convolutions and matrix products multiply on a GPU.
+    /// What convolutions and matrix products multiply.
     pub precision: Precision,
     /// Length of the noise z.
     pub latent: usize,
@@ -90,7 +90,7 @@ pub(super) const NET: &[Key] = &[
         "fp32",
         &["fp32", "tf32", "bf16"],
         "\"fp32\", \"tf32\" or \"bf16\"",
-        "of products on a GPU",
+        "of products; tf32 on a GPU only",
     ),
     Key::whole("latent", 128, (1, 4096), "a whole number from 1 to 4096", "length of the noise z"),
     Key::real(

@@ -16,11 +16,13 @@
 
 use rayon::prelude::*;
 
-use super::Real;
-use super::extents::{Extents, row_of};
-use super::matmul::{Mat, product};
-use super::real::simd;
-use super::scratch;
+use super::bands;
+use crate::device::Precision;
+use crate::device::cpu::Real;
+use crate::device::cpu::extents::{Extents, row_of};
+use crate::device::cpu::matmul::{Mat, product};
+use crate::device::cpu::real::simd;
+use crate::device::cpu::scratch;
 use crate::op::Border;
 
 /// Products per tile, and parities of a pixel.
@@ -39,7 +41,7 @@ const ENOUGH_TILES: usize = 192;
 const BLOCK_BYTES: usize = 8 << 20;
 
 /// True where this algorithm is exact and worth its transforms.
-pub(super) fn applies(e: &Extents) -> bool {
+pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
     let transformed = POINTS * PARITIES * e.ci * e.co * size_of::<f32>();
     let tiles = e.n * e.window.out[0] * e.window.out[1] / 4;
     (transformed <= LARGE_FILTER || tiles >= ENOUGH_TILES)
@@ -74,7 +76,7 @@ impl Tiles {
 }
 
 /// y = x * w
-pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
+pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
     let tiles = Tiles::of::<T>(e);
     let depth = PARITIES * e.ci;
     scratch::with(POINTS * depth * e.co, |u: &mut [T]| {
@@ -92,7 +94,7 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
 }
 
 /// The adjoint of [`leg_y`] in x.
-pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
+pub(in crate::device::cpu) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
     let tiles = Tiles::of::<T>(e);
     let depth = PARITIES * e.ci;
     // Neighbouring tiles share pixels of x, so blocks are whole images.
@@ -113,7 +115,7 @@ pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
 }
 
 /// The adjoint of [`leg_y`] in w.
-pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
+pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     let tiles = Tiles::of::<T>(e);
     let depth = PARITIES * e.ci;
     scratch::with(POINTS * depth * e.co, |u: &mut [T]| {
@@ -130,7 +132,7 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
                     let v = &v[point * count * depth + part * rows..(point + 1) * count * depth];
                     let v = Mat { data: v, rows: count, cols: rows, row_step: depth, col_step: 1 };
                     let m = Mat::new(&m[point * count * e.co..][..count * e.co], count, e.co);
-                    product(v.t(), m, first > 0, u, false);
+                    product(v.t(), m, first > 0, u, false, e.precision);
                 });
             }
         });
@@ -155,18 +157,9 @@ fn multiply<T: Real>(a: &[T], b: Mat<'_, T>, count: usize, out: &mut [T]) {
         let rows = out.len() / n;
         let a = &a[(point * count + part * half) * k..][..rows * k];
         let b = Mat { data: &b.data[point * k * n..][..k * n], ..b };
-        product(Mat::new(a, rows, k), b, false, out, false);
+        // Rounding the filter, which is large, would take longer than it saves.
+        product(Mat::new(a, rows, k), b, false, out, false, Precision::Fp32);
     });
-}
-
-/// Splits `[POINTS, count, width]` into bands of whole tile rows, so that bands can be filled in
-/// parallel: one item a band, holding the band's part of each point.
-fn bands<T: Send>(space: &mut [T], count: usize, width: usize, band: usize) -> Vec<[&mut [T]; POINTS]> {
-    let mut points: Vec<_> =
-        space.chunks_exact_mut(count * width).map(|p| p.chunks_mut(band * width)).collect();
-    (0..count.div_ceil(band))
-        .map(|_| std::array::from_fn(|point| points[point].next().expect("every point has every band")))
-        .collect()
 }
 
 /// U of every point, parity and pair of channels: `[POINTS, PARITIES, CI, CO]`.
@@ -229,7 +222,7 @@ fn image_to_points<T: Real>(e: &Extents, tiles: &Tiles, x: &[T], first: usize, c
     let [h, w] = e.window.image;
     let [down, across] = tiles.grid;
     let (ci, depth) = (e.ci, PARITIES * e.ci);
-    bands(v, count, depth, across).into_par_iter().enumerate().for_each(|(band, mut v)| {
+    bands::<_, POINTS>(v, count, depth, across).into_par_iter().enumerate().for_each(|(band, mut v)| {
         let row = first / across + band;
         let (n, ty) = (row / down, row % down);
         scratch::with(3 * (w + 2) * ci, |lines: &mut [T]| {
@@ -301,7 +294,7 @@ fn outputs_to_points<T: Real>(e: &Extents, tiles: &Tiles, g: &[T], first: usize,
     let [_, ow] = e.window.out;
     let across = tiles.grid[1];
     let co = e.co;
-    bands(m, count, co, across).into_par_iter().enumerate().for_each(|(band, mut m)| {
+    bands::<_, POINTS>(m, count, co, across).into_par_iter().enumerate().for_each(|(band, mut m)| {
         let top = &g[(first / across + band) * 2 * ow * co..][..2 * ow * co];
         let (top, bottom) = top.split_at(ow * co);
         simd(

@@ -22,36 +22,23 @@ use std::array::from_fn;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Real;
-use super::block::Block;
-use super::extents::{Extents, row_of};
-use super::scratch;
-use super::vector::{LANES, lanes, load, store};
+use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, panel_of, pieces, times};
+use crate::device::cpu::Real;
+use crate::device::cpu::block::Block;
+use crate::device::cpu::extents::{Extents, row_of};
+use crate::device::cpu::scratch;
+use crate::device::cpu::vector::{LANES, lanes, load, store};
 use crate::op::Border;
 
 /// Points of an axis, and of a tile.
 const SIDE: usize = 6;
 const POINTS: usize = SIDE * SIDE;
-/// Outputs of a tile along an axis.
-const OUTPUTS: usize = 4;
-
-/// Fewest channels, on either side and on the wider one, for which the transforms pay.
-const CHANNELS: [usize; 2] = [2, 8];
-
-/// Bytes of transformed tiles that a task of legs x and y holds at a time: half a second-level cache;
-/// how few tiles make a product worth its filter, and how many are enough.
-const TASK_BYTES: usize = 512 << 10;
-const FEWEST: usize = 24;
-const MOST: usize = 144;
-
-/// Bytes of transformed tiles that leg w holds at a time.
-const BLOCK_BYTES: usize = 8 << 20;
 
 const A: f64 = std::f64::consts::FRAC_1_SQRT_2;
 const B: f64 = std::f64::consts::SQRT_2;
 
 /// True where this algorithm is worth its transforms.
-pub(super) fn applies(e: &Extents) -> bool {
+pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
     e.window.kernel == [3, 3]
         && e.window.stride == [1, 1]
         && e.window.pad == [1, 1]
@@ -59,26 +46,6 @@ pub(super) fn applies(e: &Extents) -> bool {
         && e.window.image.iter().all(|&extent| extent >= OUTPUTS)
         && e.ci.min(e.co) >= CHANNELS[0]
         && e.ci.max(e.co) >= CHANNELS[1]
-}
-
-/// The tiles of an image.
-#[derive(Clone, Copy)]
-struct Grid {
-    down: usize,
-    across: usize,
-}
-
-impl Grid {
-    fn of(e: &Extents) -> Self {
-        let [down, across] = e.window.image.map(|extent| extent.div_ceil(OUTPUTS));
-        Self { down, across }
-    }
-}
-
-/// by v + to
-#[inline(always)]
-fn times<T: Real, S: Simd>(simd: S, by: f64, v: T::Of<S>, to: T::Of<S>) -> T::Of<S> {
-    T::fma(simd, T::splat(simd, T::of(by)), v, to)
 }
 
 /// V of six numbers.
@@ -141,73 +108,37 @@ const FILTER: [[f64; 3]; SIDE] = [
 ];
 
 /// y = x * w
-pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
-    let grid = Grid::of(e);
+pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
     let [h, width] = e.window.image;
-    let panel = if e.co > LANES { 2 * LANES } else { LANES };
+    let grid = Grid::of(e.window.image);
+    let panel = panel_of(e.co);
     let padded = e.ci.next_multiple_of(LANES);
     let tiles = (TASK_BYTES / (POINTS * (padded + panel) * size_of::<T>())).clamp(FEWEST, MOST);
-    // Whole images where they are small, else some rows of tiles of one.
-    let images = (tiles / (grid.down * grid.across)).max(1);
-    let rows = (tiles / grid.across).clamp(1, grid.down);
     let line = width * e.co;
-    let pieces: Vec<(usize, &mut [T])> = y
-        .chunks_mut(images * h * line)
-        .enumerate()
-        .flat_map(|(i, y)| {
-            let rows = if images > 1 { grid.down * images } else { rows };
-            let chunk = if images > 1 { images * h * line } else { rows * OUTPUTS * line };
-            let first = i * images * grid.down;
-            y.chunks_mut(chunk).enumerate().map(move |(j, y)| (first + j * rows, y))
-        })
-        .collect();
-    let most = if images > 1 { grid.down * images } else { rows } * grid.across;
+    let pieces = pieces(&grid, tiles, y, [h, line, OUTPUTS]);
     scratch::with(e.co.div_ceil(panel) * POINTS * e.ci * panel, |u: &mut [T]| {
         filter_to_points(e, w, panel, u);
         let u = &*u;
-        pieces.into_par_iter().for_each(|(first, y)| {
-            scratch::with(POINTS * most * (padded + panel), |space: &mut [T]| {
-                let (first_image, first_row) = (first / grid.down, first % grid.down);
-                // Rows of tiles in y, which may be cut at the lower edge of each image.
-                let rows = match y.len() / line {
-                    lines if lines >= h => lines / h * grid.down,
-                    lines => lines.div_ceil(OUTPUTS),
-                };
-                let count = rows * grid.across;
-                let (v, m) = space.split_at_mut(POINTS * most * padded);
-                let v = &mut v[..POINTS * count * padded];
-                let rows_of_v = bands(v, count, padded, grid.across);
-                for (row, points) in rows_of_v.into_iter().enumerate() {
-                    image_to_points(e, &grid, x, first + row, points);
+        pieces.into_par_iter().for_each(|piece| {
+            let count = piece.rows * grid.across;
+            scratch::with(POINTS * count * (padded + panel), |space: &mut [T]| {
+                let (v, m) = space.split_at_mut(POINTS * count * padded);
+                for (row, points) in bands(v, count, padded, grid.across).into_iter().enumerate() {
+                    image_to_points(e, &grid, x, piece.first + row, points);
                 }
-                let m = &mut m[..POINTS * count * panel];
-                for (i, u) in u.chunks_exact(POINTS * e.ci * panel).enumerate() {
+                for (first, u) in (0..e.co).step_by(panel).zip(u.chunks_exact(POINTS * e.ci * panel)) {
                     let points = m.chunks_exact_mut(count * panel).zip(u.chunks_exact(e.ci * panel));
                     for ((out, b), a) in points.zip(v.chunks_exact(count * padded)) {
-                        let columns = false;
-                        let (rows, k) = (count, e.ci);
-                        let block = Block {
-                            a,
-                            step: padded,
-                            columns,
-                            rows,
-                            k,
-                            b,
-                            width: panel,
-                            out,
-                            accumulate: false,
-                        };
-                        block.run();
+                        let (columns, accumulate) = (false, false);
+                        let (rows, k, width) = (count, e.ci, panel);
+                        Block { a, step: padded, columns, rows, k, b, width, out, accumulate }.run();
                     }
-                    let channels = i * panel..((i + 1) * panel).min(e.co);
-                    for row in 0..rows {
-                        let (image, ty) = ((first + row) / grid.down, (first + row) % grid.down);
-                        let top = (image - first_image) * h + OUTPUTS * ty - OUTPUTS * first_row;
+                    let channels = first..(first + panel).min(e.co);
+                    for row in 0..piece.rows {
+                        let (top, ty) = piece.place(&grid, row, h, OUTPUTS);
                         let lines = OUTPUTS.min(h - OUTPUTS * ty);
-                        let y = &mut y[top * line..][..lines * line];
-                        let m = &*m;
-                        let channels = channels.clone();
-                        let tile = row * grid.across;
+                        let y = &mut piece.out[top * line..][..lines * line];
+                        let (m, tile, channels) = (&*m, row * grid.across, channels.clone());
                         let (co, image_width) = (e.co, width);
                         let write = PointsToOutputs { m, panel, count, tile, channels, co, image_width, y };
                         pulp::Arch::new().dispatch(write);
@@ -219,8 +150,8 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
 }
 
 /// The adjoint of [`leg_y`] in w.
-pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
-    let grid = Grid::of(e);
+pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
+    let grid = Grid::of(e.window.image);
     let rows = e.n * grid.down;
     let [inner, outer] = [e.ci, e.co].map(|channels| channels.next_multiple_of(LANES));
     let bytes = POINTS * grid.across * (inner + outer) * size_of::<T>();
@@ -247,16 +178,6 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
         });
         points_to_filter(e, u, outer, w);
     });
-}
-
-/// Splits `[POINTS, count, width]` into bands of `band` tiles: one item a band, with its part of each
-/// point.
-fn bands<T>(space: &mut [T], count: usize, width: usize, band: usize) -> Vec<[&mut [T]; POINTS]> {
-    let mut points: Vec<_> =
-        space.chunks_exact_mut(count * width).map(|p| p.chunks_mut(band * width)).collect();
-    (0..count.div_ceil(band))
-        .map(|_| from_fn(|point| points[point].next().expect("every point has every band")))
-        .collect()
 }
 
 /// U as `[panels, POINTS, CI, panel]`, with zeros behind the last channel.
@@ -314,11 +235,7 @@ impl<T: Real> WithSimd for FilterToPoints<'_, T> {
 /// The transpose of [`filter_to_points`], from `[POINTS, CI, outer]`.
 fn points_to_filter<T: Real>(e: &Extents, u: &[T], outer: usize, w: &mut [T]) {
     let rows = e.ci.div_ceil(16);
-    let mut taps: Vec<_> = w.chunks_exact_mut(e.ci * e.co).map(|tap| tap.chunks_mut(rows * e.co)).collect();
-    let parts: Vec<[&mut [T]; 9]> = (0..e.ci.div_ceil(rows))
-        .map(|_| from_fn(|tap| taps[tap].next().expect("every tap has every row")))
-        .collect();
-    parts.into_par_iter().enumerate().for_each(|(part, w)| {
+    bands(w, e.ci, e.co, rows).into_par_iter().enumerate().for_each(|(part, w)| {
         pulp::Arch::new().dispatch(PointsToFilter { e, u, outer, first: part * rows, w });
     });
 }
