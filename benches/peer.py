@@ -1,11 +1,11 @@
 """The iteration that `invnet bench step` measures, in PyTorch: the same networks, the same count.
 
-    python benches/peer.py [--size 64 --width 32 --batch 32 --threads 2] [--setting channels_last]
+    python benches/peer.py [--size 64 --width 32 --batch 32 --threads 2] [--bf16] [--channels-last] [--compile]
     python benches/peer.py --device cuda [--size 128 --width 64 --batch 32]
     python benches/peer.py --setting alone --size 128
 
 Prints one JSON object a setting: one generator, five projection and five critic steps; medians. On
-the CPU that is one setting. On a GPU it is every one of SETTINGS, then convolutions and the kernels
+the CPU that is one setting, fp32 and eager unless asked otherwise. On a GPU it is every one of SETTINGS, then convolutions and the kernels
 of `benches/invariances.rs` alone. Each runs in a process of its own, so that one that fails spoils no
 other. `alone` on the CPU measures those kernels.
 """
@@ -336,7 +336,15 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--setting", help="one of them only: " + ", ".join(SETTINGS))
+    for name, what in (("bf16", "products of bf16 (autocast)"), ("channels-last", "memory in that order"),
+                       ("compile", "torch.compile, but for the penalty")):
+        parser.add_argument(f"--{name}", action="store_true", help=what)
     args = parser.parse_args()
+    asked = [name for name in ("channels_last", "compile") if getattr(args, name)]
+    if args.bf16 or asked:
+        if args.setting:
+            parser.error("--setting says already what --bf16, --channels-last and --compile ask for")
+        args.setting = "+".join(["bf16" if args.bf16 else "fp32", *(asked or ["eager"])])
     if args.setting and not set(args.setting.split("+")) <= set("+".join(SETTINGS).split("+")):
         parser.error(f"--setting: parts must be of {', '.join(SETTINGS)}")
     if args.device == "cuda" and not torch.cuda.is_available():

@@ -121,7 +121,7 @@ fn the_gradient_penalty_and_its_gradient_follow_double_precision() {
         let parameters = nn::critic_parameters(&net);
         let image = |seed| {
             let (shape, values) = input(seed, [8, 16, 16, 3]);
-            (shape, values.into_iter().map(|v| 0.5 + 0.5 * v).collect())
+            (shape, values.into_iter().map(|v| 0.5 + 0.5 * v).collect::<Vec<f64>>())
         };
         let mut inputs = vec![image(1), image(2), (Shape::from([8]), vec![0.3; 8])];
         for (i, p) in parameters.iter().enumerate() {
@@ -129,8 +129,8 @@ fn the_gradient_penalty_and_its_gradient_follow_double_precision() {
                 Init::Constant(v) => (v, 0.0),
                 Init::Normal(v) => (0.0, 1.7 * v),
             };
-            let values = numbers(9 + i as u64, p.shape.numel()).iter().map(|v| mean + deviation * v);
-            inputs.push((p.shape, values.collect()));
+            let values = numbers(9 + i as u64, p.shape.numel()).into_iter().map(|v| mean + deviation * v);
+            inputs.push((p.shape, values.collect::<Vec<f64>>()));
         }
         let [exact, found] = [0, 1].map(|rounded| {
             let build: Build<'_> = &|tape, v| {

@@ -61,8 +61,10 @@ pub(super) struct Block<'a, F, T> {
     pub(super) b: &'a [F],
     /// A multiple of the lanes of every machine.
     pub(super) width: usize,
-    /// `[rows, width]`.
+    /// Rows of `width` numbers.
     pub(super) out: &'a mut [T],
+    /// Numbers from one row of `out` to the next.
+    pub(super) apart: usize,
     /// Whether out is added to.
     pub(super) accumulate: bool,
 }
@@ -134,7 +136,7 @@ impl<F: bytemuck::Pod, T: Real> Block<'_, F, T> {
         if self.accumulate {
             for (r, sums) in sums.iter_mut().enumerate() {
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = load::<T, S>(&self.out[(row + r) * width + column + v * lanes..]);
+                    *sum = load::<T, S>(&self.out[(row + r) * self.apart + column + v * lanes..]);
                 }
             }
         }
@@ -170,7 +172,7 @@ impl<F: bytemuck::Pod, T: Real> Block<'_, F, T> {
         }
         for (r, sums) in sums.into_iter().enumerate() {
             for (v, sum) in sums.into_iter().enumerate() {
-                store::<T, S>(&mut self.out[(row + r) * width + column + v * lanes..], sum);
+                store::<T, S>(&mut self.out[(row + r) * self.apart + column + v * lanes..], sum);
             }
         }
     }

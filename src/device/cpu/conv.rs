@@ -114,7 +114,7 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
 
 /// The adjoint of [`leg_y`] in x.
 pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
-    if four::applies(e) {
+    if four::applies_to_x(e) {
         four::leg_x(e, g, w, x);
     } else if two::applies(e) {
         two::leg_x(e, g, w, x);

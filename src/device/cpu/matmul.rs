@@ -1,8 +1,13 @@
-//! Matrix products, and the one function that calls the `gemm` crate.
+//! Matrix products of any layout: b packed into panels of columns, the rows of a taken as they lie, and
+//! both multiplied block by block.
 
-use gemm::Parallelism;
+use rayon::prelude::*;
 
 use super::Real;
+use super::block::{Block, Whole};
+use super::real::simd;
+use super::scratch;
+use super::vector::LANES;
 use crate::device::Precision;
 use crate::shape::Shape;
 
@@ -27,6 +32,11 @@ impl<'a, T> Mat<'a, T> {
         Self { rows: self.cols, cols: self.rows, row_step: self.col_step, col_step: self.row_step, ..self }
     }
 
+    /// Some of the columns.
+    fn columns(self, first: usize, count: usize) -> Self {
+        Self { data: &self.data[first * self.col_step..], cols: count, ..self }
+    }
+
     fn in_bounds(&self) -> bool {
         self.rows == 0
             || self.cols == 0
@@ -36,6 +46,60 @@ impl<'a, T> Mat<'a, T> {
 
 /// Multiply-adds from which a product is worth sharing between threads.
 const SHARED_FROM: usize = 1 << 18;
+
+/// Rows that a task computes at a time, and factors of their sums: a panel of b and what of a it meets stay in
+/// the second-level cache.
+const ROWS: usize = 96;
+const DEPTH: usize = 512;
+
+/// What a product multiplies: numbers, or some of them packed into one factor.
+pub(super) trait Factors {
+    /// Of the matrices.
+    type Number: Real;
+    /// What a block multiplies.
+    type Factor: bytemuck::Pod + Send + Sync;
+    /// Numbers of a factor.
+    const NUMBERS: usize;
+
+    /// One factor.
+    fn join(even: Self::Number, odd: Self::Number) -> Self::Factor;
+    /// Those of adjacent numbers.
+    fn along(row: &[Self::Number], to: &mut [Self::Factor]);
+    /// Those of numbers that lie one below the other.
+    fn across(even: &[Self::Number], odd: Option<&[Self::Number]>, to: &mut [Self::Factor]);
+    /// The numbers as they lie, if they are factors.
+    fn as_they_lie(_: &[Self::Number]) -> Option<&[Self::Factor]> {
+        None
+    }
+    /// Multiplies.
+    fn run(block: Block<'_, Self::Factor, Self::Number>);
+}
+
+impl<T: Real> Factors for Whole<T> {
+    type Number = T;
+    type Factor = T;
+    const NUMBERS: usize = 1;
+
+    fn join(even: T, _: T) -> T {
+        even
+    }
+
+    fn along(row: &[T], to: &mut [T]) {
+        to.copy_from_slice(row);
+    }
+
+    fn across(even: &[T], _: Option<&[T]>, to: &mut [T]) {
+        to.copy_from_slice(even);
+    }
+
+    fn as_they_lie(numbers: &[T]) -> Option<&[T]> {
+        Some(numbers)
+    }
+
+    fn run(block: Block<'_, T, T>) {
+        block.run();
+    }
+}
 
 /// out = a b, or out += a b, of factors in that precision; `out` is row-major without gaps. Shared between
 /// threads if asked and large enough; the order of summation is the same either way.
@@ -50,43 +114,200 @@ pub(super) fn product<T: Real>(
     let (m, k, n) = (a.rows, a.cols, b.cols);
     assert!(b.rows == k && out.len() == m * n, "product of {m}x{k} and {}x{n} into {}", b.rows, out.len());
     assert!(a.in_bounds() && b.in_bounds(), "a matrix leaves its memory");
-    let share = share && m * n * k >= SHARED_FROM && rayon::current_num_threads() > 1;
+    if k == 0 && !accumulate {
+        out.fill(T::zero());
+    }
+    if m * n * k == 0 {
+        return;
+    }
+    let share = share && m * n * k >= SHARED_FROM;
+    if n == 1 && a.col_step == 1 && b.row_step == 1 {
+        // One column would leave most of a panel empty. Rounding its factors would save nothing.
+        for (i, out) in out.iter_mut().enumerate() {
+            let sum = dot(&a.data[i * a.row_step..][..k], &b.data[..k]);
+            *out = if accumulate { *out + sum } else { sum };
+        }
+        return;
+    }
     match precision {
         Precision::Bf16 => T::product_of_pairs(a, b, accumulate, out, share),
-        _ => whole(a, b, accumulate, out, share),
+        _ => packed::<Whole<T>>(a, b, accumulate, out, share),
     }
 }
 
-/// The same of numbers as they are, checked by [`product`].
-#[allow(unsafe_code)]
-fn whole<T: Real>(a: Mat<'_, T>, b: Mat<'_, T>, accumulate: bool, out: &mut [T], share: bool) {
-    let (m, k, n) = (a.rows, a.cols, b.cols);
-    let parallelism = if share { Parallelism::Rayon(0) } else { Parallelism::None };
-    // SAFETY: the assertions of `product`, the only caller, keep every access of `a`, `b` and `out` within its slice, and
-    // `out` is borrowed mutably, so it overlaps neither.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a.col_step as isize,
-            a.row_step as isize,
-            b.data.as_ptr(),
-            b.col_step as isize,
-            b.row_step as isize,
-            T::one(),
-            T::one(),
-            false,
-            false,
-            false,
-            parallelism,
-        );
+/// Sum of the products of two rows, in interleaved lanes.
+fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    const APART: usize = 4 * LANES;
+    let mut sums = [T::zero(); APART];
+    simd(
+        #[inline(always)]
+        || {
+            for (a, b) in a.chunks(APART).zip(b.chunks(APART)) {
+                for ((s, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+                    *s += a * b;
+                }
+            }
+        },
+    );
+    sums.into_iter().sum()
+}
+
+/// A product in those factors.
+pub(super) fn packed<F: Factors>(
+    a: Mat<'_, F::Number>,
+    b: Mat<'_, F::Number>,
+    accumulate: bool,
+    out: &mut [F::Number],
+    share: bool,
+) {
+    let (n, width) = (b.cols, if b.cols > LANES { 2 * LANES } else { LANES });
+    let numbers = DEPTH * F::NUMBERS;
+    for first in (0..a.cols).step_by(numbers) {
+        let terms = numbers.min(a.cols - first);
+        let (a, b) = (a.columns(first, terms), b.t().columns(first, terms).t());
+        let (accumulate, terms) = (accumulate || first > 0, terms.div_ceil(F::NUMBERS));
+        with_factors::<F, _>(terms * n.next_multiple_of(width), |panels: &mut [F::Factor]| {
+            let pack = |(i, panel): (usize, &mut [F::Factor])| pack_panel::<F>(b, i * width, width, panel);
+            each(panels, terms * width, share, pack);
+            let panels = &*panels;
+            if share && a.rows < 4 * ROWS {
+                // Too few rows to share: the panels of the result one after another, put together after.
+                scratch::with(a.rows * n.next_multiple_of(width), |sums: &mut [F::Number]| {
+                    sums.par_chunks_mut(a.rows * width).enumerate().for_each(|(i, sums)| {
+                        let panel = &panels[i * terms * width..][..terms * width];
+                        rows_by_panels::<F>(a, 0, panel, width, false, sums, width);
+                    });
+                    for (row, out) in out.chunks_exact_mut(n).enumerate() {
+                        for (i, out) in out.chunks_mut(width).enumerate() {
+                            put(&sums[(i * a.rows + row) * width..], accumulate, out);
+                        }
+                    }
+                });
+            } else {
+                each(out, ROWS * n, share, |(i, out)| {
+                    rows_by_panels::<F>(a, i * ROWS, panels, width, accumulate, out, n);
+                });
+            }
+        });
     }
+}
+
+/// Lends so many factors.
+fn with_factors<F: Factors, R>(count: usize, f: impl FnOnce(&mut [F::Factor]) -> R) -> R {
+    scratch::with(count, |space: &mut [F::Number]| f(bytemuck::cast_slice_mut(space)))
+}
+
+/// Every chunk of a slice, shared between threads or one after another.
+fn each<T: Send>(all: &mut [T], chunk: usize, share: bool, f: impl Fn((usize, &mut [T])) + Send + Sync) {
+    if share {
+        all.par_chunks_mut(chunk).enumerate().for_each(f);
+    } else {
+        all.chunks_mut(chunk).enumerate().for_each(f);
+    }
+}
+
+/// Writes or adds as many sums as there is room for.
+fn put<T: Real>(sums: &[T], accumulate: bool, out: &mut [T]) {
+    if accumulate {
+        for (o, &s) in out.iter_mut().zip(sums) {
+            *o += s;
+        }
+    } else {
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
+/// Rows `first..` of a, as many as out has rows of `n` numbers, times the panels.
+fn rows_by_panels<F: Factors>(
+    a: Mat<'_, F::Number>,
+    first: usize,
+    panels: &[F::Factor],
+    width: usize,
+    accumulate: bool,
+    out: &mut [F::Number],
+    n: usize,
+) {
+    let (rows, k) = (out.len() / n, a.cols.div_ceil(F::NUMBERS));
+    let blocks = |a: &[F::Factor], step: usize, columns: bool, out: &mut [F::Number]| {
+        for (i, b) in panels.chunks_exact(k * width).enumerate() {
+            let place = i * width;
+            if place + width <= n {
+                let (out, apart) = (&mut out[place..], n);
+                F::run(Block { a, step, columns, rows, k, b, width, out, apart, accumulate });
+                continue;
+            }
+            scratch::with(rows * width, |sums: &mut [F::Number]| {
+                let (apart, into) = (width, &mut *sums);
+                F::run(Block { a, step, columns, rows, k, b, width, out: into, apart, accumulate: false });
+                for (out, sums) in out.chunks_exact_mut(n).zip(sums.chunks_exact(width)) {
+                    put(sums, accumulate, &mut out[place..]);
+                }
+            });
+        }
+    };
+    let data = &a.data[first * a.row_step..];
+    match F::as_they_lie(data) {
+        Some(data) if a.col_step == 1 => blocks(data, a.row_step, false, out),
+        Some(data) if a.row_step == 1 => blocks(data, a.col_step, true, out),
+        _ => with_factors::<F, _>(rows * k, |factors| {
+            let (step, columns) = pack_rows::<F>(Mat { data, rows, ..a }, factors);
+            blocks(factors, step, columns, out);
+        }),
+    }
+}
+
+/// Columns `first..` of b as factors of its rows, `[k, width]`, with zeros behind the last.
+fn pack_panel<F: Factors>(b: Mat<'_, F::Number>, first: usize, width: usize, panel: &mut [F::Factor]) {
+    let columns = width.min(b.cols - first);
+    let zero = num_traits::Zero::zero();
+    if b.col_step != 1 {
+        // Columns lie in memory: each is read from end to end.
+        for j in 0..width {
+            for (p, to) in panel.chunks_exact_mut(width).enumerate() {
+                let at = |row: usize| {
+                    let inside = j < columns && row < b.rows;
+                    if inside { b.data[row * b.row_step + (first + j) * b.col_step] } else { zero }
+                };
+                to[j] = F::join(at(p * F::NUMBERS), at(p * F::NUMBERS + 1));
+            }
+        }
+        return;
+    }
+    for (p, to) in panel.chunks_exact_mut(width).enumerate() {
+        let (to, behind) = to.split_at_mut(columns);
+        behind.fill(F::join(zero, zero));
+        let row = |row: usize| &b.data[row * b.row_step + first..][..columns];
+        let (even, odd) = (p * F::NUMBERS, p * F::NUMBERS + 1);
+        F::across(row(even), (odd < b.rows).then(|| row(odd)), to);
+    }
+}
+
+/// All rows of a as factors of its columns; how many factors from one row, as it lies, to the next, and
+/// whether they lie as `[k, rows]`.
+fn pack_rows<F: Factors>(a: Mat<'_, F::Number>, to: &mut [F::Factor]) -> (usize, bool) {
+    let k = a.cols.div_ceil(F::NUMBERS);
+    if a.col_step == 1 {
+        for (i, to) in to.chunks_exact_mut(k).enumerate() {
+            F::along(&a.data[i * a.row_step..][..a.cols], to);
+        }
+        return (k, false);
+    }
+    let zero = num_traits::Zero::zero();
+    for (p, to) in to.chunks_exact_mut(a.rows).enumerate() {
+        let (even, odd) = (p * F::NUMBERS, p * F::NUMBERS + 1);
+        if a.row_step == 1 {
+            let column = |column: usize| &a.data[column * a.col_step..][..a.rows];
+            F::across(column(even), (odd < a.cols).then(|| column(odd)), to);
+        } else {
+            for (i, to) in to.iter_mut().enumerate() {
+                let at = |column: usize| {
+                    if column < a.cols { a.data[i * a.row_step + column * a.col_step] } else { zero }
+                };
+                *to = F::join(at(even), at(odd));
+            }
+        }
+    }
+    (a.rows, true)
 }
 
 /// out = a b of matrices with their shapes, either transposed first.

@@ -1,4 +1,4 @@
-//! The native CPU device: Rust loops over rows, the `gemm` crate for matrix products.
+//! The native CPU device: Rust loops over rows, and matrix products in blocks that stay in registers.
 //!
 //! Generic over the element: `Cpu<f32>` trains, `Cpu<f64>` is the oracle of every gradient check.
 //! Work is split into pieces whose number does not depend on the number of threads, so results

@@ -6,14 +6,11 @@
 //! multiply-adds, to the same bits.
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::Real;
 use super::block::{Block, Dot, Task};
-use super::matmul::Mat;
+use super::matmul::Factors;
 use super::real::simd;
-use super::scratch;
-use super::vector::LANES;
 use crate::device::Precision;
 
 /// Bits of a word that hold the odd term.
@@ -38,7 +35,7 @@ fn pair(even: f32, odd: f32) -> u32 {
 }
 
 /// Pairs of adjacent numbers of a row; an odd one at its end is paired with zero.
-pub(super) fn along(row: &[f32], to: &mut [u32]) {
+fn along(row: &[f32], to: &mut [u32]) {
     simd(
         #[inline(always)]
         || {
@@ -54,7 +51,7 @@ pub(super) fn along(row: &[f32], to: &mut [u32]) {
 }
 
 /// Pairs of numbers of two rows that lie one below the other.
-pub(super) fn across(even: &[f32], odd: Option<&[f32]>, to: &mut [u32]) {
+fn across(even: &[f32], odd: Option<&[f32]>, to: &mut [u32]) {
     simd(
         #[inline(always)]
         || match odd {
@@ -130,10 +127,21 @@ impl<T: Real> Block<'_, T, T> {
         if precision != Precision::Bf16 {
             return self.run();
         }
-        let Block { a, step, columns, rows, k, b, width, out, accumulate } = self;
+        let Block { a, step, columns, rows, k, b, width, out, apart, accumulate } = self;
         let (k, out) = (k.div_ceil(2), bytemuck::cast_slice_mut(words_mut(out)));
-        Block { a: words(a), step, columns, rows, k, b: &words(b)[..k * width], width, out, accumulate }
-            .run_pairs();
+        Block {
+            a: words(a),
+            step,
+            columns,
+            rows,
+            k,
+            b: &words(b)[..k * width],
+            width,
+            out,
+            apart,
+            accumulate,
+        }
+        .run_pairs();
     }
 }
 
@@ -228,6 +236,31 @@ pub(super) fn name() -> &'static str {
     "bf16 by fused multiply-adds"
 }
 
+/// Factors of two numbers, multiplied as this machine does it best.
+pub(super) struct Pairs;
+
+impl Factors for Pairs {
+    type Number = f32;
+    type Factor = u32;
+    const NUMBERS: usize = 2;
+
+    fn join(even: f32, odd: f32) -> u32 {
+        pair(even, odd)
+    }
+
+    fn along(row: &[f32], to: &mut [u32]) {
+        along(row, to);
+    }
+
+    fn across(even: &[f32], odd: Option<&[f32]>, to: &mut [u32]) {
+        across(even, odd, to);
+    }
+
+    fn run(block: Block<'_, u32, f32>) {
+        block.run_pairs();
+    }
+}
+
 impl Block<'_, u32, f32> {
     /// Computes it, on this thread.
     pub(super) fn run_pairs(self) {
@@ -246,117 +279,10 @@ impl Block<'_, u32, f32> {
     }
 }
 
-/// Columns of the result that are computed at a time.
-const PANEL: usize = 2 * LANES;
-/// Rows that are computed at a time.
-const ROWS: usize = 96;
-
-/// out = a b, or out += a b, of factors rounded to bf16; `out` is row-major without gaps.
-pub(super) fn product(a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool, out: &mut [f32], share: bool) {
-    let (m, k, n) = (a.rows, a.cols, b.cols);
-    let terms = k.div_ceil(2);
-    scratch::with(terms * n.next_multiple_of(PANEL), |panels: &mut [f32]| {
-        let panels: &mut [u32] = bytemuck::cast_slice_mut(panels);
-        let pack = |(i, panel): (usize, &mut [u32])| pack_panel(b, i * PANEL, panel);
-        if share {
-            panels.par_chunks_mut(terms * PANEL).enumerate().for_each(pack);
-        } else {
-            panels.chunks_mut(terms * PANEL).enumerate().for_each(pack);
-        }
-        let panels = &*panels;
-        let rows = |(i, out): (usize, &mut [f32])| {
-            let (first, rows) = (i * ROWS, out.len() / n);
-            scratch::with(ROWS * (terms + PANEL), |space: &mut [f32]| {
-                let (packed, sums) = space.split_at_mut(ROWS * terms);
-                let packed: &mut [u32] = bytemuck::cast_slice_mut(packed);
-                let (step, columns) = pack_rows(a, first, rows, packed);
-                for (j, b) in panels.chunks_exact(terms * PANEL).enumerate() {
-                    let sums = &mut sums[..rows * PANEL];
-                    let (k, width, accumulate_sums) = (terms, PANEL, false);
-                    Block {
-                        a: packed,
-                        step,
-                        columns,
-                        rows,
-                        k,
-                        b,
-                        width,
-                        out: sums,
-                        accumulate: accumulate_sums,
-                    }
-                    .run_pairs();
-                    let width = PANEL.min(n - j * PANEL);
-                    for (out, sums) in out.chunks_exact_mut(n).zip(sums.chunks_exact(PANEL)) {
-                        let out = &mut out[j * PANEL..][..width];
-                        if accumulate {
-                            for (o, &s) in out.iter_mut().zip(sums) {
-                                *o += s;
-                            }
-                        } else {
-                            out.copy_from_slice(&sums[..width]);
-                        }
-                    }
-                }
-            });
-        };
-        if share {
-            out.par_chunks_mut(ROWS * n).enumerate().for_each(rows);
-        } else {
-            out.chunks_mut(ROWS * n).enumerate().for_each(rows);
-        }
-    });
-    debug_assert!(out.len() == m * n);
-}
-
-/// Columns `first..` of b as pairs of rows, `[terms, PANEL]`, with zeros behind the last.
-fn pack_panel(b: Mat<'_, f32>, first: usize, panel: &mut [u32]) {
-    let columns = PANEL.min(b.cols - first);
-    for (p, to) in panel.chunks_exact_mut(PANEL).enumerate() {
-        let (to, behind) = to.split_at_mut(columns);
-        behind.fill(0);
-        let even = 2 * p * b.row_step;
-        let odd = (2 * p + 1 < b.rows).then_some(even + b.row_step);
-        if b.col_step == 1 {
-            let row = |at: usize| &b.data[at + first..][..columns];
-            across(row(even), odd.map(row), to);
-        } else {
-            for (j, to) in to.iter_mut().enumerate() {
-                let at = |row: usize| b.data[row + (first + j) * b.col_step];
-                *to = pair(at(even), odd.map_or(0.0, at));
-            }
-        }
-    }
-}
-
-/// Rows `first..first + rows` of a as pairs of columns; how many pairs from one row, as it lies, to the
-/// next, and whether they lie as `[terms, rows]`.
-fn pack_rows(a: Mat<'_, f32>, first: usize, rows: usize, to: &mut [u32]) -> (usize, bool) {
-    let terms = a.cols.div_ceil(2);
-    if a.col_step == 1 {
-        for (i, to) in to.chunks_exact_mut(terms).enumerate().take(rows) {
-            along(&a.data[(first + i) * a.row_step..][..a.cols], to);
-        }
-        return (terms, false);
-    }
-    for (p, to) in to.chunks_exact_mut(rows).enumerate().take(terms) {
-        let even = 2 * p * a.col_step;
-        let odd = (2 * p + 1 < a.cols).then_some(even + a.col_step);
-        if a.row_step == 1 {
-            let row = |at: usize| &a.data[at + first..][..rows];
-            across(row(even), odd.map(row), to);
-        } else {
-            for (i, to) in to.iter_mut().enumerate() {
-                let at = |column: usize| a.data[column + (first + i) * a.row_step];
-                *to = pair(at(even), odd.map_or(0.0, at));
-            }
-        }
-    }
-    (rows, true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::cpu::matmul::{Mat, product};
     use crate::rng::philox;
 
     /// Numbers of every magnitude from below the smallest normal one, and ties between two of bf16.
@@ -397,7 +323,7 @@ mod tests {
 
     #[test]
     fn every_way_to_multiply_gives_the_bits_of_the_definition() {
-        for [m, k, n] in [[1, 1, 1], [5, 2, 33], [29, 37, 50], [100, 64, 16], [13, 301, 70]] {
+        for [m, k, n] in [[1, 1, 3], [5, 2, 33], [29, 37, 50], [100, 64, 16], [13, 301, 70]] {
             let (a, b) = (values(1, m * k), values(2, k * n));
             let expected = defined(&a, &b, [m, k, n]);
             let turned = |x: &[f32], rows: usize, columns: usize| -> Vec<f32> {
@@ -412,19 +338,34 @@ mod tests {
             ] {
                 for share in [false, true] {
                     let mut out = vec![0.0; m * n];
-                    product(a, b, false, &mut out, share);
+                    product(a, b, false, &mut out, share, Precision::Bf16);
                     assert!(out.iter().map(|v| v.to_bits()).eq(expected.iter().copied()), "{m} {k} {n}");
                 }
             }
             // The instruction, where there is one, against what stands in for it; to sums that are not zero.
-            let terms = k.div_ceil(2);
-            let (mut rows, mut panel) = (vec![0; m * terms], vec![0; terms * PANEL]);
-            let (step, columns) = pack_rows(Mat::new(&a, m, k), 0, m, &mut rows);
-            pack_panel(Mat::new(&b, k, n), 0, &mut panel);
+            let (terms, width) = (k.div_ceil(2), 32);
+            let (mut rows, mut panel) = (vec![0; m * terms], vec![0; terms * width]);
+            for (row, to) in a.chunks_exact(k).zip(rows.chunks_exact_mut(terms)) {
+                along(row, to);
+            }
+            let below = values(2, terms * 2 * width);
+            for (two, to) in below.chunks_exact(2 * width).zip(panel.chunks_exact_mut(width)) {
+                across(&two[..width], Some(&two[width..]), to);
+            }
             let [one, other] = [true, false].map(|instruction| {
-                let mut out = values(3, m * PANEL);
-                let (a, b, k, width, accumulate) = (&*rows, &*panel, terms, PANEL, true);
-                let block = Block { a, step, columns, rows: m, k, b, width, out: &mut out, accumulate };
+                let mut out = values(3, m * width);
+                let block = Block {
+                    a: &rows,
+                    step: terms,
+                    columns: false,
+                    rows: m,
+                    k: terms,
+                    b: &panel,
+                    width,
+                    out: &mut out,
+                    apart: width,
+                    accumulate: true,
+                };
                 if instruction {
                     block.run_pairs()
                 } else {

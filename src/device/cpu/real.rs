@@ -3,8 +3,8 @@
 use num_traits::{Float, NumAssign};
 use realfft::FftNum;
 
-use super::matmul::Mat;
-use super::pairs;
+use super::matmul::{Mat, packed};
+use super::pairs::Pairs;
 use super::vector::Vectors;
 
 /// A floating-point number the CPU device can compute with.
@@ -24,7 +24,7 @@ pub trait Real: Float + NumAssign + FftNum + Vectors + std::iter::Sum {
 
 impl Real for f32 {
     fn product_of_pairs(a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool, out: &mut [f32], share: bool) {
-        pairs::product(a, b, accumulate, out, share);
+        packed::<Pairs>(a, b, accumulate, out, share);
     }
 
     #[inline(always)]

@@ -58,6 +58,11 @@ pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
         && POINTS * PARITIES * PARITIES * e.ci * e.co * size_of::<f32>() <= LARGEST_FILTER
 }
 
+/// The same of leg x, which has a product for each parity: too little for each of a few channels.
+pub(in crate::device::cpu) fn applies_to_x(e: &Extents) -> bool {
+    applies(e) && e.ci >= CHANNELS[1]
+}
+
 /// V of five numbers.
 #[inline(always)]
 fn forward<T: Real, S: Simd>(simd: S, d: [T::Of<S>; SIDE]) -> [T::Of<S>; SIDE] {
@@ -159,7 +164,8 @@ fn multiply<T: Real>(a: &[T], step: usize, b: &[T], k: usize, out: &mut [T], pan
     let points = out.chunks_exact_mut(count * panel).zip(b.chunks_exact(k * panel));
     for ((out, b), a) in points.zip(a.chunks_exact(count * step)) {
         let (rows, width) = (count, panel);
-        Block { a, step, columns: false, rows, k, b, width, out, accumulate: false }.run_in(e.precision);
+        Block { a, step, columns: false, rows, k, b, width, out, apart: width, accumulate: false }
+            .run_in(e.precision);
     }
 }
 
@@ -239,8 +245,19 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
                     pair_below(a, inner, e.precision);
                     pair_below(b, outer, e.precision);
                     let (step, columns, accumulate) = (inner, true, first > 0);
-                    Block { a, step, columns, rows: depth, k: count, b, width: outer, out, accumulate }
-                        .run_in(e.precision);
+                    Block {
+                        a,
+                        step,
+                        columns,
+                        rows: depth,
+                        k: count,
+                        b,
+                        width: outer,
+                        out,
+                        apart: outer,
+                        accumulate,
+                    }
+                    .run_in(e.precision);
                 });
             }
         });

@@ -131,7 +131,8 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &
                     for ((out, b), a) in points.zip(v.chunks_exact(count * padded)) {
                         let (columns, accumulate) = (false, false);
                         let (rows, k, width) = (count, e.ci, panel);
-                        Block { a, step: padded, columns, rows, k, b, width, out, accumulate }.run();
+                        Block { a, step: padded, columns, rows, k, b, width, out, apart: width, accumulate }
+                            .run();
                     }
                     let channels = first..(first + panel).min(e.co);
                     for row in 0..piece.rows {
@@ -172,7 +173,19 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
                     let a = &v[point * count * inner..][..count * inner];
                     let b = &m[point * count * outer..][..count * outer];
                     let (columns, rows, k, accumulate) = (true, e.ci, count, first > 0);
-                    Block { a, step: inner, columns, rows, k, b, width: outer, out, accumulate }.run();
+                    Block {
+                        a,
+                        step: inner,
+                        columns,
+                        rows,
+                        k,
+                        b,
+                        width: outer,
+                        out,
+                        apart: outer,
+                        accumulate,
+                    }
+                    .run();
                 });
             }
         });
