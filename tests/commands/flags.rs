@@ -196,8 +196,12 @@ fn a_run_in_lower_precision_differs_by_its_rounding_and_is_sampled() {
         let run = format!("--run=simt-{precision}");
         good(here, &["generate", &run, "--count=2", "--device=simt"]);
     }
-    // The CPU has no choice, and says so.
+    // The CPU has no tf32, and says so; it has bf16.
+    let (whole, _) = train("cpu", "fp32");
+    let (rows, said) = train("cpu", "tf32");
+    assert_eq!(rows, whole);
+    assert!(said.contains("precision = \"tf32\": the CPU computes in single precision"), "{said}");
     let (rows, said) = train("cpu", "bf16");
-    assert_eq!(rows, train("cpu", "fp32").0);
-    assert!(said.contains("precision = \"bf16\": the CPU computes in single precision"), "{said}");
+    assert!(rows != whole && said.contains("bf16 by "), "{said}");
+    good(here, &["generate", "--run=cpu-bf16", "--count=2", "--device=cpu"]);
 }

@@ -151,14 +151,14 @@ pub fn step(asked: &Asked, device: Kind, json: bool) -> Result<()> {
         return say!("{}", serde_json::json!(times));
     }
     let Asked { net, size, width, batch, .. } = asked;
-    say!("{net:?} {size} x {size}, width {width}, batch {batch}, {}", times.device)?;
     say!(
-        "  iteration (1 generator, 5 projection, 5 critic steps) {:10.1} ms, {:.1} to {:.1} of {}",
-        times.ms_iteration,
-        times.ms_range[0],
-        times.ms_range[1],
+        "{net:?} {size} x {size}, width {width}, batch {batch}, {}: medians of {} iterations",
+        times.device,
         times.iterations
     )?;
+    let [least, most] = times.ms_range;
+    let iteration = "iteration (1 generator, 5 projection, 5 critic steps)";
+    say!("  {iteration} {:10.1} ms, {least:.1} to {most:.1}", times.ms_iteration)?;
     say!("  generator step  {:10.1} ms", times.ms_generator)?;
     say!("  projection step {:10.1} ms", times.ms_projection)?;
     say!("  critic step     {:10.1} ms", times.ms_critic)?;

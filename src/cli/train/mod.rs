@@ -73,8 +73,12 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
     args.device.announce(run.trainer.kind(), true, quiet);
     if !quiet {
         let precision = run.config.net.precision;
-        if run.trainer.kind() == Kind::Cpu && precision != Precision::Fp32 {
-            note!("precision = \"{}\": the CPU computes in single precision", precision.name());
+        match (run.trainer.kind(), precision) {
+            (Kind::Cpu, Precision::Tf32) => {
+                note!("precision = \"tf32\": the CPU computes in single precision");
+            }
+            (Kind::Cpu, Precision::Bf16) => note!("computing on {}", run.trainer.device_name()),
+            _ => {}
         }
         run.trainer.warnings().iter().for_each(|warning| note!("{warning}"));
     }
