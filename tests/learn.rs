@@ -30,7 +30,7 @@ fn run(trainer: &mut Trainer, to: u64) -> Vec<LogRow> {
 #[test]
 fn resume_equals_uninterrupted_bit_for_bit() {
     for (net, extra) in
-        [("dcgan", "targets=mix"), ("dcgan", "ema=0.9"), ("resnet", "n_d=2"), ("dcgan", "precision=bf16")]
+        [("dcgan", "targets=mix"), ("resize", "ema=0.9"), ("resnet", "n_d=2"), ("dcgan", "precision=bf16")]
     {
         let mut config = tiny(net);
         config.set(extra, "test").unwrap();
@@ -83,7 +83,7 @@ fn same_on_any_number_of_threads(net: &str, width: usize, precision: &str) {
 
 /// The quality of 200 samples.
 fn figures(trainer: &mut Trainer) -> Figures {
-    let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.held_out(), 200).unwrap();
+    let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.real(), 200).unwrap();
     report.figures.unwrap()
 }
 
@@ -123,7 +123,7 @@ fn every_world_learns_its_numbers_and_resumes_bit_for_bit() {
         config.set_all(settings.split_whitespace().chain(more.split_whitespace()), "test").unwrap();
         let mut trainer = Trainer::new(&config).unwrap();
         let error = |trainer: &mut Trainer| {
-            Report::measure(&mut trainer.sampler().unwrap(), trainer.held_out(), 60).unwrap().mean_abs_error
+            Report::measure(&mut trainer.sampler().unwrap(), trainer.real(), 60).unwrap().mean_abs_error
         };
         let untrained = error(&mut trainer);
         let rows = run(&mut trainer, 200);
@@ -196,7 +196,7 @@ mod kernels {
 
     #[test]
     fn five_iterations_follow_double_precision() {
-        for (net, extra) in [("dcgan", "n_d=2"), ("resnet", "targets=mix")] {
+        for (net, extra) in [("dcgan", "n_d=2"), ("resize", "n_d=2"), ("resnet", "targets=mix")] {
             let mut config = tiny(net);
             // At small rates, because Adam's first steps are the sign of a gradient: where that is
             // nothing but rounding, devices go different ways by the rate.

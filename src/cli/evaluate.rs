@@ -6,7 +6,7 @@ use super::{EvaluateArgs, room};
 use crate::error::Result;
 use crate::eval::report::Report;
 use crate::train::Sampler;
-use crate::train::dataset::held_out;
+use crate::train::dataset::Real;
 
 /// What the command writes.
 const FILES: [&str; 2] = ["report.json", "report.png"];
@@ -20,7 +20,7 @@ pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
     let kind = args.device.kind();
     let (config, mut sampler) = Sampler::open(&args.run, kind)?;
     args.device.announce(kind, false, quiet);
-    let real = held_out(&config, &mut *kind.for_data()?)?;
+    let real = Real::of(&config, &mut *kind.for_data()?)?;
     let mut report = Report::measure(&mut sampler, &real, args.samples as usize)?;
     report.warnings.splice(0..0, super::train::warning(folder, &config, sampler.task().images().size)?);
     let _lock = Lock::take(&out)?;

@@ -12,4 +12,5 @@ pub mod palette;
 pub mod plot;
 pub mod report;
 pub mod shapes;
+pub mod variety;
 pub mod view;

@@ -70,12 +70,26 @@ fn checked(task: &Task) -> Result<Vec<String>> {
     Ok(warnings)
 }
 
-/// The images of a configuration that training never sees.
-///
-/// # Errors
-/// As [`Dataset::of`].
-pub fn held_out(config: &Config, device: &mut dyn Device) -> Result<ClassMaps> {
-    hold_out(&Task::source(config, "configuration")?, config, device)
+/// Real images to judge generated ones by.
+pub struct Real {
+    /// Images that training never sees.
+    pub held_out: ClassMaps,
+    /// As many of those it does.
+    pub training: ClassMaps,
+}
+
+impl Real {
+    /// Those of a configuration.
+    ///
+    /// # Errors
+    /// As [`Dataset::of`].
+    pub fn of(config: &Config, device: &mut dyn Device) -> Result<Self> {
+        let source = Task::source(config, "configuration")?;
+        let held_out = hold_out(&source, config, device)?;
+        let count = held_out.count.min(config.data.options().whole("images"));
+        let training = source.make(Part::Training, count, config.train.seed, device)?;
+        Ok(Self { held_out, training })
+    }
 }
 
 fn hold_out(source: &Arc<dyn Source>, config: &Config, device: &mut dyn Device) -> Result<ClassMaps> {

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use super::checkpoint::Checkpoint;
 use super::config::Config;
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Real};
 use super::description::Description;
 use super::phases::{Phase, Phases, TABLE};
 use super::sampler::Sampler;
-use crate::data::ClassMaps;
 use crate::device::{Device, GraphId, Kind};
 use crate::error::{Error, Result};
 use crate::invariance::Images;
@@ -52,7 +51,7 @@ pub struct Trainer {
     replay: Replay,
     store: Store,
     phases: Phases,
-    held_out: ClassMaps,
+    real: Real,
     images: Images,
     description: Description,
     warnings: Vec<String>,
@@ -91,6 +90,9 @@ impl Trainer {
         let mut store = Store::on(device);
         let ring_rows = config.train.log_every;
         let phases = Phases::record(&mut store, config, &data, ring_rows as usize)?;
+        // Images to judge by: as many of those trained on as are held out.
+        let mut training = data.images;
+        training.truncate(data.held_out.count);
         Ok(Self {
             config: config.clone(),
             kind: Kind::Cpu,
@@ -99,7 +101,7 @@ impl Trainer {
             phases,
             images: *data.task.images(),
             description: Description::of(config, &data.task),
-            held_out: data.held_out,
+            real: Real { held_out: data.held_out, training },
             warnings: data.warnings,
             iteration: 0,
             ring_rows,
@@ -112,10 +114,10 @@ impl Trainer {
         &self.images
     }
 
-    /// Images that training never sees.
+    /// Images to judge generated ones by.
     #[must_use]
-    pub fn held_out(&self) -> &ClassMaps {
-        &self.held_out
+    pub fn real(&self) -> &Real {
+        &self.real
     }
 
     /// How a file's images are divided, and what may go wrong with the properties asked for.

@@ -325,8 +325,7 @@ impl<'a> Run<'a> {
             _ => {}
         }
         let mut sampler = self.trainer.sampler()?;
-        let mut report =
-            Report::measure(&mut sampler, self.trainer.held_out(), self.config.train.eval_samples)?;
+        let mut report = Report::measure(&mut sampler, self.trainer.real(), self.config.train.eval_samples)?;
         report.warnings.splice(0..0, self.watch.warning());
         report.write(&self.folder)?;
         self.draw_samples()?;

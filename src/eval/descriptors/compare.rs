@@ -2,12 +2,13 @@
 //!
 //! An invariance loss can hold a number at its target while the images look like nothing; what the
 //! critic taught is in the numbers that nobody asked for. Two samples of real images are not equal
-//! either, so beside each distance stands that between two halves of the real images.
+//! either, so beside each distance stands that between halves of the real images ([`super::likeness`]).
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::correlation::{Frame, Groups, Shift};
+use super::likeness::Distances;
 use super::{chords, grains, interface_length, lineal_path, regions};
 use crate::data::source::Look;
 use crate::eval::shapes::{extent, figure};
@@ -34,9 +35,15 @@ pub struct Comparison {
     pub real: Spread,
     /// Wasserstein-1 distance between the generated and the real values, in the unit.
     pub wasserstein: f64,
-    /// The same between the first and the second half of the real images. These are half as many, so
-    /// where two sets are equally distributed this is about sqrt(2) times the distance above.
+    /// The same between halves of the real images, on average. These are half as many, so where two sets
+    /// are equally distributed this is about sqrt(2) times the distance above.
     pub wasserstein_real: f64,
+    /// The distance of generated to real images over that of real ones to each other, both between halves:
+    /// about 1 where they are equally distributed. Where real images hardly differ in a whole number, the
+    /// scale is one image in a half that is off by one; where they do not differ at all in any other
+    /// number, there is no ratio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
 }
 
 /// Distances at which two-point functions and the lineal path are compared, in pixels; those of up
@@ -50,13 +57,23 @@ struct Values {
     name: String,
     unit: &'static str,
     values: Vec<f64>,
+    /// Whether they are whole numbers, which do not differ by less than one.
+    whole: bool,
+}
+
+impl Values {
+    /// Of whole numbers.
+    fn whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
 }
 
 /// Measures one map. Every map has the same descriptors in the same order.
 type Measure = Box<dyn Fn(&[u8]) -> Vec<Values> + Sync>;
 
 /// Compares generated with real class maps `[h, w]`. In parallel; the result depends on the images
-/// and their order alone.
+/// and their order alone. Where generated images were asked for what real ones have, they stand in the
+/// order of those.
 ///
 /// Values are one for each image, or one for each grain with the grains of all images pooled. The
 /// mean chord of a phase that has none in an image counts as 0.
@@ -92,22 +109,29 @@ pub fn compare(
     descriptors
         .into_par_iter()
         .map(|d| {
-            let pool = |images: &[Vec<Values>]| -> Vec<f64> {
-                images.iter().flat_map(|image| &image[d].values).copied().collect()
+            let lists = |images: &[Vec<Values>]| -> Vec<Vec<f64>> {
+                images.iter().map(|image| image[d].values.clone()).collect()
             };
-            let (ours, theirs) = (pool(&generated), pool(&real));
-            // Not every other image: neighbours may be snapshots of one simulation.
-            let (first, second) = real.split_at(real.len() / 2);
+            let (ours, theirs) = (lists(&generated), lists(&real));
+            let distances = Distances::of(&slices(&ours), &slices(&theirs));
+            let Values { name, unit, whole, .. } = &generated[0][d];
+            let least = if *whole { 2.0 / theirs.iter().flatten().count() as f64 } else { 0.0 };
+            let (ours, theirs) = (ours.concat(), theirs.concat());
             Comparison {
-                name: generated[0][d].name.clone(),
-                unit: generated[0][d].unit,
+                name: name.clone(),
+                unit,
                 generated: spread(&ours),
                 real: spread(&theirs),
                 wasserstein: wasserstein1(&ours, &theirs),
-                wasserstein_real: wasserstein1(&pool(first), &pool(second)),
+                wasserstein_real: distances.real,
+                ratio: distances.ratio(least),
             }
         })
         .collect()
+}
+
+fn slices(lists: &[Vec<f64>]) -> Vec<&[f64]> {
+    lists.iter().map(Vec::as_slice).collect()
 }
 
 /// What the descriptors of images of phases share.
@@ -136,7 +160,7 @@ impl Phases {
             let chords = chords(map, h, w, phase, periodic);
             let mean = chords.iter().sum::<usize>() as f64 / chords.len().max(1) as f64;
             all.push(one(format!("mean chord of phase {phase}"), "px", mean));
-            all.push(one(format!("pieces of phase {phase}"), "", pieces.areas(phase).count() as f64));
+            all.push(one(format!("pieces of phase {phase}"), "", pieces.areas(phase).count() as f64).whole());
         }
         let bins = self.rings.last().map_or(0, |(r, _)| (r + 1).min(h.min(w)));
         for phase in 1..=self.last {
@@ -165,12 +189,13 @@ fn measure_grains(map: &[u8], Frame { h, w, periodic }: Frame) -> Vec<Values> {
         name: name.into(),
         unit,
         values: grains.iter().map(value).collect(),
+        whole: false,
     };
     vec![
-        each("grain area", "px^2", |grain| grain.area as f64),
+        each("grain area", "px^2", |grain| grain.area as f64).whole(),
         each("equivalent diameter of a grain", "px", |grain| grain.equivalent_diameter()),
-        each("neighbours of a grain", "", |grain| grain.neighbours as f64),
-        one("grains of an image".into(), "", count),
+        each("neighbours of a grain", "", |grain| grain.neighbours as f64).whole(),
+        one("grains of an image".into(), "", count).whole(),
         one(format!("share of grains under {TINY} px^2"), "", tiny / count),
         one("interface length per area".into(), "1/px", interface_length(map, h, w, periodic)),
     ]
@@ -182,8 +207,8 @@ fn measure_figures(map: &[u8], Frame { h, w, periodic }: Frame, classes: u8) -> 
     let mut all = vec![one("interface length per area".into(), "1/px", length)];
     for class in 1..=classes {
         let found = figure(map, h, w, class);
-        all.push(one(format!("area of class {class}"), "px^2", found.area));
-        all.push(one(format!("pieces of class {class}"), "", found.components as f64));
+        all.push(one(format!("area of class {class}"), "px^2", found.area).whole());
+        all.push(one(format!("pieces of class {class}"), "", found.components as f64).whole());
         all.push(one(format!("circularity of class {class}"), "", found.circularity));
         all.push(one(format!("extent of class {class}"), "", extent(map, h, w, class)));
     }
@@ -191,7 +216,7 @@ fn measure_figures(map: &[u8], Frame { h, w, periodic }: Frame, classes: u8) -> 
 }
 
 fn one(name: String, unit: &'static str, value: f64) -> Values {
-    Values { name, unit, values: vec![value] }
+    Values { name, unit, values: vec![value], whole: false }
 }
 
 fn share(map: &[u8], class: u8) -> f64 {

@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::descriptors::{self, Comparison, Seam};
+use super::descriptors::{self, Comparison, Likeness, Seam};
 use super::figures::{ReportFigure, report_png};
 use super::obedience;
+use super::variety::{self, Variety};
 use super::view::{picture, tiled};
 use crate::data::ClassMaps;
 use crate::data::export::write_atomically;
 use crate::error::Result;
 use crate::op::Border;
-use crate::train::dataset::measured;
-use crate::train::{Sampler, Task};
+use crate::train::dataset::{Real, measured};
+use crate::train::{Sampler, Samples, Task};
 pub use errors::Errors;
 use errors::column;
 pub use quality::Figures;
@@ -77,6 +78,11 @@ pub struct Report {
     pub diversity: f64,
     /// Descriptors that no loss sees, of samples at the data's own targets and of held-out images.
     pub descriptors: Vec<Comparison>,
+    /// The descriptors in one figure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
+    /// Whether samples are remembered, repeated or left out.
+    pub variety: Variety,
     /// How visible the border is where samples lie side by side as tiles, if images go round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seam: Option<Seam>,
@@ -97,11 +103,13 @@ struct Shown {
 }
 
 impl Report {
-    /// Measures `count` random targets and the repeated ones; `real` are held-out images.
+    /// Measures `count` random targets and the repeated ones, and compares with held-out images, and with
+    /// as many of those trained on.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn measure(sampler: &mut Sampler, real: &ClassMaps, count: usize) -> Result<Self> {
+    pub fn measure(sampler: &mut Sampler, real: &Real, count: usize) -> Result<Self> {
+        let Real { held_out, training } = real;
         let task = sampler.task().clone();
         let (width, pixels, size) = (task.columns().len(), task.images().pixels(), task.images().size);
         let asked = task.sample_targets(count, TARGET_SEED);
@@ -126,6 +134,14 @@ impl Report {
             .collect();
         let repeated = Repeated::measure(sampler, count)?;
         let worst = repeated.targets.iter().flat_map(|t| &t.mean_abs_error).fold(0.0_f64, |m, &e| m.max(e));
+        let (alike, numbers, own) = like_held_out(sampler, held_out, &samples, &hard, count)?;
+        let descriptors = compare(&task, &alike, held_out);
+        let variety = Variety {
+            nearest_training: variety::nearest(&alike, &training.maps, pixels),
+            nearest_held_out: variety::nearest(&alike, &held_out.maps, pixels),
+            distinct: repeated.distinct,
+            coverage: variety::coverage(&numbers, &own, width),
+        };
         let shown = SHOWN.min(count);
         let means: Vec<f64> = properties.iter().map(|p| p.argmax.mean_abs_error).collect();
         Ok(Self {
@@ -138,14 +154,16 @@ impl Report {
             repeats: repeated.samples,
             worst_target_error: worst,
             diversity: repeated.diversity,
-            descriptors: compare(&task, &samples.maps, real),
+            likeness: Likeness::of(&descriptors),
+            descriptors,
+            variety,
             seam: seam(&task, &samples.maps),
             seconds_per_sample,
             targets: repeated.targets,
             shown: Shown {
                 generated: samples.maps[..shown * pixels].to_vec(),
                 asked: asked[..shown * width].to_vec(),
-                real: spread(real, shown).concat(),
+                real: picked(held_out, shown).concat(),
                 repeated: repeated.maps,
                 task,
             },
@@ -201,16 +219,40 @@ fn seam(task: &Task, maps: &[u8]) -> Option<Seam> {
     if images.border == Border::Periodic { Seam::of(&maps, h, w) } else { None }
 }
 
-/// Up to `count` maps from all over a set: neighbours may be snapshots of one simulation.
-fn spread(set: &ClassMaps, count: usize) -> Vec<&[u8]> {
-    let count = count.min(set.count);
-    (0..count).map(|i| set.map(i * set.count / count)).collect()
+/// Up to `count` numbers from all over a set of images: neighbours may be snapshots of one simulation.
+fn spread(images: usize, count: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(images);
+    (0..count).map(move |i| i * images / count)
+}
+
+/// The maps of those images.
+fn picked(set: &ClassMaps, count: usize) -> Vec<&[u8]> {
+    spread(set.count, count).map(|i| set.map(i)).collect()
+}
+
+/// Class maps generated for what held-out images have, one by one, where their numbers are known; the
+/// numbers measured on them, and those of the held-out images. Else the samples of random targets.
+fn like_held_out(
+    sampler: &mut Sampler,
+    held_out: &ClassMaps,
+    samples: &Samples,
+    hard: &[f32],
+    count: usize,
+) -> Result<(Vec<u8>, Vec<f32>, Vec<f32>)> {
+    let task = sampler.task().clone();
+    let own = measured(&task, &picked(held_out, count.max(2)).concat())?;
+    if !task.needs_table() || own.iter().any(|v| !v.is_finite()) {
+        return Ok((samples.maps.clone(), hard.to_vec(), own));
+    }
+    let maps = sampler.sample(&own, NOISE_SEED)?.maps;
+    let numbers = measured(&task, &maps)?;
+    Ok((maps, numbers, own))
 }
 
 /// Descriptors that no loss sees.
 fn compare(task: &Task, generated: &[u8], real: &ClassMaps) -> Vec<Comparison> {
     let (images, [h, w]) = (task.images(), task.images().size);
     let generated: Vec<&[u8]> = generated.chunks_exact(images.pixels()).collect();
-    let real = spread(real, generated.len().max(2));
+    let real = picked(real, generated.len().max(2));
     descriptors::compare(task.look(), &generated, &real, h, w, images.border == Border::Periodic)
 }

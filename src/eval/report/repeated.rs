@@ -6,6 +6,7 @@ use super::errors::{Errors, column};
 use crate::error::Result;
 use crate::eval::figures::{BarPanel, BubblePanel, CurvePanel, FractionPanel, Panel};
 use crate::eval::shapes::diversity;
+use crate::eval::variety::distinct;
 use crate::eval::view::palette;
 use crate::invariance::View;
 use crate::train::dataset::measured;
@@ -45,6 +46,8 @@ pub(super) struct Repeated {
     pub(super) samples: usize,
     /// Share of pixels that differ between two samples of one target.
     pub(super) diversity: f64,
+    /// Share of samples unlike any other of their target.
+    pub(super) distinct: f64,
     /// A few samples of each target, target by target.
     pub(super) maps: Vec<u8>,
 }
@@ -57,7 +60,7 @@ impl Repeated {
         let (width, pixels) = (task.columns().len(), task.images().pixels());
         let (rows, stated) = protocol(&task);
         let samples = if stated { count.div_ceil(rows.len() / width).max(2) } else { FEW };
-        let mut all = Self { targets: Vec::new(), samples, diversity: 0.0, maps: Vec::new() };
+        let mut all = Self { targets: Vec::new(), samples, diversity: 0.0, distinct: 0.0, maps: Vec::new() };
         for (t, row) in rows.chunks_exact(width).enumerate() {
             let drawn = sampler.sample(&row.repeat(samples), NOISE_SEED + t as u64)?;
             let measured = measured(&task, &drawn.maps)?;
@@ -75,7 +78,9 @@ impl Repeated {
                 asked,
             });
             let maps: Vec<&[u8]> = drawn.maps.chunks_exact(pixels).collect();
-            all.diversity += diversity(&maps[..maps.len().min(FEW)]) * width as f64 / rows.len() as f64;
+            let (few, share) = (&maps[..maps.len().min(FEW)], width as f64 / rows.len() as f64);
+            all.diversity += diversity(few) * share;
+            all.distinct += distinct(few) * share;
             let shown = STRIP.div_ceil(rows.len() / width).min(samples);
             all.maps.extend_from_slice(&drawn.maps[..shown * pixels]);
         }

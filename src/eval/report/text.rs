@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Errors, Report};
-use crate::eval::descriptors::Seam;
+use crate::eval::descriptors::{Likeness, Seam};
+use crate::eval::variety::Variety;
 use crate::invariance::View;
 
 /// More properties than this are summed up in one line.
@@ -47,12 +48,28 @@ impl Report {
             let _ = writeln!(text, "{name:26} {value}");
         }
         for d in &self.descriptors {
+            let ratio = d.ratio.map_or(String::new(), |ratio| format!(", ratio {ratio:.1}"));
             let _ = writeln!(
                 text,
-                "{:26} {:.4} ± {:.4}, real {:.4} ± {:.4}",
+                "{:26} {:.4} ± {:.4}, real {:.4} ± {:.4}{ratio}",
                 d.name, d.generated.mean, d.generated.std, d.real.mean, d.real.std
             );
         }
+        if let Some(Likeness { worst_ratio, worst_descriptor, mean_ratio }) = &self.likeness {
+            let _ = writeln!(
+                text,
+                "distance from real images  {mean_ratio:.1} times that of real ones, \
+                 at worst {worst_ratio:.1} ({worst_descriptor})"
+            );
+        }
+        let Variety { nearest_training, nearest_held_out, distinct, coverage } = self.variety;
+        let _ = writeln!(
+            text,
+            "{:26} {nearest_training:.3} of the pixels off in training, {nearest_held_out:.3} in held-out images",
+            "nearest image"
+        );
+        let _ = writeln!(text, "{:26} {distinct:.2} of the samples of a target", "distinct");
+        let _ = writeln!(text, "{:26} {coverage:.2} of the held-out numbers", "covered");
         text
     }
 
