@@ -183,7 +183,7 @@ fn gradient_penalties_hold_to_second_order_in_weights_and_images() {
 
 #[test]
 fn whole_critics_hold_to_second_order() {
-    for family in [Family::Dcgan, Family::Resnet] {
+    for family in Family::ALL {
         let net = Net::new(family, [16, 16], 1, 2);
         let parameters = nn::critic_parameters(&net);
         let mut inputs: Vec<Input> =
@@ -202,7 +202,7 @@ fn whole_critics_hold_to_second_order() {
 /// A bias that shifts all scores, or that a norm takes out, has a gradient of rounding only.
 #[test]
 fn every_parameter_is_felt_by_its_loss() {
-    let families = [Family::Dcgan, Family::Resnet].into_iter();
+    let families = Family::ALL.into_iter();
     for (family, latent_map) in families.flat_map(|family| [(family, false), (family, true)]) {
         let net = Net { latent_map, ..Net::new(family, [16, 16], 2, 3) };
         let mut store = Store::new(Cpu::<f64>::new());

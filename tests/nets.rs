@@ -68,7 +68,7 @@ fn latent(seed: u64, [h, w]: [usize; 2]) -> Vec<f64> {
 
 #[test]
 fn moving_a_latent_map_by_cells_moves_a_periodic_image() {
-    for family in [Family::Dcgan, Family::Resnet] {
+    for family in Family::ALL {
         for (size, border) in
             [([32, 32], Border::Periodic), ([24, 40], Border::Periodic), ([32, 32], Border::Open)]
         {
@@ -90,7 +90,7 @@ fn moving_a_latent_map_by_cells_moves_a_periodic_image() {
 
 #[test]
 fn a_generator_of_latent_maps_makes_images_of_any_size() {
-    for family in [Family::Dcgan, Family::Resnet] {
+    for family in Family::ALL {
         let net = net(family, [16, 16], Border::Periodic);
         let small = latent(2, [4, 4]);
         let (tile, size) = image(&net, [4, 4], &small);

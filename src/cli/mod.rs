@@ -333,7 +333,7 @@ struct BenchArgs {
     /// Samples a step.
     #[arg(long, default_value_t = 32)]
     batch: usize,
-    /// The pair of networks: dcgan or resnet.
+    /// The pair of networks: dcgan, resize or resnet.
     #[arg(long, default_value = "dcgan", value_parser = family)]
     net: Family,
     /// What products multiply: fp32, tf32 (GPU only) or bf16.
@@ -362,11 +362,8 @@ fn precision(name: &str) -> std::result::Result<Precision, String> {
 }
 
 fn family(name: &str) -> std::result::Result<Family, String> {
-    match name {
-        "dcgan" => Ok(Family::Dcgan),
-        "resnet" => Ok(Family::Resnet),
-        _ => Err("must be dcgan or resnet".into()),
-    }
+    let found = Family::ALL.into_iter().find(|family| family.name() == name);
+    found.ok_or_else(|| "must be dcgan, resize or resnet".into())
 }
 
 impl Cli {

@@ -15,7 +15,7 @@ use crate::tape::Var;
 const SLOPE: f64 = 0.2;
 
 /// Channels of the generator's features at the base grid times 2^level.
-fn channels(net: &Net, level: usize) -> usize {
+pub(super) fn channels(net: &Net, level: usize) -> usize {
     net.width << (net.levels() - 1 - level)
 }
 

@@ -11,6 +11,7 @@
 
 mod dcgan;
 pub mod objective;
+mod resize;
 mod resnet;
 mod size;
 
@@ -36,6 +37,24 @@ pub enum Family {
     Dcgan,
     /// The residual pair of Gulrajani et al. 2017, layer norm in the critic.
     Resnet,
+    /// The same critic, and a generator of 3 x 3 filters on repeated pixels (Odena et al. 2016): edges
+    /// without checkerboards, at the same cost.
+    Resize,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Dcgan, Self::Resnet, Self::Resize];
+
+    /// Its name in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dcgan => "dcgan",
+            Self::Resnet => "resnet",
+            Self::Resize => "resize",
+        }
+    }
 }
 
 /// What fixes the shapes of a pair.
@@ -144,6 +163,7 @@ pub fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     match net.family {
         Family::Dcgan => dcgan::generator_parameters(net, input),
         Family::Resnet => resnet::generator_parameters(net, input),
+        Family::Resize => resize::generator_parameters(net, input),
     }
 }
 
@@ -175,6 +195,7 @@ pub fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &No
     match net.family {
         Family::Dcgan => dcgan::generator(net, weights, input, norm),
         Family::Resnet => resnet::generator(net, weights, input, norm),
+        Family::Resize => resize::generator(net, weights, input, norm),
     }
 }
 
@@ -182,7 +203,7 @@ pub fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &No
 #[must_use]
 pub fn critic_parameters(net: &Net) -> Vec<Parameter> {
     match net.family {
-        Family::Dcgan => dcgan::critic_parameters(net),
+        Family::Dcgan | Family::Resize => dcgan::critic_parameters(net),
         Family::Resnet => resnet::critic_parameters(net),
     }
 }
@@ -190,7 +211,7 @@ pub fn critic_parameters(net: &Net) -> Vec<Parameter> {
 /// Scores `[N, 1]` of images `[N, H, W, classes]` of the size of `net`.
 pub fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     match net.family {
-        Family::Dcgan => dcgan::critic(net, weights, x),
+        Family::Dcgan | Family::Resize => dcgan::critic(net, weights, x),
         Family::Resnet => resnet::critic(net, weights, x),
     }
 }
@@ -267,7 +288,7 @@ mod tests {
 
     #[test]
     fn every_size_maps_noise_to_images_and_images_to_scores() {
-        for family in [Family::Dcgan, Family::Resnet] {
+        for family in Family::ALL {
             let squares = [16, 32, 64, 96, 128, 256].map(|side| [side, side]);
             for size in squares.into_iter().chain([[48, 80], [64, 128], [12, 20]]) {
                 let net = Net::new(family, size, 3, 4);

@@ -79,9 +79,9 @@ pub(super) const NET: &[Key] = &[
     Key::word(
         "family",
         "dcgan",
-        &["dcgan", "resnet"],
-        "\"dcgan\" or \"resnet\"",
-        "the pair of networks: resnet is the authors', far more arithmetic",
+        &["dcgan", "resize", "resnet"],
+        "\"dcgan\", \"resize\" or \"resnet\"",
+        "the pair of networks: resize has clean edges, resnet is the authors', far more arithmetic",
     )
     .also("net"),
     Key::whole("width", 16, (1, 256), "a whole number from 1 to 256", "channels next to the image"),

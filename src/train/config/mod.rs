@@ -410,7 +410,10 @@ mod tests {
             ("[net]\nwidth = \"x\"", "f.toml: net.width = \"x\": must be a whole number from 1 to 256"),
             ("[train]\nbatch = -4", "f.toml: train.batch = -4: must be a whole number from 2 to 4096"),
             ("[train]\nlr_g = nan", "f.toml: train.lr_g = nan: must be a number above 0, at most 1"),
-            ("[net]\nfamily = \"vgg\"", "f.toml: net.family = \"vgg\": must be \"dcgan\" or \"resnet\""),
+            (
+                "[net]\nfamily = \"vgg\"",
+                "f.toml: net.family = \"vgg\": must be \"dcgan\", \"resize\" or \"resnet\"",
+            ),
             (
                 "[[ask]]\nproperty = \"radius\"",
                 "f.toml: ask.radius.name = \"\": two numbers are called r1: give one of the properties a name",
