@@ -8,6 +8,7 @@
 //!   `ops.rs`), [`device`], [`store`], [`plan`], [`gradcheck`];
 //! - [`nn`], [`invariance`], [`data`]: networks, properties, worlds;
 //! - [`train`] and [`eval`]: Algorithm 1, and what it achieved;
+//! - `serve`: the page, and the interface that it speaks;
 //! - [`cli`]: the commands.
 
 // Either stream may be full or closed, of which these panic: `cli::output` has what does not.
@@ -28,6 +29,8 @@ pub mod options;
 pub mod plan;
 pub mod rng;
 pub mod samples;
+#[cfg(feature = "page")]
+pub mod serve;
 pub mod shape;
 pub mod steps;
 pub mod store;

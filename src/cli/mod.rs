@@ -14,6 +14,7 @@ mod lock;
 mod output;
 mod presets;
 mod room;
+mod serve;
 mod train;
 
 use std::io::Write;
@@ -112,6 +113,9 @@ Examples:
     /// Measure a formula, or every property of a configuration, on images.
     #[command(after_help = ask::NOTES)]
     Ask(ask::AskArgs),
+    /// Explore trained runs in a browser, or from a notebook: a page and a JSON interface.
+    #[command(after_help = serve::NOTES)]
+    Serve(serve::ServeArgs),
     /// List the presets, or print one.
     Presets {
         /// The preset to print.
@@ -406,6 +410,7 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(&args, quiet),
             Self::Data { world } => data::run(&world, quiet),
             Self::Ask(args) => ask::run(&args, quiet),
+            Self::Serve(args) => serve::run(&args, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths, device } => gradcheck::run(&paths, device),
             Self::Bench { what: BenchCommand::Step(args) } => {

@@ -5,6 +5,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod critic;
 pub mod dataset;
 pub mod description;
 mod model;
@@ -18,6 +19,7 @@ mod whitening;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;
+pub use critic::Critic;
 pub use sampler::{Sampler, Samples};
 pub use task::Task;
 pub use trainer::{LogRow, Trainer};

@@ -140,6 +140,19 @@ impl Sampler {
         Ok((task, noise.numel()))
     }
 
+    /// The configuration of a run, what its generator can be asked for, and what the sides of larger or
+    /// smaller images must be multiples of, if it makes any; without the generator.
+    ///
+    /// # Errors
+    /// If there is no run.
+    pub fn described(run: &Path) -> Result<(Config, Task, Option<usize>)> {
+        let (config, checkpoint, path) = read(run)?;
+        let task = task(&config, &checkpoint, &path)?;
+        let net = net(&config, &task);
+        let step = net.latent_map.then(|| 1 << net.levels());
+        Ok((config, task, step))
+    }
+
     /// Numbers of noise of an image.
     #[must_use]
     pub fn noise(&self) -> usize {

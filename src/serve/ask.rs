@@ -1,0 +1,208 @@
+//! What a request asks for, read from its JSON and checked before it waits for anything.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answer::Refusal;
+use super::catalog::{Catalog, View};
+use super::files::FileFormat;
+
+/// Pixels of all samples of a request, of an image that is sent, and samples.
+pub(super) const MOST_PIXELS: usize = 1 << 20;
+pub(super) const MOST_SAMPLES: usize = 1024;
+/// Bytes of an image file that is sent.
+pub(super) const MOST_BYTES: usize = 8 << 20;
+
+/// Work for the worker.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Ask {
+    /// Samples, as JSON or as a file.
+    Sample { sample: Sample, file: Option<FileFormat> },
+    /// The numbers of images.
+    Measure { run: usize, image: Image },
+    /// Samples with the numbers of an image.
+    Match { sample: Sample, image: Image },
+    /// Numbers that real images have together.
+    Table { run: usize },
+    /// The log of a run, or the picture of its samples at an iteration.
+    Training { run: usize, iteration: Option<u64> },
+}
+
+/// Samples to make.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sample {
+    /// Which run, counted from 0.
+    pub(super) run: usize,
+    /// What is asked for, `[P]`; none is left open.
+    pub(super) wanted: Vec<Option<f32>>,
+    pub(super) count: usize,
+    pub(super) seed: u64,
+    /// Rows and columns, if not as in training.
+    pub(super) size: Option<[usize; 2]>,
+    /// How near to come.
+    pub(super) within: Within,
+}
+
+/// How near samples must come to what is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Within {
+    /// As the generator makes them.
+    OneShot,
+    /// Closed to the tolerances that properties have of themselves, but for these: true, or an object.
+    Closed(Value),
+}
+
+/// An image of somebody's.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Image {
+    /// Class maps `[N, H, W]`.
+    Maps { size: [usize; 2], maps: Vec<u8> },
+    /// A file in one of the formats that are imported; its classes, or where class 1 begins.
+    File { bytes: Vec<u8>, threshold: Option<f64>, size: Option<[usize; 2]> },
+}
+
+/// The body of a request for samples.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    run: Option<String>,
+    #[serde(default)]
+    target: BTreeMap<String, Value>,
+    count: Option<u64>,
+    #[serde(default)]
+    seed: u64,
+    size: Option<[usize; 2]>,
+    #[serde(default)]
+    within: Value,
+    /// Names the slider that the request is from.
+    page: Option<String>,
+    /// An image file in base64, and where class 1 begins.
+    image: Option<String>,
+    threshold: Option<f64>,
+    /// Class maps in base64, of `size`.
+    maps: Option<String>,
+}
+
+/// Which request it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Sample,
+    File(FileFormat),
+    Measure,
+    Match,
+}
+
+/// Reads a body; also the slider that it names.
+pub(super) fn parse(
+    verb: Verb,
+    body: &[u8],
+    catalog: &Catalog,
+) -> Result<(Ask, Option<String>), Refusal> {
+    let body: Body = serde_json::from_slice(body).map_err(|e| Refusal::wrong(format!("the body: {e}")))?;
+    if body.page.as_ref().is_some_and(|page| page.len() > 64) {
+        return Err(Refusal::wrong("page: must be a word of at most 64 letters"));
+    }
+    let run = catalog.named(body.run.as_deref())?;
+    let view = catalog.view(run);
+    let ask = match verb {
+        Verb::Measure => Ask::Measure { run, image: image(&body, &view)? },
+        Verb::Match => Ask::Match { sample: sample(&body, run, &view)?, image: image(&body, &view)? },
+        Verb::Sample => Ask::Sample { sample: sample(&body, run, &view)?, file: None },
+        Verb::File(format) => Ask::Sample { sample: sample(&body, run, &view)?, file: Some(format) },
+    };
+    Ok((ask, body.page))
+}
+
+fn sample(body: &Body, run: usize, view: &View) -> Result<Sample, Refusal> {
+    let size = body.size.filter(|&size| size != view.task.images().size && body.maps.is_none());
+    let count = body.count.unwrap_or(1);
+    let pixels = size.map_or(Some(view.task.images().pixels()), |[h, w]| h.checked_mul(w));
+    let most = pixels.map_or(0, |p| (MOST_PIXELS / p.max(1)).min(MOST_SAMPLES));
+    if most == 0 {
+        return Err(Refusal::wrong(format!("size: at most {MOST_PIXELS} pixels")));
+    }
+    if !(1..=most as u64).contains(&count) {
+        return Err(Refusal::wrong(format!("count = {count}: must be 1 to {most} at this size")));
+    }
+    let mut wanted = vec![None; view.task.columns().len()];
+    for (name, value) in &body.target {
+        wanted[place(name, view, "target")?] = Some(number(value, &format!("target: {name}"))?);
+    }
+    let within = within(&body.within, view)?;
+    Ok(Sample { run, wanted, count: count as usize, seed: body.seed, size, within })
+}
+
+/// Absent, null or false: one shot. True: closed. An object: closed, with tolerances of one's own.
+fn within(value: &Value, view: &View) -> Result<Within, Refusal> {
+    match value {
+        Value::Null | Value::Bool(false) => return Ok(Within::OneShot),
+        Value::Bool(true) => {}
+        Value::Object(values) => {
+            for (name, value) in values {
+                place(name, view, "within")?;
+                let origin = format!("within: {name}");
+                if number(value, &origin)? <= 0.0 {
+                    return Err(Refusal::wrong(format!("{origin} = {value}: must be above 0")));
+                }
+            }
+        }
+        other => {
+            return Err(Refusal::wrong(format!("within = {other}: must be true, false or {{name: number}}")));
+        }
+    }
+    Ok(Within::Closed(value.clone()))
+}
+
+fn place(name: &str, view: &View, origin: &str) -> Result<usize, Refusal> {
+    view.task.columns().iter().position(|c| c.name == name).ok_or_else(|| {
+        let names = view.task.names().join(", ");
+        Refusal::wrong(format!("{origin}: unknown property {name}: use {names}"))
+    })
+}
+
+fn number(value: &Value, origin: &str) -> Result<f32, Refusal> {
+    let number = value.as_f64().map(|v| v as f32).filter(|v| v.is_finite());
+    number.ok_or_else(|| Refusal::wrong(format!("{origin} = {value}: must be a number")))
+}
+
+fn image(body: &Body, view: &View) -> Result<Image, Refusal> {
+    let decoded = |name: &str, text: &str| {
+        let bytes = STANDARD.decode(text);
+        bytes.map_err(|e| Refusal::wrong(format!("{name}: is no base64: {e}")))
+    };
+    match (&body.image, &body.maps) {
+        (Some(text), None) => {
+            if body.threshold.is_some_and(|t| !t.is_finite()) {
+                return Err(Refusal::wrong("threshold: must be a number"));
+            }
+            if body.size.is_some_and(|[h, w]| h.checked_mul(w).is_none_or(|p| !(1..=MOST_PIXELS).contains(&p))) {
+                return Err(Refusal::wrong(format!("size: at most {MOST_PIXELS} pixels")));
+            }
+            Ok(Image::File { bytes: decoded("image", text)?, threshold: body.threshold, size: body.size })
+        }
+        (None, Some(text)) => {
+            let size = body.size.unwrap_or(view.task.images().size);
+            let maps = decoded("maps", text)?;
+            let pixels = size[0].checked_mul(size[1]).filter(|p| (1..=MOST_PIXELS).contains(p));
+            let Some(pixels) = pixels.filter(|p| !maps.is_empty() && maps.len().is_multiple_of(*p)) else {
+                let [h, w] = size;
+                let n = maps.len();
+                return Err(Refusal::wrong(format!("maps: {n} bytes are no images of {h} x {w} pixels")));
+            };
+            let classes = view.task.images().classes;
+            if maps.len() / pixels > MOST_SAMPLES || maps.len() > MOST_PIXELS {
+                return Err(Refusal::wrong(format!("maps: at most {MOST_PIXELS} pixels")));
+            }
+            if let Some(class) = maps.iter().find(|&&c| usize::from(c) >= classes) {
+                let last = classes - 1;
+                return Err(Refusal::wrong(format!("maps: class {class}: the run has classes 0 to {last}")));
+            }
+            Ok(Image::Maps { size, maps })
+        }
+        _ => Err(Refusal::wrong("give image, a file in base64, or maps, classes in base64 with their size")),
+    }
+}

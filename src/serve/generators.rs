@@ -1,0 +1,154 @@
+//! The generators that are open, and what they make.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::answer::Refusal;
+use super::ask::{Sample, Within};
+use super::catalog::Catalog;
+use crate::device::Kind;
+use crate::error::{Error, Result};
+use crate::train::dataset::measured;
+use crate::train::{Critic, Sampler, Task};
+
+/// Generators that stay open; the one that was used longest ago goes first.
+const MOST: usize = 6;
+/// A checkpoint is looked at again after so long: a run may be under way.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One generator.
+struct Opened {
+    run: usize,
+    size: Option<[usize; 2]>,
+    sampler: Sampler,
+    /// None of a run whose critic sees more than an image.
+    critic: Option<Critic>,
+    /// Which checkpoint it is of.
+    stamp: Stamp,
+    looked: Instant,
+}
+
+/// When a file was written, and its length.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// All that are open, the last used at the end.
+pub(super) struct Generators {
+    device: Kind,
+    open: Vec<Opened>,
+}
+
+/// Samples with all that is said of them.
+pub(super) struct Made {
+    pub(super) task: Task,
+    /// Class maps, `[N, H, W]`.
+    pub(super) maps: Vec<u8>,
+    /// Asked and measured, `[N, P]`.
+    pub(super) asked: Vec<f32>,
+    pub(super) measured: Vec<f32>,
+    /// How far a measured number may be off, `[N, P]`; NaN where nothing holds it.
+    pub(super) tolerance: Vec<f32>,
+    /// What the critic says, `[N]`: larger is more like a real image.
+    pub(super) score: Option<Vec<f32>>,
+}
+
+impl Generators {
+    pub(super) fn new(device: Kind) -> Self {
+        Self { device, open: Vec::new() }
+    }
+
+    /// The samples that are asked for.
+    pub(super) fn make(&mut self, ask: &Sample, catalog: &Catalog) -> Result<Made, Refusal> {
+        let opened = self.get(ask, catalog)?;
+        let task = opened.sampler.task().clone();
+        let asked = rows(ask, &task)?;
+        let samples = opened.sampler.sample(&asked, ask.seed)?;
+        let measured = measured(&task, &samples.maps)?;
+        let tolerance = tolerances(&ask.within, &asked, &task);
+        let score = opened.critic.as_mut().map(|critic| critic.score(&samples.maps)).transpose()?;
+        Ok(Made { task, maps: samples.maps, asked, measured, tolerance, score })
+    }
+
+    /// Opens what is asked for, if it is not open as it now is.
+    fn get(&mut self, ask: &Sample, catalog: &Catalog) -> Result<&mut Opened, Refusal> {
+        let path = Sampler::checkpoint_of(catalog.path(ask.run));
+        let at = self.open.iter().position(|o| o.run == ask.run && o.size == ask.size);
+        let mut opened = at.map(|at| self.open.remove(at));
+        if let Some(old) = opened.as_mut().filter(|o| o.looked.elapsed() >= LOOK) {
+            old.looked = Instant::now();
+            if stamp(&path) != old.stamp {
+                opened = None;
+                catalog.refresh(ask.run)?;
+            }
+        }
+        let opened = match opened {
+            Some(opened) => opened,
+            None => open(ask, &path, self.device)?,
+        };
+        if self.open.len() >= MOST {
+            self.open.remove(0);
+        }
+        self.open.push(opened);
+        Ok(self.open.last_mut().expect("one was added"))
+    }
+}
+
+fn open(ask: &Sample, path: &Path, device: Kind) -> Result<Opened> {
+    // Before it is read: one that is written meanwhile is noticed.
+    let stamp = stamp(path);
+    let (config, sampler) = Sampler::open_at(path, device, ask.size)?;
+    if sampler.task().columns().len() != ask.wanted.len() {
+        return Err(Error::file(path, "is of another run now: load the page again"));
+    }
+    let critic = match ask.size {
+        None => Critic::open(&config, sampler.task(), path, device)?,
+        Some(_) => None,
+    };
+    Ok(Opened { run: ask.run, size: ask.size, sampler, critic, stamp, looked: Instant::now() })
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let data = fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len()))
+}
+
+/// What every sample is asked for, `[N, P]`: as `generate --target` does it.
+fn rows(ask: &Sample, task: &Task) -> Result<Vec<f32>> {
+    let mut asked = task.targets(0..ask.count, ask.seed);
+    for (k, row) in asked.chunks_exact_mut(task.columns().len()).enumerate() {
+        task.complete(&ask.wanted, row, (ask.seed, k), "target")?;
+    }
+    Ok(asked)
+}
+
+/// How far each measured number may be off, `[N, P]`.
+fn tolerances(within: &Within, asked: &[f32], task: &Task) -> Vec<f32> {
+    let own = |name: &str| match within {
+        Within::Closed(value) => value.get(name)?.as_f64(),
+        Within::OneShot => None,
+    };
+    let columns = task.columns().iter().cycle();
+    let usual = |column: &crate::invariance::Column, asked: f32| match (column.position, column.possible) {
+        (true, _) => 0.05,
+        (_, (0.0, 1.0)) => 1e-3,
+        _ => 5e-3 * f64::from(asked.abs()),
+    };
+    asked.iter().zip(columns).map(|(&v, c)| own(&c.name).unwrap_or_else(|| usual(c, v)) as f32).collect()
+}
+
+impl Made {
+    /// Whether all numbers of a sample are within their tolerance, `[N]`.
+    pub(super) fn within(&self) -> Vec<bool> {
+        let columns = self.task.columns();
+        let rows = |values| <[f32]>::chunks_exact(values, columns.len());
+        let rows = rows(&self.asked).zip(rows(&self.measured)).zip(rows(&self.tolerance));
+        rows.map(|((asked, measured), tolerance)| {
+            columns.iter().zip(asked).zip(measured).zip(tolerance).all(|(((column, &a), &m), &t)| {
+                // Single precision: what rounding does is no error.
+                let slack = 2.0 * f64::from(f32::EPSILON) * f64::from(a.abs());
+                t.is_nan() || column.error(f64::from(m), f64::from(a)).abs() <= f64::from(t) + slack
+            })
+        })
+        .collect()
+    }
+}
