@@ -223,6 +223,9 @@ struct TrainArgs {
     /// Replace the run in the directory.
     #[arg(long)]
     overwrite: bool,
+    /// Show the run in a browser while it trains, on this port of 127.0.0.1 (see `invnet serve`).
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "8080")]
+    serve: Option<u16>,
 }
 
 /// Arguments of `generate`.

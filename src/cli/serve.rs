@@ -9,7 +9,8 @@ use super::DeviceArg;
 use crate::error::Result;
 
 /// What the help says after the options.
-pub(super) const NOTES: &str = "The page is at http://127.0.0.1:8080 and for this machine alone; of another one,
+pub(super) const NOTES: &str =
+    "The page is at http://127.0.0.1:8080 and for this machine alone; of another one,
 forward the port: ssh -L 8080:127.0.0.1:8080 HOST. A run may be under way: the
 page shows its losses and its samples, and cannot stop or change it.
 
@@ -24,7 +25,10 @@ Examples:
 
 /// Arguments of `serve`.
 #[derive(Args)]
-#[cfg_attr(not(feature = "page"), expect(dead_code, reason = "parsed, so that the refusal says what is missing"))]
+#[cfg_attr(
+    not(feature = "page"),
+    expect(dead_code, reason = "parsed, so that the refusal says what is missing")
+)]
 pub(super) struct ServeArgs {
     /// Run directory, or a copy of its checkpoint; may be repeated [default: all in runs/].
     #[arg(long, value_name = "DIR")]
@@ -47,6 +51,16 @@ pub(super) struct ServeArgs {
 
 #[cfg(not(feature = "page"))]
 pub(super) fn run(_: &ServeArgs, _: bool) -> Result<()> {
+    missing()
+}
+
+#[cfg(not(feature = "page"))]
+pub(super) fn background(_: &Path, _: u16) -> Result<()> {
+    missing()
+}
+
+#[cfg(not(feature = "page"))]
+fn missing() -> Result<()> {
     let problem = "this program was built without the page: cargo build --release --features page";
     Err(crate::error::Error::Usage(problem.into()))
 }
@@ -58,7 +72,6 @@ pub(super) use with_page::{background, run};
 mod with_page {
     use std::fs;
     use std::net::SocketAddr;
-    use std::thread::JoinHandle;
 
     use super::*;
     use crate::cli::interrupt;
@@ -86,7 +99,7 @@ mod with_page {
     }
 
     /// Serves one run in the background, for as long as the process lives, on few threads.
-    pub(in crate::cli) fn background(run: &Path, port: u16) -> Result<JoinHandle<()>> {
+    pub(in crate::cli) fn background(run: &Path, port: u16) -> Result<()> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let options =
             Options { runs: vec![run.to_path_buf()], device: crate::device::Kind::Cpu, address, token: None };
@@ -100,12 +113,14 @@ mod with_page {
             }
         };
         let thread = std::thread::Builder::new().name("page".into()).spawn(serve);
-        thread.map_err(|e| Error::Failed(format!("cannot start threads: {e}")))
+        // Nobody waits for it: it ends with the process.
+        thread.map(drop).map_err(|e| Error::Failed(format!("cannot start threads: {e}")))
     }
 
     /// Refuses to be open to others by accident.
     fn check(args: &ServeArgs) -> Result<()> {
-        if args.token.as_ref().is_some_and(|t| t.is_empty() || !t.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        if args.token.as_ref().is_some_and(|t| t.is_empty() || !t.bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
             return Err(Error::Usage("--token: must be a word of letters and digits".into()));
         }
         if args.listen.is_loopback() || args.token.is_some() || args.no_token {

@@ -117,11 +117,13 @@ async fn posted(shared: &Shared, verb: Verb, request: Request) -> Outcome {
     if kind.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Refusal::new(415, "Content-Type: must be application/json"));
     }
+    let long = || Refusal::new(413, format!("the body is cut short, or longer than {MOST_BODY} bytes"));
+    if axum::body::HttpBody::size_hint(&body).lower() > MOST_BODY as u64 {
+        return Err(long());
+    }
     let body = within(BODY, axum::body::to_bytes(body, MOST_BODY)).await;
     let body = body.ok_or_else(|| Refusal::new(408, "the body did not arrive in time"))?;
-    let body: Bytes = body.map_err(|_| {
-        Refusal::new(413, format!("the body is cut short, or longer than {MOST_BODY} bytes"))
-    })?;
+    let body: Bytes = body.map_err(|_| long())?;
     let (ask, key) = ask::parse(verb, &body, &shared.catalog)?;
     wait(shared, ask, key, &head.headers).await
 }
@@ -130,7 +132,8 @@ async fn posted(shared: &Shared, verb: Verb, request: Request) -> Outcome {
 async fn wait(shared: &Shared, ask: Ask, key: Option<String>, headers: &HeaderMap) -> Outcome {
     let answer = shared.queue.add(ask, key)?;
     let outcome = within(ANSWER, answer).await.ok_or_else(Refusal::late)?;
-    let answer = outcome.map_err(|_| Refusal { retry: Some(5), ..Refusal::new(503, "the server is stopping") })?;
+    let answer =
+        outcome.map_err(|_| Refusal { retry: Some(5), ..Refusal::new(503, "the server is stopping") })?;
     Ok(send(&*answer?, headers))
 }
 

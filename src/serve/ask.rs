@@ -97,11 +97,7 @@ pub(super) enum Verb {
 }
 
 /// Reads a body; also the slider that it names.
-pub(super) fn parse(
-    verb: Verb,
-    body: &[u8],
-    catalog: &Catalog,
-) -> Result<(Ask, Option<String>), Refusal> {
+pub(super) fn parse(verb: Verb, body: &[u8], catalog: &Catalog) -> Result<(Ask, Option<String>), Refusal> {
     let body: Body = serde_json::from_slice(body).map_err(|e| Refusal::wrong(format!("the body: {e}")))?;
     if body.page.as_ref().is_some_and(|page| page.len() > 64) {
         return Err(Refusal::wrong("page: must be a word of at most 64 letters"));
@@ -179,7 +175,10 @@ fn image(body: &Body, view: &View) -> Result<Image, Refusal> {
             if body.threshold.is_some_and(|t| !t.is_finite()) {
                 return Err(Refusal::wrong("threshold: must be a number"));
             }
-            if body.size.is_some_and(|[h, w]| h.checked_mul(w).is_none_or(|p| !(1..=MOST_PIXELS).contains(&p))) {
+            if body
+                .size
+                .is_some_and(|[h, w]| h.checked_mul(w).is_none_or(|p| !(1..=MOST_PIXELS).contains(&p)))
+            {
                 return Err(Refusal::wrong(format!("size: at most {MOST_PIXELS} pixels")));
             }
             Ok(Image::File { bytes: decoded("image", text)?, threshold: body.threshold, size: body.size })

@@ -33,17 +33,14 @@ pub(super) fn serve(
     shared: &Arc<Shared>,
     ended: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(2)
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
     let app = api::router(shared.clone());
     let outcome = runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        tokio::select! {
-            () = accept(listener, app) => {}
-            _ = ended => {}
-        }
+        let accepting = tokio::spawn(accept(listener, app));
+        let _ = ended.await;
+        accepting.abort();
         Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));

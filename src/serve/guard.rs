@@ -104,17 +104,28 @@ mod tests {
         for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:9000", "[::1]:8080", "127.0.0.1"] {
             assert_eq!(status(&guard, &[("host", host)]), 200, "{host}");
         }
-        for host in ["", "evil.example", "evil.example:8080", "10.0.0.1:8080", "localhost:x", "[::1]x", "localhost.evil.example"] {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8080",
+            "10.0.0.1:8080",
+            "localhost:x",
+            "[::1]x",
+            "localhost.evil.example",
+        ] {
             assert_eq!(status(&guard, &[("host", host)]), 421, "{host}");
         }
         let host = ("host", "localhost:8080");
         assert_eq!(status(&guard, &[]), 421);
         assert_eq!(status(&guard, &[host, host]), 421);
         assert_eq!(status(&guard, &[host, ("origin", "http://localhost:8080")]), 200);
-        for origin in ["http://evil.example", "null", "http://localhost:8081", "http://localhost:8080.evil.example"] {
+        for origin in
+            ["http://evil.example", "null", "http://localhost:8081", "http://localhost:8080.evil.example"]
+        {
             assert_eq!(status(&guard, &[host, ("origin", origin)]), 403, "{origin}");
         }
-        for (site, expected) in [("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)] {
+        for (site, expected) in [("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)]
+        {
             assert_eq!(status(&guard, &[host, ("sec-fetch-site", site)]), expected, "{site}");
         }
     }

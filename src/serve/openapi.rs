@@ -158,9 +158,7 @@ fn body(schema: &str) -> Value {
 }
 
 fn responses(content: Value) -> Value {
-    let error = |description: &str| {
-        json!({"description": description, "content": {"application/json": {"schema": reference("Error")}}})
-    };
+    let error = |description: &str| json!({"description": description, "content": {"application/json": {"schema": reference("Error")}}});
     json!({
         "200": {"description": "Done", "content": content},
         "400": error("Something in the request is wrong"),

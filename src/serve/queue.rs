@@ -55,11 +55,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`Refusal::busy`] where too many wait.
-    pub(super) fn add(
-        &self,
-        ask: Ask,
-        key: Option<String>,
-    ) -> Result<oneshot::Receiver<Outcome>, Refusal> {
+    pub(super) fn add(&self, ask: Ask, key: Option<String>) -> Result<oneshot::Receiver<Outcome>, Refusal> {
         let (to, from) = oneshot::channel();
         let mut jobs = self.jobs();
         if let Some(at) = key.as_ref().and_then(|key| jobs.iter().position(|j| j.key.as_ref() == Some(key))) {
@@ -70,7 +66,9 @@ impl Queue {
             return Ok(from);
         }
         // One with a key may be overtaken, which is not for others to suffer.
-        if key.is_none() && let Some(same) = jobs.iter_mut().find(|j| j.key.is_none() && j.ask == ask) {
+        if key.is_none()
+            && let Some(same) = jobs.iter_mut().find(|j| j.key.is_none() && j.ask == ask)
+        {
             same.waiting.push(to);
             return Ok(from);
         }
@@ -92,14 +90,6 @@ impl Queue {
             }
         }
         None
-    }
-
-    /// Those waiting requests that a batch begun for another can serve as well.
-    pub(super) fn also(&self, fits: &mut dyn FnMut(&Ask) -> bool) -> Vec<Job> {
-        let mut jobs = self.jobs();
-        let (taken, left): (Vec<Job>, Vec<Job>) = jobs.drain(..).partition(|job| fits(&job.ask));
-        jobs.extend(left);
-        taken
     }
 }
 

@@ -37,12 +37,14 @@ pub(super) fn log(run: &Path, config: &Config) -> Answer {
     });
     let running = iteration < iterations && folder(run).is_some_and(|f| moves(f, pace));
     let left = pace.filter(|_| running).map(|pace| pace * (iterations - iteration));
-    let names: Vec<&String> =
-        last.map(|row| row.keys().filter(|k| *k != "iteration" && *k != "seconds").collect()).unwrap_or_default();
+    let names: Vec<&String> = last
+        .map(|row| row.keys().filter(|k| *k != "iteration" && *k != "seconds").collect())
+        .unwrap_or_default();
     let step = rows.len().div_ceil(ROWS).max(1);
     let kept = rows.iter().rev().step_by(step).collect::<Vec<_>>();
     let column = |key: &str| kept.iter().rev().map(|row| row.get(key).cloned()).collect::<Vec<_>>();
-    let losses: Map<String, Value> = names.iter().map(|name| ((*name).clone(), json!(column(name)))).collect();
+    let losses: Map<String, Value> =
+        names.iter().map(|name| ((*name).clone(), json!(column(name)))).collect();
     Answer::json(&json!({
         "iteration": iteration, "iterations": iterations, "seconds": seconds, "left": left, "running": running,
         "at": column("iteration"), "losses": losses, "pictures": folder(run).map(pictures).unwrap_or_default(),

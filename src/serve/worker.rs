@@ -14,7 +14,6 @@ use super::answer::{Answer, Refusal};
 use super::ask::{Ask, Image, MOST_PIXELS, Sample};
 use super::files::{self, Folder};
 use super::generators::{Generators, Made};
-use super::queue::Outcome;
 use super::training;
 use crate::data::import::{self, Resize};
 use crate::device::Kind;
@@ -57,7 +56,10 @@ impl Worker {
             Ok(outcome) => outcome,
             Err(_) => {
                 self.generators = Generators::new(self.device);
-                Err(Refusal::new(500, "this request broke the generator, which is opened again: please report it"))
+                Err(Refusal::new(
+                    500,
+                    "this request broke the generator, which is opened again: please report it",
+                ))
             }
         }
     }
@@ -173,10 +175,15 @@ fn maps(view: &super::catalog::View, image: &Image) -> Result<(Task, Vec<u8>), R
                 ..import::Options::default()
             };
             let data = import::import(&path, &options);
-            let own = |e: Error| Refusal::wrong(e.to_string().replace(&path.display().to_string(), "image"));
+            let own = |e: Error| {
+                let problem = e.to_string().replace(&path.display().to_string(), "image");
+                Refusal::wrong(format!("{problem} (here: \"threshold\", \"size\")"))
+            };
             let data = data.map_err(own)?;
             if data.maps.len() > MOST_PIXELS {
-                return Err(Refusal::wrong(format!("image: at most {MOST_PIXELS} pixels: give a smaller size")));
+                return Err(Refusal::wrong(format!(
+                    "image: at most {MOST_PIXELS} pixels: give a smaller size"
+                )));
             }
             ([data.height, data.width], data.maps)
         }

@@ -82,6 +82,9 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
         }
         run.trainer.warnings().iter().for_each(|warning| note!("{warning}"));
     }
+    if let Some(port) = args.serve {
+        super::serve::background(&run.folder, port)?;
+    }
     interrupt::listen()?;
     let ending = run.train(args.seconds).map_err(|error| run.advise(error))?;
     // What follows can be had again from the checkpoint.

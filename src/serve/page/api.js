@@ -64,20 +64,23 @@ export async function keep(path, body) {
   return name;
 }
 
-/** Calls `work` with the newest argument only: one call at a time, what is overtaken is dropped. */
-export function newest(work) {
+/** Calls `work` with the newest argument only: one call at a time, what is overtaken is dropped. `busy` is told
+ * whether there is work. */
+export function newest(work, told = () => {}) {
   let busy = false;
   let waiting = null;
   return async (argument) => {
     waiting = { argument };
     if (busy) return;
     busy = true;
+    told(true);
     while (waiting) {
       const next = waiting.argument;
       waiting = null;
       await work(next);
     }
     busy = false;
+    told(false);
   };
 }
 

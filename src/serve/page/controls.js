@@ -28,7 +28,7 @@ export function reach(column, whole = false) {
 export function slider({ id, label, unit = '', low, high, step, band, title = '', swatch = null }, onchange) {
   const range = make('input', { type: 'range', min: low, max: high, step, id: `slide-${id}`, title, 'aria-label': `${label}${unit ? `, ${unit}` : ''}` });
   const number = make('input', { type: 'number', step: 'any', id: `number-${id}`, 'aria-label': `${label}, number` });
-  const warning = make('p', { className: 'warning', hidden: true });
+  const warning = make('p', { className: 'warn', hidden: true });
   const at = (value) => clamp((value - low) / (high - low || 1), 0, 1);
   if (band) vary(range, { '--from': at(band[0]), '--to': at(band[1]) });
   const dot = swatch && make('i', { className: 'swatch' });

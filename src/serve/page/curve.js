@@ -3,8 +3,8 @@
 import { clamp, draw, make, show } from './dom.js';
 import { slider } from './controls.js';
 
-const [W, H] = [520, 250];
-const EDGE = { left: 46, right: 12, top: 12, bottom: 36 };
+const [W, H] = [400, 215];
+const EDGE = { left: 42, right: 10, top: 10, bottom: 36 };
 
 /** Round numbers from low to high. */
 export function ticks(low, high, count = 5) {

@@ -44,8 +44,12 @@ const ask = newest(async () => {
   show();
   const time = performance.now() - begun;
   tell(`${state.count} ${state.count === 1 ? 'sample' : 'samples'} in ${time.toFixed(0)} ms`);
-  document.documentElement.dataset.answered = String(Number(document.documentElement.dataset.answered ?? 0) + 1);
-  document.documentElement.dataset.time = time.toFixed(1);
+  const { dataset } = document.documentElement;
+  dataset.answered = String(Number(dataset.answered ?? 0) + 1);
+  if (dataset.answered === '1') performance.mark('first');
+}, (busy) => {
+  if (busy) document.documentElement.dataset.waiting = '';
+  else delete document.documentElement.dataset.waiting;
 });
 
 function show() {

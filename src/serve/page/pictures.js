@@ -41,7 +41,7 @@ export function pictures(answer, run, state, { select, change }) {
     paint(shown.canvas, map, [h, w], run.palette, times);
     const within = answer.within[i];
     shown.root.classList.toggle('chosen', i === state.selected && count > 1);
-    shown.mark.textContent = within ? '✓ within' : '✗ not within';
+    shown.mark.replaceChildren(within ? '✓' : '✗', make('span', { className: 'word' }, within ? ' within' : ' not within'));
     shown.mark.className = within ? 'pass' : 'fail';
     const score = answer.score?.[i];
     shown.score.textContent = score === undefined ? '' : `critic ${score.toFixed(1)}`;

@@ -1,0 +1,267 @@
+//! The JSON interface, as a notebook uses it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::http::{get, post, send};
+use crate::served::{Served, invnet, runs};
+
+fn maps(answer: &Value) -> Vec<u8> {
+    STANDARD.decode(answer["maps"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn samples_are_those_of_generate() {
+    let server = Served::runs();
+    let target = json!({"r1": 5.5, "cx1": 12});
+    let body = json!({"run": "figures", "target": target, "count": 5, "seed": 7});
+    let answer = post(server.address, "/api/sample", &body);
+    assert_eq!(answer.status, 200, "{answer}");
+    let answer = answer.json();
+    assert_eq!((&answer["size"], &answer["classes"]), (&json!([32, 32]), &json!(3)));
+    for key in ["asked", "measured", "within", "tolerance", "score"] {
+        assert_eq!(answer[key].as_array().map(Vec::len), Some(5), "{key}: {}", answer[key]);
+    }
+    assert!(answer["asked"].as_array().unwrap().iter().all(|row| row["r1"] == 5.5 && row["cx1"] == 12.0));
+    // The command that comes with them makes the same bytes.
+    let folder = tempfile::tempdir().unwrap();
+    let command = answer["command"].as_str().unwrap().strip_prefix("invnet ").unwrap();
+    let output =
+        invnet(&[]).args(command.split(' ')).arg("--out").arg(folder.path().join("made")).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    let file = std::fs::read(folder.path().join("made/samples.npy")).unwrap();
+    assert_eq!(maps(&answer), file[file.len() - 5 * 1024..]);
+    // What is left open differs from seed to seed, and is the same for one.
+    let again = post(server.address, "/api/sample", &body).json();
+    assert_eq!(again["maps"], answer["maps"]);
+}
+
+#[test]
+fn what_is_within_is_measured_on_the_maps_that_are_sent() {
+    let server = Served::runs();
+    let body = json!({"run": "figures", "target": {"r1": 6}, "count": 3, "within": {"r1": 3.0}});
+    let answer = post(server.address, "/api/sample", &body).json();
+    assert_eq!(answer["tolerance"][0]["r1"], 3.0);
+    let names: Vec<&str> = answer["asked"][0].as_object().unwrap().keys().map(String::as_str).collect();
+    let measured =
+        post(server.address, "/api/measure", &json!({"run": "figures", "maps": answer["maps"]})).json();
+    assert_eq!(measured["measured"], answer["measured"]);
+    for i in 0..3 {
+        let within = names.iter().all(|name| {
+            let value = |key: &str| answer[key][i][name].as_f64().unwrap_or(f64::NAN);
+            (value("measured") - value("asked")).abs() <= value("tolerance") * (1.0 + 1e-6)
+        });
+        assert_eq!(answer["within"][i], within, "{i}");
+    }
+}
+
+#[test]
+fn an_image_is_measured_and_matched() {
+    let server = Served::runs();
+    // A black and white picture, a quarter of it white.
+    let mut png_bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png_bytes, 64, 64);
+    encoder.set_color(png::ColorType::Grayscale);
+    let pixels: Vec<u8> = (0..4096).map(|i| if i / 64 < 32 && i % 64 < 32 { 200 } else { 30 }).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    let body = json!({"run": "phases", "image": STANDARD.encode(&png_bytes), "threshold": 128});
+    let answer = post(server.address, "/api/measure", &body);
+    assert_eq!(answer.status, 200, "{answer}");
+    let answer = answer.json();
+    assert_eq!((&answer["size"], &answer["measured"][0]["p1"]), (&json!([64, 64]), &json!(0.25)));
+    let found = post(
+        server.address,
+        "/api/match",
+        &json!({"run": "phases", "image": body["image"], "threshold": 128, "count": 2, "size": [64, 64]}),
+    );
+    assert_eq!(found.status, 200, "{found}");
+    let found = found.json();
+    assert_eq!(found["asked"][1]["p1"], 0.25);
+    assert_eq!(found["asked"][0]["s3"], answer["measured"][0]["s3"]);
+    assert_eq!((&found["size"], maps(&found).len()), (&json!([64, 64]), 2 * 4096));
+    // Without a threshold it is grey levels, which are refused as the command refuses them.
+    let refused = post(server.address, "/api/measure", &json!({"run": "phases", "image": body["image"]}));
+    assert_eq!(refused.status, 400);
+    assert!(refused.error().starts_with("image: ") && refused.error().contains("threshold"), "{refused}");
+}
+
+#[test]
+fn every_mistake_is_one_line_of_json() {
+    let server = Served::runs();
+    let sample = |body: Value| post(server.address, "/api/sample", &body);
+    for (body, status, says) in [
+        (json!({"run": "../figures"}), 404, "there are figures, phases"),
+        (
+            json!({"target": {"radius": 1}}),
+            400,
+            "target: unknown property radius: use r1, r2, cx1, cy1, cx2, cy2",
+        ),
+        (json!({"target": {"r1": "9"}}), 400, "target: r1 = \"9\": must be a number"),
+        (json!({"target": {"r1": 900}}), 400, "target: r1 = 900 is impossible"),
+        (json!({"target": {"r1": 1e300}}), 400, "must be a number"),
+        (json!({"count": 0}), 400, "count = 0: must be 1 to 1024"),
+        (json!({"count": 1u64 << 40}), 400, "must be 1 to 1024"),
+        (json!({"count": -1}), 400, "the body: invalid value"),
+        (json!({"size": [64, 64]}), 400, "this run makes images of 32 x 32 only"),
+        (json!({"run": "phases", "size": [33, 32]}), 400, "sides must be multiples of"),
+        (json!({"size": [usize::MAX, 2]}), 400, "size: at most 1048576 pixels"),
+        (json!({"size": [0, 0]}), 400, "size"),
+        (json!({"within": {"r1": -1}}), 400, "within: r1 = -1: must be above 0"),
+        (json!({"within": 3}), 400, "must be true, false or {name: number}"),
+        (json!({"sample": 1}), 400, "the body: unknown field `sample`"),
+        (json!([1]), 400, "the body"),
+        (json!({"page": "x".repeat(65)}), 400, "page: must be"),
+    ] {
+        let answer = sample(body.clone());
+        assert_eq!(answer.status, status, "{body}: {answer}");
+        assert!(
+            answer.error().contains(says) && !answer.error().contains('\n'),
+            "{body}: {}",
+            answer.error()
+        );
+    }
+    for body in [
+        json!({}),
+        json!({"maps": "AAA"}),
+        json!({"maps": "AA=="}),
+        json!({"maps": STANDARD.encode([9; 1024])}),
+        json!({"image": "????"}),
+        json!({"image": STANDARD.encode("nothing")}),
+    ] {
+        let answer = post(server.address, "/api/measure", &body);
+        assert_eq!(answer.status, 400, "{body}: {answer}");
+        answer.error();
+    }
+    for (method, path, status) in [
+        ("GET", "/api/sample", 405),
+        ("GET", "/no", 404),
+        ("GET", "/api/runs/no/table", 404),
+        ("GET", "/api/runs/figures/training/x", 400),
+        ("GET", "/api/runs/figures/training/1", 404),
+        ("GET", "/api/runs/..%2Ffigures/training", 404),
+        ("POST", "/api/files/exe", 404),
+        ("DELETE", "/api/runs", 405),
+    ] {
+        let answer = send(server.address, method, path, "", b"");
+        assert_eq!(answer.status, status, "{method} {path}: {answer}");
+        answer.error();
+    }
+    assert!(get(server.address, "/api/runs").status == 200, "still there");
+}
+
+#[test]
+fn files_of_every_format_are_what_they_say() {
+    let server = Served::runs();
+    for (format, extension, first) in [
+        ("png", "png.zip", b"PK\x03\x04".as_slice()),
+        ("tiff", "tiff", b"II*\0"),
+        ("npy", "npy", b"\x93NUMPY"),
+        ("npz", "npz", b"PK\x03\x04"),
+        ("vti", "vti.zip", b"PK\x03\x04"),
+        ("hdf5", "h5", b"\x89HDF"),
+        ("dream3d", "dream3d", b"\x89HDF"),
+        ("csv", "csv", b"sample,seed,asked_r1,measured_r1,"),
+        ("json", "json", b"{"),
+    ] {
+        let body = json!({"run": "figures", "target": {"r1": 6}, "count": 2, "seed": 3});
+        let answer = post(server.address, &format!("/api/files/{format}"), &body);
+        assert_eq!(answer.status, 200, "{format}: {answer}");
+        assert!(answer.body.starts_with(first), "{format}: {answer}");
+        let named = format!("attachment; filename=\"figures-samples.{extension}\"");
+        assert_eq!(answer.header("content-disposition"), Some(named.as_str()));
+    }
+    let one = post(server.address, "/api/files/png", &json!({"run": "figures"}));
+    assert!(one.body.starts_with(b"\x89PNG"), "one sample is one file");
+    // The record asks for the same again.
+    let record =
+        post(server.address, "/api/files/json", &json!({"run": "figures", "count": 2, "seed": 5})).json();
+    let again = post(server.address, "/api/sample", &record["request"]);
+    assert_eq!(again.status, 200, "{again}");
+    assert_eq!(again.json()["seed"], 5);
+    assert_eq!(server.leftovers(), 0);
+}
+
+#[test]
+fn the_description_says_what_is_served() {
+    let server = Served::runs();
+    let description = get(server.address, "/api/openapi.json").json();
+    let paths = description["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 9);
+    for (path, methods) in paths {
+        let address =
+            path.replace("{run}", "figures").replace("{iteration}", "100").replace("{format}", "csv");
+        for (method, operation) in methods.as_object().unwrap() {
+            let body = operation.get("requestBody").map(|_| match path.as_str() {
+                "/api/measure" => json!({"maps": STANDARD.encode([1; 1024])}),
+                "/api/match" => {
+                    json!({"maps": STANDARD.encode([1; 1024]), "target": {"r2": 5, "cx2": 20, "cy2": 20}})
+                }
+                _ => json!({}),
+            });
+            let answer = match body {
+                Some(body) => post(server.address, &address, &body),
+                None => send(server.address, &method.to_uppercase(), &address, "", b""),
+            };
+            assert_eq!(answer.status, 200, "{method} {path}: {answer}");
+            let content = &operation["responses"]["200"]["content"];
+            let schema = &content["application/json"]["schema"];
+            if !schema.is_null() {
+                fits(&answer.json(), schema, &description, path);
+            }
+        }
+    }
+}
+
+/// Checks what a schema says of types, members and items.
+fn fits(value: &Value, schema: &Value, all: &Value, place: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return fits(value, all.pointer(&reference[1..]).unwrap(), all, place);
+    }
+    let is = |kind: &str| match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        other => panic!("{place}: type {other}"),
+    };
+    match &schema["type"] {
+        Value::String(kind) => assert!(is(kind), "{place}: {value} is no {kind}"),
+        Value::Array(kinds) => assert!(kinds.iter().any(|k| is(k.as_str().unwrap())), "{place}: {value}"),
+        _ => {}
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(value.get(name.as_str().unwrap()).is_some(), "{place}: no {name}");
+    }
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        match schema["properties"].get(name) {
+            Some(schema) => fits(inner, schema, all, &format!("{place}.{name}")),
+            None => assert!(schema["additionalProperties"] != false, "{place}: {name} is not described"),
+        }
+    }
+    for inner in value.as_array().into_iter().flatten().filter(|_| schema.get("items").is_some()) {
+        fits(inner, &schema["items"], all, &format!("{place}[]"));
+    }
+}
+
+#[test]
+fn a_table_and_a_log_are_those_of_the_run() {
+    let server = Served::runs();
+    let table = get(server.address, "/api/runs/phases/table").json();
+    let width = table["names"].as_array().unwrap().len();
+    assert!(table["rows"].as_array().unwrap().iter().all(|row| row.as_array().unwrap().len() == width));
+    assert_eq!(table["band"].as_array().unwrap().len(), width);
+    let log = get(server.address, "/api/runs/figures/training").json();
+    assert_eq!(
+        (&log["iteration"], &log["iterations"], &log["running"]),
+        (&json!(300.0), &json!(300.0), &json!(false))
+    );
+    assert_eq!(log["pictures"], json!([100, 200, 300]));
+    assert_eq!(log["losses"]["wasserstein"].as_array().unwrap().len(), log["at"].as_array().unwrap().len());
+    let picture = get(server.address, "/api/runs/figures/training/200");
+    let file = std::fs::read(runs()[0].join("samples/000200.png")).unwrap();
+    assert!(picture.body == file && picture.header("content-type") == Some("image/png"));
+}

@@ -1,0 +1,92 @@
+//! A server of two small runs, trained once for all tests.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// A server, stopped when it is dropped.
+pub struct Served {
+    child: Child,
+    temporary: tempfile::TempDir,
+    pub address: SocketAddr,
+    pub link: String,
+}
+
+impl Served {
+    /// Serves with these arguments on a free port.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = invnet(&["serve", "--port=0", "--device=cpu"]);
+        let temporary = tempfile::tempdir().unwrap();
+        command.env("TMPDIR", temporary.path());
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut link = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut link).unwrap();
+        let address = link.trim().strip_prefix("http://").unwrap_or_else(|| panic!("no link: {link}"));
+        let address = address.split('/').next().unwrap().parse().unwrap();
+        Self { child, temporary, address, link: link.trim().to_owned() }
+    }
+
+    /// Both runs.
+    pub fn runs() -> Self {
+        let [figures, phases] = runs();
+        Self::start(&["--run", figures.to_str().unwrap(), "--run", phases.to_str().unwrap()])
+    }
+
+    /// Files that it has left where temporary ones go.
+    pub fn leftovers(&self) -> usize {
+        std::fs::read_dir(self.temporary.path()).unwrap().count()
+    }
+
+    /// Resident memory, MiB.
+    pub fn memory(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+        line.trim().split(' ').next().unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Asks it to stop; how it ended.
+    pub fn stop(mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn invnet(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invnet"));
+    command.args(arguments);
+    command
+}
+
+fn done(folder: &Path, words: &str) {
+    let output = invnet(&[]).args(words.split_whitespace()).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Two runs: figures that follow their targets, and phases of a file that were hardly trained.
+pub fn runs() -> &'static [PathBuf; 2] {
+    static RUNS: OnceLock<(tempfile::TempDir, [PathBuf; 2])> = OnceLock::new();
+    let (_, runs) = RUNS.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let few = "--set=latent=16 --set=images=1000 --set=eval_samples=20 --set=log_every=5 --device=cpu -q";
+        done(folder.path(), &format!(
+            "train circles-quick --out=figures --set=size=32 --set=width=8 --iterations=300 --set=sample_every=100 {few}"
+        ));
+        done(folder.path(), "data two-phase --size=32 --count=60 --device=cpu --out=phases.npz -q");
+        done(folder.path(), &format!(
+            "train two-phase-quick --out=phases --set=data=phases.npz --set=bins=9 --set=width=4 --iterations=5 --set=latent_map=true {few}"
+        ));
+        let runs = ["figures", "phases"].map(|run| folder.path().join(run));
+        (folder, runs)
+    });
+    runs
+}
