@@ -25,10 +25,6 @@ Examples:
 
 /// Arguments of `serve`.
 #[derive(Args)]
-#[cfg_attr(
-    not(feature = "page"),
-    expect(dead_code, reason = "parsed, so that the refusal says what is missing")
-)]
 pub(super) struct ServeArgs {
     /// Run directory, or a copy of its checkpoint; may be repeated [default: all in runs/].
     #[arg(long, value_name = "DIR")]

@@ -29,8 +29,7 @@ pub(super) fn log(run: &Path, config: &Config) -> Answer {
     let seconds = last.map_or(0.0, |row| number(row, "seconds"));
     let iterations = config.train.iterations as f64;
     // The pace of late: a machine may have become busier.
-    let before = &rows[..rows.len().saturating_sub(1)];
-    let before = before.iter().rev().take(20).last();
+    let before = (rows.len() > 1).then(|| &rows[rows.len().saturating_sub(21)]);
     let pace = before.map(|row| {
         let done = iteration - number(row, "iteration");
         (seconds - number(row, "seconds")) / done.max(1.0)

@@ -22,7 +22,6 @@ pub struct Browser {
 /// The keys of WebDriver.
 pub const TAB: &str = "\u{e004}";
 pub const RIGHT: &str = "\u{e014}";
-pub const SPACE: &str = "\u{e00d}";
 
 impl Browser {
     /// Starts one; none, said aloud, where there is no browser. Under CI there must be one.

@@ -49,12 +49,14 @@ export function overlay(layer, asked, run, [h, w], { change, focusable }) {
     });
     const size = (r) => change(sized(run, figure, clamp(r, 0.5, Math.max(w, h) / 2)));
     drag(centre, layer, run, figure, move);
-    drag(rim, layer, run, figure, (x, y, now) => {
-      const [dx, dy] = [Math.abs(x - now.x), Math.abs(y - now.y)];
+    drag(rim, layer, run, figure, (x, y) => {
+      const [dx, dy] = [Math.abs(x - figure.x), Math.abs(y - figure.y)];
       return size(figure.kind === 'disc' ? Math.hypot(dx, dy) : Math.max(dx, dy));
     });
-    centre.addEventListener('keydown', (event) => arrows(event, (dx, dy) => move(figure.x + dx, figure.y + dy)));
-    rim.addEventListener('keydown', (event) => arrows(event, (dx, dy) => size(figure.r + dx - dy)));
+    // The next key may come before the answer to this one.
+    const now = (target) => Object.assign(figure, figures(target, run).find((f) => f.n === figure.n));
+    centre.addEventListener('keydown', (event) => arrows(event, (dx, dy) => now(move(figure.x + dx, figure.y + dy))));
+    rim.addEventListener('keydown', (event) => arrows(event, (dx, dy) => now(size(figure.r + dx - dy))));
   }
   if (focused) layer.querySelector(`[data-handle="${focused}"]`)?.focus();
 }
@@ -74,13 +76,12 @@ function arrows(event, act) {
   act(...moves[event.key]);
 }
 
-/** Follows the pointer from `element` on; `act` is told where it is, in pixels, and the figure as it now is. */
+/** Follows the pointer from `element` on; `act` is told where it is, in pixels. `figure` is kept as it now is. */
 function drag(element, layer, run, figure, act) {
-  let now = figure;
   // Sets the outlines where the numbers are, without new elements.
   const follow = (asked) => {
     for (const [i, fresh] of (asked ? figures(asked, run) : []).entries()) {
-      if (fresh.n === figure.n) now = fresh;
+      if (fresh.n === figure.n) Object.assign(figure, fresh);
       const [pale, dark, rim, centre] = [0, 1, 2, 3].map((k) => layer.children[4 * i + k]);
       for (const shape of [pale, dark, rim]) {
         for (const { name, value } of outline(fresh, {}).attributes) shape.setAttribute(name, value);
@@ -96,7 +97,7 @@ function drag(element, layer, run, figure, act) {
     layer.dragging = follow;
     const moved = (e) => {
       const p = new DOMPoint(e.clientX, e.clientY).matrixTransform(layer.getScreenCTM().inverse());
-      follow(act(p.x, p.y, now));
+      follow(act(p.x, p.y));
     };
     const done = () => {
       layer.dragging = null;

@@ -237,6 +237,8 @@ try {
   catalog = await get('api/runs');
   const link = linked();
   by('run').replaceChildren(...catalog.runs.map((run) => make('option', { value: run.name }, run.name)));
+  by('closed').closest('label').hidden = !catalog.closes;
+  state.closed &&= catalog.closes;
   wire();
   const run = catalog.runs.find((r) => r.name === link.run) ?? catalog.runs[0];
   const chosen = choose(run, run.name === link.run ? link.target : {}, link.size);
