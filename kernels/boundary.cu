@@ -61,8 +61,8 @@ KERNEL(256) boundary(const float* x, float* partial, Boundary p) {
 KERNEL(256) boundary_grad(const float* x, const float* g, float* y, Boundary p) {
     const u64 i = thread_in_grid();
     if (i >= (u64)p.n * p.h * p.w * p.c) return;
-    const u32 c = (u32)(i % p.c);
-    const u32 pixel = (u32)(i / p.c), line = pixel / p.w;  // line counts through the samples
+    // A tensor has fewer than 2^32 elements.
+    const u32 pixel = (u32)i / p.c, c = (u32)i - pixel * p.c, line = pixel / p.w;  // line counts through the samples
     const u32 column = pixel - line * p.w, n = line / p.h, row = line - n * p.h;
     const float* image = x + (u64)n * p.h * p.w * p.c + c;
     const float here = x[i];

@@ -7,8 +7,6 @@
 
 // Position of this thread in the whole grid. Grids have at most 2^31 - 1 blocks of at most 1024.
 DEVICE u64 thread_in_grid() { return (u64)blockIdx.x * blockDim.x + threadIdx.x; }
-// Threads of the grid: the stride of a loop that covers any number of elements.
-DEVICE u64 threads_in_grid() { return (u64)gridDim.x * blockDim.x; }
 
 DEVICE u32 least(u32 a, u32 b) { return a < b ? a : b; }
 
@@ -29,4 +27,24 @@ DEVICE float block_sum(float value, float* scratch) {
     UNROLL for (u32 warp = 0; warp < threads / WARP; ++warp) total += scratch[warp];
     __syncthreads();
     return total;
+}
+
+// Four numbers at `from`, which is aligned to 16 bytes, or the first `count` of them and zeros.
+DEVICE void read_four(const float* from, u32 count, float (&to)[4]) {
+    if (count >= 4) {
+        const float4 v = *reinterpret_cast<const float4*>(from);
+        to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
+    } else {
+        UNROLL for (u32 k = 0; k < 4; ++k) to[k] = k < count ? from[k] : 0.0f;
+    }
+}
+
+// The first `count` of four numbers, to a place that is aligned to 16 bytes.
+DEVICE void write_four(float* to, u32 count, const float (&from)[4]) {
+    if (count >= 4) {
+        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1], from[2], from[3]);
+    } else {
+        UNROLL for (u32 k = 0; k < 4; ++k)
+            if (k < count) to[k] = from[k];
+    }
 }

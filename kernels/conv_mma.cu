@@ -4,9 +4,9 @@
 // sums and memory are single precision.
 // Needs: compute capability 8.0; CI and CO multiples of four for leg y and w, CO for leg x; tensors
 // of fewer than 2^32 numbers. Others take conv.cu.
-// Launch: as conv.cu: tiles of 64 x 64 or 128 x 128, with 128 (tf32) or 256 (bf16) threads
-// (gemm_mma.cuh); leg x by parity classes, leg w by pieces (both grid z). Shared memory: tf32 24 or
-// 48 KiB, bf16 16 or 32 KiB.
+// Launch: as conv.cu: tiles of 64 x 64, 128 x 64 or 128 x 128, with 128 (tf32) or 256 (bf16) threads
+// (gemm_mma.cuh); leg x by parity classes, leg w by pieces (both grid z). Shared memory: tf32 24, 36 or
+// 48 KiB, bf16 16, 24 or 32 KiB.
 // Traffic: each operand once per tile row or column, as single precision; bound by arithmetic where
 // the tiles are full, else by memory.
 // Order: taps row by row, channels inside; leg w pixel by pixel within a piece, then the pieces.
@@ -156,64 +156,82 @@ struct Sights {
 
 // ---- legs ----------------------------------------------------------------------------------
 
-template <typename Number, u32 TILE>
+template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_y(const float* x, const float* w, const float* bias, float* y, const Conv& p) {
     const u32 depth = p.kh * p.kw * p.ci;
     const ToY store = {y, bias, &p};
-    gemm_mma<Number, TILE>(Windows(p, 0, depth), x, Channels(p, 0, depth), w, store, blockIdx.x * TILE,
-                           blockIdx.y * TILE, p.co, depth);
+    gemm_mma<Number, ROWS, COLUMNS>(Windows(p, 0, depth), x, Channels(p, 0, depth), w, store, blockIdx.x * ROWS,
+                                    blockIdx.y * COLUMNS, p.co, depth);
 }
 
-template <typename Number, u32 TILE>
+template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_x(const float* g, const float* w, const float* bias, float* x, const Conv& p) {
     const Parity parity(p, blockIdx.z);
-    if (blockIdx.x * TILE >= parity.rows(p)) return;  // a whole block at once
+    if (blockIdx.x * ROWS >= parity.rows(p)) return;  // a whole block at once
     const ToX store = {x, bias, &p, parity};
-    gemm_mma<Number, TILE>(Cones(p, parity), g, Taps(p, parity), w, store, blockIdx.x * TILE, blockIdx.y * TILE, p.ci,
-                           parity.depth(p));
+    gemm_mma<Number, ROWS, COLUMNS>(Cones(p, parity), g, Taps(p, parity), w, store, blockIdx.x * ROWS,
+                                    blockIdx.y * COLUMNS, p.ci, parity.depth(p));
 }
 
-template <typename Number, u32 TILE>
+template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p) {
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.n * p.oh * p.ow);
     const ToW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
-    gemm_mma<Number, TILE>(Sights(p, begin, end), x, Channels(p, begin, end), g, store, blockIdx.x * TILE,
-                           blockIdx.y * TILE, p.co, end - begin);
+    gemm_mma<Number, ROWS, COLUMNS>(Sights(p, begin, end), x, Channels(p, begin, end), g, store, blockIdx.x * ROWS,
+                                    blockIdx.y * COLUMNS, p.co, end - begin);
 }
 
 KERNEL(128) conv_y_tf32_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Tf32, 64>(x, w, bias, y, p);
+    leg_y<Tf32, 64, 64>(x, w, bias, y, p);
+}
+KERNEL(128) conv_y_tf32_128x64(const float* x, const float* w, const float* bias, float* y, Conv p) {
+    leg_y<Tf32, 128, 64>(x, w, bias, y, p);
 }
 KERNEL(128) conv_y_tf32_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Tf32, 128>(x, w, bias, y, p);
+    leg_y<Tf32, 128, 128>(x, w, bias, y, p);
 }
 KERNEL(256) conv_y_bf16_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Bf16, 64>(x, w, bias, y, p);
+    leg_y<Bf16, 64, 64>(x, w, bias, y, p);
+}
+KERNEL(256) conv_y_bf16_128x64(const float* x, const float* w, const float* bias, float* y, Conv p) {
+    leg_y<Bf16, 128, 64>(x, w, bias, y, p);
 }
 KERNEL(256) conv_y_bf16_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Bf16, 128>(x, w, bias, y, p);
+    leg_y<Bf16, 128, 128>(x, w, bias, y, p);
 }
 KERNEL(128) conv_x_tf32_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Tf32, 64>(g, w, bias, x, p);
+    leg_x<Tf32, 64, 64>(g, w, bias, x, p);
+}
+KERNEL(128) conv_x_tf32_128x64(const float* g, const float* w, const float* bias, float* x, Conv p) {
+    leg_x<Tf32, 128, 64>(g, w, bias, x, p);
 }
 KERNEL(128) conv_x_tf32_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Tf32, 128>(g, w, bias, x, p);
+    leg_x<Tf32, 128, 128>(g, w, bias, x, p);
 }
 KERNEL(256) conv_x_bf16_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Bf16, 64>(g, w, bias, x, p);
+    leg_x<Bf16, 64, 64>(g, w, bias, x, p);
+}
+KERNEL(256) conv_x_bf16_128x64(const float* g, const float* w, const float* bias, float* x, Conv p) {
+    leg_x<Bf16, 128, 64>(g, w, bias, x, p);
 }
 KERNEL(256) conv_x_bf16_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Bf16, 128>(g, w, bias, x, p);
+    leg_x<Bf16, 128, 128>(g, w, bias, x, p);
 }
 KERNEL(128) conv_w_tf32_64(const float* x, const float* g, float* w, Conv p) {
-    leg_w<Tf32, 64>(x, g, w, p);
+    leg_w<Tf32, 64, 64>(x, g, w, p);
+}
+KERNEL(128) conv_w_tf32_128x64(const float* x, const float* g, float* w, Conv p) {
+    leg_w<Tf32, 128, 64>(x, g, w, p);
 }
 KERNEL(128) conv_w_tf32_128(const float* x, const float* g, float* w, Conv p) {
-    leg_w<Tf32, 128>(x, g, w, p);
+    leg_w<Tf32, 128, 128>(x, g, w, p);
 }
 KERNEL(256) conv_w_bf16_64(const float* x, const float* g, float* w, Conv p) {
-    leg_w<Bf16, 64>(x, g, w, p);
+    leg_w<Bf16, 64, 64>(x, g, w, p);
+}
+KERNEL(256) conv_w_bf16_128x64(const float* x, const float* g, float* w, Conv p) {
+    leg_w<Bf16, 128, 64>(x, g, w, p);
 }
 KERNEL(256) conv_w_bf16_128(const float* x, const float* g, float* w, Conv p) {
-    leg_w<Bf16, 128>(x, g, w, p);
+    leg_w<Bf16, 128, 128>(x, g, w, p);
 }

@@ -1,7 +1,8 @@
 // Functions of one or two numbers, applied to every element.
 //
 // Launch: one thread per 4 elements (float4; every tensor begins at a multiple of 64 bytes), the
-// last few one by one; strided kernels one thread per element.
+// last few one by one; strided kernels too where the last axis is a multiple of 4, else one thread per
+// element.
 // Traffic: 8 bytes an element for one operand, 12 for two; bound by memory.
 // Order: none, every result is a function of its own inputs.
 #include "common.cuh"
@@ -34,41 +35,51 @@ struct Gate { DEVICE float of(float a, float b, float slope) { return a > 0.0f ?
 template <typename F>
 DEVICE void unary(const float* x, float* y, const Elementwise& p) {
     const u64 i = 4 * thread_in_grid();
-    if (i + 4 <= p.n) {
-        const float4 v = *reinterpret_cast<const float4*>(x + i);
-        *reinterpret_cast<float4*>(y + i) =
-            make_float4(F::of(v.x, p), F::of(v.y, p), F::of(v.z, p), F::of(v.w, p));
-    } else {
-        for (u64 k = i; k < p.n; ++k) y[k] = F::of(x[k], p);
-    }
+    if (i >= p.n) return;
+    const u32 count = least(p.n - (u32)i, 4);
+    float v[4];
+    read_four(x + i, count, v);
+    UNROLL for (u32 k = 0; k < 4; ++k) v[k] = F::of(v[k], p);
+    write_four(y + i, count, v);
 }
 
 template <typename F>
 DEVICE void binary(const float* a, const float* b, float* y, const Elementwise& p) {
     const u64 i = 4 * thread_in_grid();
-    if (i + 4 <= p.n) {
-        const float4 u = *reinterpret_cast<const float4*>(a + i), v = *reinterpret_cast<const float4*>(b + i);
-        *reinterpret_cast<float4*>(y + i) = make_float4(F::of(u.x, v.x, p.a), F::of(u.y, v.y, p.a),
-                                                        F::of(u.z, v.z, p.a), F::of(u.w, v.w, p.a));
+    if (i >= p.n) return;
+    const u32 count = least(p.n - (u32)i, 4);
+    float u[4], v[4];
+    read_four(a + i, count, u), read_four(b + i, count, v);
+    UNROLL for (u32 k = 0; k < 4; ++k) u[k] = F::of(u[k], v[k], p.a);
+    write_four(y + i, count, u);
+}
+
+// Four numbers of an operand whose step along the last axis is 1 or 0.
+DEVICE void read_along(const float* from, u32 step, float (&to)[4]) {
+    if (step == 1) {
+        read_four(from, 4, to);
     } else {
-        for (u64 k = i; k < p.n; ++k) y[k] = F::of(a[k], b[k], p.a);
+        UNROLL for (u32 k = 0; k < 4; ++k) to[k] = *from;
     }
 }
 
-// Broadcast operands: steps of 0 along the axes an operand does not have.
+// Broadcast operands: steps of 0 along the axes an operand does not have. `p.width` elements a thread,
+// all of them along the last axis.
 template <typename F>
 DEVICE void binary_strided(const float* a, const float* b, float* y, const Strided& p) {
-    const u64 i = thread_in_grid();
+    const u64 i = thread_in_grid() * p.width;
     if (i >= p.n) return;
-    u32 rest = (u32)i, from_a = 0, from_b = 0;
-    UNROLL for (u32 axis = MAX_RANK; axis-- > 0;) {
-        if (axis >= p.rank) continue;
-        const u32 quotient = rest / p.dims[axis], at = rest - quotient * p.dims[axis];
-        from_a += at * p.a[axis];
-        from_b += at * p.b[axis];
-        rest = quotient;
+    u32 from_a = 0, from_b = 0;
+    walk(p, (u32)i, from_a, from_b);
+    if (p.width == 1) {
+        y[i] = F::of(a[from_a], b[from_b], p.slope);
+        return;
     }
-    y[i] = F::of(a[from_a], b[from_b], p.slope);
+    float u[4], v[4];
+    read_along(a + from_a, p.a[0], u);
+    read_along(b + from_b, p.b[0], v);
+    UNROLL for (u32 k = 0; k < 4; ++k) u[k] = F::of(u[k], v[k], p.slope);
+    write_four(y + i, 4, u);
 }
 
 // ---- kernels -------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 // A matrix product on tensor cores, whose operands say for themselves where their numbers lie: the
 // core of matmul and of all legs of a convolution in tf32 and bf16. Compute capability 8.0.
 //
-// C [M, N] = A [M, K] B [K, N]. A block computes a tile of 128 x 128 or 64 x 64 by mma.sync, each
-// warp a part of it. K goes by slices of 64 bytes through shared memory:
-//   tf32: 4 warps, 2 x 2; 16 numbers of 32 bits, copied by cp.async two slices ahead (three in
+// C [M, N] = A [M, K] B [K, N]. A block computes a tile of 128 x 128, 128 x 64 or 64 x 64 by
+// mma.sync, each warp a part of it. K goes by slices of 64 bytes through shared memory:
+//   tf32: 4 warps; 16 numbers of 32 bits, copied by cp.async two slices ahead (three in
 //         memory) and rounded to nearest on the way into the multiplier, which large parts make
 //         rarer;
-//   bf16: 8 warps, 2 x 4; 32 numbers, loaded as 32 bits one slice ahead into registers, rounded to
+//   bf16: 8 warps; 32 numbers, loaded as 32 bits one slice ahead into registers, rounded to
 //         nearest, stored as 16 bits (two slices in memory). More warps, since those registers are
 //         shared out among them.
 // Global memory holds single precision throughout.
@@ -142,27 +142,32 @@ DEVICE void fragment(const u8* slice, u32 outer, u32 part, u32 (&f)[4]) {
     }
 }
 
-// The part of a tile that one warp computes: UM x UN units of 16 x 16.
-template <typename Number, u32 TILE>
+// The part of a tile that one warp computes: UM x UN units of 16 x 16. Parts are as square as may be.
+template <typename Number, u32 ROWS, u32 COLUMNS>
 struct Part {
-    enum { COLUMNS = Number::THREADS / WARP / 2, UM = TILE / 32, UN = TILE / 16 / COLUMNS };
+    enum {
+        WARPS = (u32)Number::THREADS / WARP,
+        ACROSS = ROWS > COLUMNS ? 2 : WARPS / 2,  // warps along a row of the tile
+        UM = ROWS / 16 / (WARPS / ACROSS),
+        UN = COLUMNS / 16 / ACROSS
+    };
     float sum[UM][2 * UN][4];
 
     MEMBER Part() {
         UNROLL for (u32 i = 0; i < UM; ++i)
             UNROLL for (u32 j = 0; j < 2 * UN; ++j) UNROLL for (u32 k = 0; k < 4; ++k) sum[i][j][k] = 0.0f;
     }
-    MEMBER static u32 row() { return threadIdx.x / WARP / COLUMNS * (16 * UM); }
-    MEMBER static u32 column() { return threadIdx.x / WARP % COLUMNS * (16 * UN); }
+    MEMBER static u32 row() { return threadIdx.x / WARP / ACROSS * (16 * UM); }
+    MEMBER static u32 column() { return threadIdx.x / WARP % ACROSS * (16 * UN); }
 
     template <bool a_along_k, bool b_along_k>
     MEMBER void multiply(const u8* slice_a, const u8* slice_b) {
         UNROLL for (u32 k = 0; k < 2; ++k) {
             u32 a[UM][4], b[UN][4];
             UNROLL for (u32 i = 0; i < UM; ++i)
-                fragment<AsA, Number, TILE, a_along_k>(slice_a, row() + 16 * i, k, a[i]);
+                fragment<AsA, Number, ROWS, a_along_k>(slice_a, row() + 16 * i, k, a[i]);
             UNROLL for (u32 j = 0; j < UN; ++j)
-                fragment<AsB, Number, TILE, b_along_k>(slice_b, column() + 16 * j, k, b[j]);
+                fragment<AsB, Number, COLUMNS, b_along_k>(slice_b, column() + 16 * j, k, b[j]);
             UNROLL for (u32 i = 0; i < UM; ++i) UNROLL for (u32 j = 0; j < 2 * UN; ++j)
                 Number::multiply(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
         }
@@ -200,15 +205,19 @@ struct Part {
 
 // ---- the loop over k -----------------------------------------------------------------------
 
+// Bytes of one slice of both operands, in shared memory one after the other.
+#define SLICES(rows, columns) (((rows) + (columns)) * SLICE_BYTES)
+
 // Slices by cp.async, STAGES - 1 ahead. A barrier says both that all threads' copies of this slice
 // have landed and that all warps have read the slice whose memory comes next.
-template <typename A, typename B, u32 TILE>
-DEVICE void walk(Feed<Tf32, A, TILE>& a, Feed<Tf32, B, TILE>& b, Part<Tf32, TILE>& part, u32 steps, u8* memory) {
-    const u32 stages = Tf32::STAGES, bytes = TILE * SLICE_BYTES;
+template <typename A, typename B, u32 ROWS, u32 COLUMNS>
+DEVICE void walk_slices(Feed<Tf32, A, ROWS>& a, Feed<Tf32, B, COLUMNS>& b, Part<Tf32, ROWS, COLUMNS>& part, u32 steps,
+                        u8* memory) {
+    const u32 stages = Tf32::STAGES, second = ROWS * SLICE_BYTES, both = SLICES(ROWS, COLUMNS);
     UNROLL for (u32 step = 0; step < stages - 1; ++step) {
         if (step < steps) {
-            a.send(memory + 2 * step * bytes);
-            b.send(memory + (2 * step + 1) * bytes);
+            a.send(memory + step * both);
+            b.send(memory + step * both + second);
         }
         copy_commit();
     }
@@ -217,39 +226,40 @@ DEVICE void walk(Feed<Tf32, A, TILE>& a, Feed<Tf32, B, TILE>& b, Part<Tf32, TILE
         copy_wait<stages - 2>();
         __syncthreads();
         if (step + stages - 1 < steps) {
-            a.send(memory + 2 * next * bytes);
-            b.send(memory + (2 * next + 1) * bytes);
+            a.send(memory + next * both);
+            b.send(memory + next * both + second);
         }
         copy_commit();
-        part.template multiply<A::ALONG_K, B::ALONG_K>(memory + 2 * now * bytes, memory + (2 * now + 1) * bytes);
+        part.template multiply<A::ALONG_K, B::ALONG_K>(memory + now * both, memory + now * both + second);
         now = now + 1 == stages ? 0 : now + 1;
         next = next + 1 == stages ? 0 : next + 1;
     }
 }
 
 // Slices through registers, one ahead.
-template <typename A, typename B, u32 TILE>
-DEVICE void walk(Feed<Bf16, A, TILE>& a, Feed<Bf16, B, TILE>& b, Part<Bf16, TILE>& part, u32 steps, u8* memory) {
-    const u32 bytes = TILE * SLICE_BYTES;
-    float4 held_a[Feed<Bf16, A, TILE>::PASSES], held_b[Feed<Bf16, B, TILE>::PASSES];
+template <typename A, typename B, u32 ROWS, u32 COLUMNS>
+DEVICE void walk_slices(Feed<Bf16, A, ROWS>& a, Feed<Bf16, B, COLUMNS>& b, Part<Bf16, ROWS, COLUMNS>& part, u32 steps,
+                        u8* memory) {
+    const u32 second = ROWS * SLICE_BYTES, both = SLICES(ROWS, COLUMNS);
+    float4 held_a[Feed<Bf16, A, ROWS>::PASSES], held_b[Feed<Bf16, B, COLUMNS>::PASSES];
     if (steps > 0) {
         a.fetch(held_a);
         b.fetch(held_b);
         a.deposit(held_a, memory);
-        b.deposit(held_b, memory + bytes);
+        b.deposit(held_b, memory + second);
     }
     __syncthreads();
     for (u32 step = 0; step < steps; ++step) {
-        u8* const now = memory + step % 2 * 2 * bytes;
-        u8* const next = memory + (step + 1) % 2 * 2 * bytes;
+        u8* const now = memory + step % 2 * both;
+        u8* const next = memory + (step + 1) % 2 * both;
         if (step + 1 < steps) {
             a.fetch(held_a);
             b.fetch(held_b);
         }
-        part.template multiply<A::ALONG_K, B::ALONG_K>(now, now + bytes);
+        part.template multiply<A::ALONG_K, B::ALONG_K>(now, now + second);
         if (step + 1 < steps) {
             a.deposit(held_a, next);
-            b.deposit(held_b, next + bytes);
+            b.deposit(held_b, next + second);
         }
         __syncthreads();
     }
@@ -257,13 +267,13 @@ DEVICE void walk(Feed<Bf16, A, TILE>& a, Feed<Bf16, B, TILE>& b, Part<Bf16, TILE
 
 // The tile at (row, column) of A B over `depth` numbers k; `a` and `b` are cursors at the first, over
 // the memory at `data_a` and `data_b`.
-template <typename Number, u32 TILE, typename A, typename B, typename Store>
+template <typename Number, u32 ROWS, u32 COLUMNS, typename A, typename B, typename Store>
 DEVICE void gemm_mma(const A& a, const float* data_a, const B& b, const float* data_b, const Store& store, u32 row,
                      u32 column, u32 columns, u32 depth) {
-    ALIGNED_SHARED(uint4, memory, 2 * Number::STAGES * TILE * SLICE_BYTES / 16);
-    Feed<Number, A, TILE> feed_a(a, data_a, row);
-    Feed<Number, B, TILE> feed_b(b, data_b, column);
-    Part<Number, TILE> part;
-    walk(feed_a, feed_b, part, (depth + Number::SLICE - 1) / Number::SLICE, reinterpret_cast<u8*>(memory));
+    ALIGNED_SHARED(uint4, memory, Number::STAGES * SLICES(ROWS, COLUMNS) / 16);
+    Feed<Number, A, ROWS> feed_a(a, data_a, row);
+    Feed<Number, B, COLUMNS> feed_b(b, data_b, column);
+    Part<Number, ROWS, COLUMNS> part;
+    walk_slices(feed_a, feed_b, part, (depth + Number::SLICE - 1) / Number::SLICE, reinterpret_cast<u8*>(memory));
     part.store(store, row, column, columns);
 }

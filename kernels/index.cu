@@ -10,7 +10,7 @@
 KERNEL(256) one_hot(const u8* maps, const u32* rows, float* y, Table p) {
     const u64 i = thread_in_grid();
     if (i >= (u64)p.n * p.width) return;
-    const u32 sample = (u32)(i / p.width), pixel = (u32)(i % p.width);
+    const u32 sample = (u32)i / p.width, pixel = (u32)i % p.width;
     const u32 label = maps[(u64)rows[sample] * p.width + pixel];
     for (u32 c = 0; c < p.channels; ++c) y[i * p.channels + c] = c == label ? 1.0f : 0.0f;
 }
@@ -18,14 +18,14 @@ KERNEL(256) one_hot(const u8* maps, const u32* rows, float* y, Table p) {
 // table [M, width] and rows u32 [N] to [N, width].
 KERNEL(256) gather(const float* table, const u32* rows, float* y, Table p) {
     const u64 i = thread_in_grid();
-    if (i < (u64)p.n * p.width) y[i] = table[(u64)rows[i / p.width] * p.width + i % p.width];
+    if (i < (u64)p.n * p.width) y[i] = table[(u64)rows[(u32)i / p.width] * p.width + (u32)i % p.width];
 }
 
 // values [N, width] and rows u32 [N] summed into zeros [M, width], M = p.rows.
 KERNEL(256) scatter_add(const float* values, const u32* rows, float* y, Table p) {
     const u64 i = thread_in_grid();
     if (i >= (u64)p.rows * p.width) return;
-    const u32 row = (u32)(i / p.width), column = (u32)(i % p.width);
+    const u32 row = (u32)i / p.width, column = (u32)i % p.width;
     float sum = 0.0f;
     for (u32 k = 0; k < p.n; ++k)
         if (rows[k] == row) sum += values[(u64)k * p.width + column];

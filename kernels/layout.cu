@@ -12,13 +12,8 @@
 KERNEL(256) copy_strided(const float* x, float* y, Strided p) {
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
-    u32 rest = (u32)i, from = p.offset;
-    UNROLL for (u32 axis = MAX_RANK; axis-- > 0;) {
-        if (axis >= p.rank) continue;
-        const u32 quotient = rest / p.dims[axis];
-        from += (rest - quotient * p.dims[axis]) * p.a[axis];
-        rest = quotient;
-    }
+    u32 from = p.offset, again = 0;
+    walk(p, (u32)i, from, again);
     y[i] = x[from];
 }
 

@@ -54,8 +54,8 @@ KERNEL(256) moments(const float* x, float* partial, Image p) {
 KERNEL(256) quadratic_field(const float* m, float* y, Image p) {
     const u64 i = thread_in_grid();
     if (i >= (u64)p.n * p.h * p.w * p.c) return;
-    const u32 c = (u32)(i % p.c);
-    const u32 pixel = (u32)(i / p.c), line = pixel / p.w;  // line counts through the samples
+    // A tensor has fewer than 2^32 elements.
+    const u32 pixel = (u32)i / p.c, c = (u32)i - pixel * p.c, line = pixel / p.w;  // line counts through the samples
     const u32 column = pixel - line * p.w, n = line / p.h, row = line - n * p.h;
     const float u = centred(column, p.w), v = centred(row, p.h);
     const float* of = m + ((u64)n * p.c + c) * 6;

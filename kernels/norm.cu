@@ -4,7 +4,8 @@
 // over each group: a column of x [rows, columns] (batch; a column is a channel) or a row (layer;
 // a row is a sample).
 // Launch: sums are cut into `pieces` of a group, [pieces, 2, groups], and joined by `finish`; then
-// one thread per element.
+// about eight turns a thread of four elements (one where a row is no multiple of four), so many threads
+// that each keeps to its columns (batch) or its row (layer; grid x): one root a thread, no division.
 // Traffic: stats 4 bytes an element, normalise 8, its gradient 8 + 12; bound by memory.
 // Order: each thread adds every 256th (8th) element of its piece, lanes and pieces follow in
 // order. Sums are of x less the group's first element, so that a large mean costs no digits.
@@ -124,18 +125,70 @@ DEVICE float inverse_deviation(const float* stats, u32 g, u32 groups, float eps)
     return 1.0f / sqrtf(stats[groups + g] + eps);
 }
 
+// Group, mean and 1 / deviation of this thread's elements, `WIDTH` at a time: all it ever meets.
+// Batch: columns, since its steps are whole rows. Layer: one row, since the block's are.
+template <u32 WIDTH, bool BATCH>
+struct Groups {
+    u32 group[WIDTH];
+    float mean[WIDTH], r[WIDTH];
+    u32 first, end, step;
+
+    MEMBER Groups(const float* stats, const Norm& p) {
+        const u32 groups = BATCH ? p.columns : p.rows;
+        if (BATCH) {
+            first = (u32)thread_in_grid() * WIDTH, step = gridDim.x * 256 * WIDTH, end = p.rows * p.columns;
+        } else {
+            const u32 row = blockIdx.x * p.columns;
+            first = row + (blockIdx.y * 256 + threadIdx.x) * WIDTH, step = gridDim.y * 256 * WIDTH;
+            end = row + p.columns;
+        }
+        const u32 column = BATCH ? first % p.columns : 0;
+        UNROLL for (u32 k = 0; k < WIDTH; ++k) {
+            group[k] = BATCH ? column + k : blockIdx.x;
+            mean[k] = stats[group[k]];
+            r[k] = inverse_deviation(stats, group[k], groups, p.eps);
+        }
+    }
+};
+
+template <u32 WIDTH>
+DEVICE void read_width(const float* from, float (&to)[WIDTH]) {
+    if (WIDTH == 4) {
+        const float4 v = *reinterpret_cast<const float4*>(from);
+        to[0] = v.x, to[1 % WIDTH] = v.y, to[2 % WIDTH] = v.z, to[3 % WIDTH] = v.w;
+    } else {
+        to[0] = *from;
+    }
+}
+
+template <u32 WIDTH>
+DEVICE void write_width(float* to, const float (&from)[WIDTH]) {
+    if (WIDTH == 4) {
+        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % WIDTH], from[2 % WIDTH], from[3 % WIDTH]);
+    } else {
+        *to = from[0];
+    }
+}
+
+template <u32 WIDTH, bool BATCH>
+DEVICE void normalise(const float* x, const float* stats, float* y, const Norm& p) {
+    const Groups<WIDTH, BATCH> of(stats, p);
+    for (u32 i = of.first; i < of.end; i += of.step) {
+        float v[WIDTH];
+        read_width(x + i, v);
+        UNROLL for (u32 k = 0; k < WIDTH; ++k) v[k] = (v[k] - of.mean[k]) * of.r[k];
+        write_width(y + i, v);
+    }
+}
+
 KERNEL(256) normalise_batch(const float* x, const float* stats, float* y, Norm p) {
-    const u64 i = thread_in_grid();
-    if (i >= (u64)p.rows * p.columns) return;
-    const u32 g = (u32)(i % p.columns);
-    y[i] = (x[i] - stats[g]) * inverse_deviation(stats, g, p.columns, p.eps);
+    if (p.width == 4) normalise<4, true>(x, stats, y, p);
+    else normalise<1, true>(x, stats, y, p);
 }
 
 KERNEL(256) normalise_layer(const float* x, const float* stats, float* y, Norm p) {
-    const u64 i = thread_in_grid();
-    if (i >= (u64)p.rows * p.columns) return;
-    const u32 g = (u32)(i / p.columns);
-    y[i] = (x[i] - stats[g]) * inverse_deviation(stats, g, p.rows, p.eps);
+    if (p.width == 4) normalise<4, false>(x, stats, y, p);
+    else normalise<1, false>(x, stats, y, p);
 }
 
 // ---- its gradient --------------------------------------------------------------------------
@@ -169,18 +222,30 @@ KERNEL(256) cotangent_layer_finish(const float* partial, float* means, Norm p) {
     finish_means(partial, means, p.rows, p.columns, p.pieces);
 }
 
-DEVICE float gradient(float x, float g, const float* stats, const float* means, u32 group, u32 groups, float eps) {
-    const float r = inverse_deviation(stats, group, groups, eps);
-    const float y = (x - stats[group]) * r;
-    return r * (g - means[group] - y * means[groups + group]);
+template <u32 WIDTH, bool BATCH>
+DEVICE void gradient(const float* x, const float* stats, const float* g, const float* means, float* out, const Norm& p) {
+    const Groups<WIDTH, BATCH> of(stats, p);
+    const u32 groups = BATCH ? p.columns : p.rows;
+    float mean_g[WIDTH], mean_gy[WIDTH];
+    UNROLL for (u32 k = 0; k < WIDTH; ++k) mean_g[k] = means[of.group[k]], mean_gy[k] = means[groups + of.group[k]];
+    for (u32 i = of.first; i < of.end; i += of.step) {
+        float v[WIDTH], to[WIDTH];
+        read_width(x + i, v);
+        read_width(g + i, to);
+        UNROLL for (u32 k = 0; k < WIDTH; ++k) {
+            const float y = (v[k] - of.mean[k]) * of.r[k];
+            to[k] = of.r[k] * (to[k] - mean_g[k] - y * mean_gy[k]);
+        }
+        write_width(out + i, to);
+    }
 }
 
 KERNEL(256) normalise_grad_batch(const float* x, const float* stats, const float* g, const float* means, float* out, Norm p) {
-    const u64 i = thread_in_grid();
-    if (i < (u64)p.rows * p.columns) out[i] = gradient(x[i], g[i], stats, means, (u32)(i % p.columns), p.columns, p.eps);
+    if (p.width == 4) gradient<4, true>(x, stats, g, means, out, p);
+    else gradient<1, true>(x, stats, g, means, out, p);
 }
 
 KERNEL(256) normalise_grad_layer(const float* x, const float* stats, const float* g, const float* means, float* out, Norm p) {
-    const u64 i = thread_in_grid();
-    if (i < (u64)p.rows * p.columns) out[i] = gradient(x[i], g[i], stats, means, (u32)(i / p.columns), p.rows, p.eps);
+    if (p.width == 4) gradient<4, false>(x, stats, g, means, out, p);
+    else gradient<1, false>(x, stats, g, means, out, p);
 }

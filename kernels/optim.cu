@@ -3,13 +3,13 @@
 // Formula (Kingma and Ba 2015, Algorithm 1): m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
 // p -= rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps).
 // Launch: all tensors of an optimiser in one launch; block b finds its tensor among the first
-// blocks, 1024 elements a block.
+// blocks, 4096 elements a block, four at a time.
 // Traffic: Adam 28 bytes an element, averages 12; bound by memory.
 // Order: none, every element is its own.
 #include "common.cuh"
 #include "params.cuh"
 
-#define BLOCK_ELEMENTS 1024
+#define BLOCK_ELEMENTS 4096
 
 struct AdamTable { float* at[4 * MAX_TENSORS + 2]; };
 struct LerpTable { float* at[2 * MAX_TENSORS + 1]; };
@@ -42,16 +42,19 @@ KERNEL(256) adam(AdamTable table, Adam p) {
     const float* const gradient = table.at[3 + 4 * tensor];
     float* const first = table.at[4 + 4 * tensor];
     float* const second = table.at[5 + 4 * tensor];
-    const u64 begin = (u64)(blockIdx.x - p.first_block[tensor]) * BLOCK_ELEMENTS;
-    for (u32 k = threadIdx.x; k < BLOCK_ELEMENTS; k += 256) {
-        const u64 i = begin + k;
-        if (i >= p.numel[tensor]) return;
-        const float g = gradient[i];
-        const float m = beta1 * first[i] + (1.0f - beta1) * g;
-        const float v = beta2 * second[i] + (1.0f - beta2) * g * g;
-        first[i] = m;
-        second[i] = v;
-        weight[i] -= rate * m / (sqrtf(v * correction) + p.eps);
+    const u32 begin = (blockIdx.x - p.first_block[tensor]) * BLOCK_ELEMENTS;
+    const u32 end = least(begin + BLOCK_ELEMENTS, p.numel[tensor]);
+    for (u32 i = begin + 4 * threadIdx.x; i < end; i += 4 * 256) {
+        const u32 count = least(end - i, 4);
+        float w[4], g[4], m[4], v[4];
+        read_four(weight + i, count, w), read_four(gradient + i, count, g);
+        read_four(first + i, count, m), read_four(second + i, count, v);
+        UNROLL for (u32 k = 0; k < 4; ++k) {
+            m[k] = beta1 * m[k] + (1.0f - beta1) * g[k];
+            v[k] = beta2 * v[k] + (1.0f - beta2) * g[k] * g[k];
+            w[k] -= rate * m[k] / (sqrtf(v[k] * correction) + p.eps);
+        }
+        write_four(first + i, count, m), write_four(second + i, count, v), write_four(weight + i, count, w);
     }
 }
 
@@ -61,11 +64,14 @@ KERNEL(256) lerp(LerpTable table, Lerp p) {
     const u32 tensor = tensor_of(p.first_block, p.count, blockIdx.x);
     float* const target = table.at[1 + 2 * tensor];
     const float* const source = table.at[2 + 2 * tensor];
-    const u64 begin = (u64)(blockIdx.x - p.first_block[tensor]) * BLOCK_ELEMENTS;
-    for (u32 k = threadIdx.x; k < BLOCK_ELEMENTS; k += 256) {
-        const u64 i = begin + k;
-        if (i >= p.numel[tensor]) return;
-        target[i] += weight * (source[i] - target[i]);
+    const u32 begin = (blockIdx.x - p.first_block[tensor]) * BLOCK_ELEMENTS;
+    const u32 end = least(begin + BLOCK_ELEMENTS, p.numel[tensor]);
+    for (u32 i = begin + 4 * threadIdx.x; i < end; i += 4 * 256) {
+        const u32 count = least(end - i, 4);
+        float to[4], from[4];
+        read_four(target + i, count, to), read_four(source + i, count, from);
+        UNROLL for (u32 k = 0; k < 4; ++k) to[k] += weight * (from[k] - to[k]);
+        write_four(target + i, count, to);
     }
 }
 

@@ -15,7 +15,8 @@ struct Elementwise {
     float b;
 };
 
-// binary functions and strided copies: extents of the result and the steps of both inputs.
+// binary functions and strided copies: extents of the result and the steps of both inputs, the last
+// axis first.
 struct Strided {
     u32 n;
     u32 rank;
@@ -23,8 +24,21 @@ struct Strided {
     u32 a[MAX_RANK];
     u32 b[MAX_RANK];
     u32 offset;
+    u32 width;  // elements a thread, along the last axis
     float slope;
 };
+
+// Adds to the offsets of both inputs what element i of the result is from. The outermost axis costs no
+// division.
+DEVICE void walk(const Strided& p, u32 i, u32& from_a, u32& from_b) {
+    UNROLL for (u32 axis = 0; axis < MAX_RANK; ++axis) {
+        if (axis >= p.rank) break;
+        const u32 rest = axis + 1 < p.rank ? i / p.dims[axis] : 0, at = i - rest * p.dims[axis];
+        from_a += at * p.a[axis];
+        from_b += at * p.b[axis];
+        i = rest;
+    }
+}
 
 // pad: the result's extents, the input's, and where the input begins.
 struct Pad {
@@ -59,8 +73,6 @@ struct MatMul {
     u32 m;
     u32 n;
     u32 k;
-    u32 transpose_a;
-    u32 transpose_b;
     u32 pieces;
     u32 piece;
 };
@@ -88,12 +100,14 @@ struct Conv {
     float slope;
 };
 
-// stats, normalise, normalise_grad: `groups` groups; see norm.cu for the two layouts.
+// stats, normalise, normalise_grad; see norm.cu for the two layouts. Threads of the element-wise ones
+// take `width` elements at a time.
 struct Norm {
     u32 rows;
     u32 columns;
     u32 pieces;
     u32 piece;
+    u32 width;
     float eps;
 };
 

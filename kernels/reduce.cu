@@ -4,10 +4,10 @@
 // few of these, one after another (src/device/gpu/reduce.rs).
 // Launch: the reduced axis is cut into `pieces`; a second launch of the same kernel adds the
 // pieces' sums, in order. Rows (inner = 1): a block per sum. Columns: 32 columns by 8 lanes a
-// block.
+// block; a few terms of many columns (the pieces of a product): a thread per column, or four.
 // Traffic: 4 bytes an input element; bound by memory.
 // Order: each thread adds every 256th (8th) element of its piece, lanes meet in a fixed tree;
-// the same on every device.
+// the same on devices with as many multiprocessors.
 #include "common.cuh"
 #include "params.cuh"
 
@@ -36,4 +36,19 @@ KERNEL(256) sum_columns(const float* x, float* y, Reduce p) {
     if (lane > 0 || column >= p.inner) return;
     for (u32 other = 1; other < 8; ++other) sum += scratch[other * 32 + threadIdx.x];
     y[((u64)blockIdx.z * p.pieces + blockIdx.y) * p.inner + column] = sum * p.scale;
+}
+
+// x [reduced, inner] to y [inner], a few rows in order: a thread per 4 columns where they are fours.
+KERNEL(256) sum_few(const float* x, float* y, Reduce p) {
+    const u32 width = p.inner % 4 == 0 ? 4 : 1;
+    const u64 i = thread_in_grid() * width;
+    if (i >= p.inner) return;
+    float sum[4] = {};
+    ROLLED for (u32 r = 0; r < p.reduced; ++r) {
+        float v[4];
+        read_four(x + (u64)r * p.inner + i, width, v);
+        UNROLL for (u32 k = 0; k < 4; ++k) sum[k] += v[k];
+    }
+    UNROLL for (u32 k = 0; k < 4; ++k) sum[k] *= p.scale;
+    write_four(y + i, width, sum);
 }

@@ -27,6 +27,7 @@ typedef long long i64;
 #define MEMBER __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define UNROLL4 _Pragma("unroll 4")
+#define ROLLED _Pragma("unroll 1")
 #define INFINITY_F __int_as_float(0x7f800000)
 #include "ptx.cuh"
 
@@ -43,6 +44,7 @@ typedef long long i64;
 #define MEMBER inline __attribute__((always_inline))
 #define UNROLL
 #define UNROLL4
+#define ROLLED
 #define INFINITY_F __builtin_inff()
 #include "host/ptx.hpp"
 

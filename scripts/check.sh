@@ -52,9 +52,14 @@ skip() {
 
 # The test of graphs in tests/plan and the module of tests/learn that use the kernels.
 kernel_tests() { # PREFIX LIMIT
-    check "$1-parity" "$2" ./tests/parity
-    check "$1-plan" "$2" ./tests/plan on_the_kernels
-    check "$1-learn" "$2" ./tests/learn kernels::
+    # One at a time: what one thread waits for must not fall into what another captures.
+    check "$1-parity" "$2" ./tests/parity --test-threads 1
+    check "$1-tensor-cores" "$2" ./tests/tensor_cores --test-threads 1 rounding biases exact
+    # The same with the tiles that a card of four multiprocessors would get, and with a large one's.
+    INVNET_TEST_MULTIPROCESSORS=4 check "$1-tensor-cores-4" "$2" ./tests/tensor_cores --test-threads 1 rounding
+    INVNET_TEST_MULTIPROCESSORS=132 check "$1-tensor-cores-132" "$2" ./tests/tensor_cores --test-threads 1 rounding
+    check "$1-plan" "$2" ./tests/plan --test-threads 1 on_the_kernels
+    check "$1-learn" "$2" ./tests/learn --test-threads 1 kernels::
 }
 
 bench_step() { # DEVICE SIZE WIDTH BATCH PRECISION
@@ -74,6 +79,8 @@ sanitize() { # TOOL
     # What compute-sanitizer itself refuses to do (a call that fails by design) is not an error here.
     if [ "$1" = memcheck ]; then tool+=(--report-api-errors no); fi
     check "$1-parity" 1200 "${tool[@]}" ./tests/parity --test-threads 1 pixelwise moments normalisation sums
+    check "$1-products" 1800 "${tool[@]}" ./tests/parity --test-threads 1 products convolutions
+    check "$1-tensor-cores" 1800 "${tool[@]}" ./tests/tensor_cores --test-threads 1 matrix_products
     check "$1-updates" 600 "${tool[@]}" ./tests/parity --test-threads 1 updates_in_place
     check "$1-plan" 600 "${tool[@]}" ./tests/plan on_the_kernels
 }

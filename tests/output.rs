@@ -49,6 +49,7 @@ fn calls() -> Vec<(&'static str, String)> {
         ("evaluate", "--run=base --samples=10 --device=cpu --out=OUT".into()),
         ("gradcheck", fixture.display().to_string()),
         ("bench step", "--size=16 --width=2 --batch=2 --device=cpu".into()),
+        ("bench model", "--size=16 --width=4 --batch=2".into()),
     ]
 }
 

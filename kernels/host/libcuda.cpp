@@ -242,6 +242,9 @@ CALL cuDeviceGetAttribute(int* value, int attribute, int) {
         case 75: return *value = major, OK;
         case 76: return *value = minor, OK;
         case 16: return *value = 4, OK;  // multiprocessors
+        case 13: return *value = 1000000, OK;  // kHz
+        case 36: return *value = 1000000, OK;  // of memory, kHz
+        case 37: return *value = 128, OK;      // bits of its bus
         case 97: return *value = 227 << 10, OK;  // shared memory of a block, if asked for
         default: return INVALID_VALUE;
     }
@@ -390,6 +393,19 @@ CALL cuFuncSetAttribute(Function* function, int attribute, int value) {
     NEED_CONTEXT;
     if (attribute != 8 || value < 0 || value > 227 << 10) return INVALID_VALUE;
     function->shared = value;
+    return OK;
+}
+CALL cuFuncGetAttribute(int* value, int attribute, Function*) {
+    NEED_CONTEXT;
+    // Shared and local memory, registers: nothing that a processor would know.
+    if (attribute != 1 && attribute != 3 && attribute != 4) return INVALID_VALUE;
+    *value = attribute == 4 ? 32 : 0;
+    return OK;
+}
+CALL cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int threads, std::size_t) {
+    NEED_CONTEXT;
+    if (threads <= 0) return INVALID_VALUE;
+    *blocks = 1;
     return OK;
 }
 CALL cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,

@@ -1,11 +1,52 @@
-//! `invnet devices`: what can compute here, and why the rest cannot.
+//! `invnet devices`: what can compute here, and why the rest cannot; and the proof of a device.
 
-use super::output::say;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::{note, say};
+use super::{DeviceArg, DeviceChoice};
+use crate::data::export::write_atomically;
+use crate::device::Kind;
 use crate::device::gpu::cuda;
-use crate::error::Result;
+use crate::device::gpu::prove::{Extent, Proof, prove};
+use crate::error::{Error, Result};
 
-/// Prints a line or two for every device.
-pub(super) fn run() -> Result<()> {
+/// Launches in the table for people.
+const ROWS: usize = 20;
+
+pub(super) const NOTES: &str = "\
+--prove compares every operation, products of every precision and whole
+iterations with double precision, graphs with single launches, and times every
+launch of an iteration of both pairs at 128 x 128, width 64, batch 64: some
+minutes on a card. Exit code 1 says that something is wrong.
+
+Example:
+  invnet devices --prove --json proof.json";
+
+/// Arguments of `devices`.
+#[derive(Args)]
+pub(super) struct DevicesArgs {
+    /// Prove that the kernels are right on a device, and measure them.
+    #[arg(long)]
+    prove: bool,
+    /// Also write everything that was found to FILE.
+    #[arg(long, value_name = "FILE", requires = "prove")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArg,
+}
+
+/// Lists devices, or proves one.
+pub(super) fn run(args: &DevicesArgs, quiet: bool) -> Result<()> {
+    if args.prove {
+        let kind = match args.device.device {
+            DeviceChoice::Auto => Kind::Cuda(0),
+            DeviceChoice::Named(kind) => kind,
+        };
+        return proof(kind, args, quiet);
+    }
     say!("cpu     {} threads", rayon::current_num_threads())?;
     for report in cuda::devices() {
         say!("{report}")?;
@@ -15,4 +56,73 @@ pub(super) fn run() -> Result<()> {
     } else {
         say!("simt    not usable: this program was built without the feature simt")
     }
+}
+
+fn proof(kind: Kind, args: &DevicesArgs, quiet: bool) -> Result<()> {
+    let extent = if kind == Kind::Simt { Extent::Small } else { Extent::Whole };
+    let proof = prove(kind, extent, &|what| {
+        if !quiet {
+            note!("{what} ...");
+        }
+    })?;
+    if let Some(path) = &args.json {
+        let text = serde_json::json!(proof).to_string() + "\n";
+        write_atomically(path, |file| file.write_all(text.as_bytes()))?;
+    }
+    table(&proof)?;
+    let failures = proof.failures();
+    for failure in &failures {
+        say!("WRONG: {failure}")?;
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Failed(format!("{} comparisons failed on {}", failures.len(), proof.device)))
+}
+
+fn table(proof: &Proof) -> Result<()> {
+    say!("{}", proof.device)?;
+    if let Some(card) = &proof.card {
+        let nvrtc = card.nvrtc.map_or_else(|| "none".into(), |(major, minor)| format!("{major}.{minor}"));
+        say!(
+            "{} multiprocessors at {} MHz, {:.0} GB/s, driver for CUDA {}.{}, NVRTC {nvrtc}",
+            card.multiprocessors,
+            card.clock_mhz,
+            card.bandwidth,
+            card.driver.0,
+            card.driver.1
+        )?;
+    }
+    let right = proof.parity.iter().filter(|found| found.holds).count();
+    let worst = proof.parity.iter().map(|found| found.share).fold(0.0, f64::max);
+    say!("{right} of {} comparisons hold, the worst at {worst:.2} of its bound", proof.parity.len())?;
+    let compared = proof.kernels.iter().filter(|kernel| kernel.compared).count();
+    say!("{compared} of {} kernels were compared", proof.kernels.len())?;
+    say!("graphs have the bits of single launches: {}", if proof.graph_equals_eager { "yes" } else { "NO" })?;
+    for found in &proof.iterations {
+        say!("an iteration, {}, {}: error {:.1e}", found.net, found.precision.name(), found.error)?;
+    }
+    say!(
+        "{:>9} {:>5} {:>8} {:>8} {:>6}  {:<22} shape",
+        "us each",
+        "times",
+        "GB/s",
+        "TFLOP/s",
+        "share",
+        "kernel"
+    )?;
+    for row in proof.timings.iter().take(ROWS) {
+        let share = row.share.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
+        let rate = if row.tflop_s > 0.0 { format!("{:.2}", row.tflop_s) } else { String::new() };
+        say!(
+            "{:>9.1} {:>5} {:>8.1} {rate:>8} {share:>6}  {:<22} {} ({})",
+            row.us,
+            row.count,
+            row.gb_s,
+            row.kernel,
+            row.shape,
+            row.run
+        )?;
+    }
+    Ok(())
 }

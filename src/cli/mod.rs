@@ -11,6 +11,7 @@ mod gradcheck;
 mod import;
 mod interrupt;
 mod lock;
+mod model;
 mod output;
 mod presets;
 mod room;
@@ -130,8 +131,9 @@ Examples:
         #[arg(long, value_name = "DEVICE")]
         device: Option<Kind>,
     },
-    /// List the devices that can be used, and why others cannot.
-    Devices,
+    /// List the devices that can be used, and why others cannot; prove one.
+    #[command(after_help = devices::NOTES)]
+    Devices(devices::DevicesArgs),
     /// Measure speed.
     Bench {
         /// What to measure.
@@ -326,6 +328,9 @@ struct EvaluateArgs {
 enum BenchCommand {
     /// One whole iteration: 1 generator, 5 projection and 5 critic steps.
     Step(BenchArgs),
+    /// What an iteration should take on a card: a model, no measurement.
+    #[command(after_help = model::NOTES)]
+    Model(model::ModelArgs),
 }
 
 /// Arguments of `bench step`.
@@ -421,7 +426,8 @@ impl Command {
                 let asked = bench::Asked { net, size, width, batch, precision, iterations };
                 bench::step(&asked, device.kind(), json)
             }
-            Self::Devices => devices::run(),
+            Self::Bench { what: BenchCommand::Model(args) } => model::run(&args),
+            Self::Devices(args) => devices::run(&args, quiet),
         }
     }
 }

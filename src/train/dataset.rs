@@ -16,6 +16,8 @@ use crate::tape::Tape;
 /// Images held out: targets come from them where no formula gives any, and reports compare with
 /// them.
 const HELD_OUT: usize = 1024;
+/// Images of noise that stand for a data set.
+const STAND_INS: usize = 64;
 /// Most images measured at a time, and most of their pixels, if that is less.
 const BATCH: usize = 64;
 const PIXELS: usize = 1 << 20;
@@ -53,6 +55,42 @@ impl Dataset {
             task = task.with_table(&rows)?;
         }
         Ok(Self { task, images, held_out, warnings })
+    }
+
+    /// Images of noise of the right size and classes, some of every mixture, that take no time to make:
+    /// where only shapes matter.
+    ///
+    /// # Errors
+    /// If the configuration's source or properties cannot be trained with.
+    pub fn stand_in(config: &Config) -> Result<Self> {
+        let origin = "configuration";
+        let source = Task::source(config, origin)?;
+        let mut task = Task::with_source(config, &source, origin)?;
+        let (pixels, [height, width]) = (task.images().pixels(), task.images().size);
+        let classes = task.images().classes as u64;
+        let label = |i: usize| {
+            let (image, noise) = ((i / pixels) as u64, (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
+            // Image k takes its classes from k + 1 equal parts, the last to one class.
+            (noise % (image % 7 + classes)).min(classes - 1) as u8
+        };
+        let count = STAND_INS;
+        let maps: Vec<u8> = (0..count * pixels).map(label).collect();
+        if task.needs_table() {
+            let rows = measured(&task, &maps)?;
+            task = task.with_table(&rows)?;
+        }
+        let images = ClassMaps {
+            count,
+            height,
+            width,
+            classes: task.images().classes,
+            maps,
+            names: Vec::new(),
+            properties: Vec::new(),
+            labels: Vec::new(),
+            held_out: Vec::new(),
+        };
+        Ok(Self { task, held_out: images.clone(), images, warnings: Vec::new() })
     }
 }
 

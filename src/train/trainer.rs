@@ -44,6 +44,11 @@ enum Replay {
     Plans,
 }
 
+/// `INVNET_GRAPHS=0` runs every iteration op by op, so that a fault names its kernel.
+fn graphs_wanted() -> bool {
+    std::env::var_os("INVNET_GRAPHS").is_none_or(|value| value != "0")
+}
+
 /// A training run in memory.
 pub struct Trainer {
     config: Config,
@@ -86,6 +91,15 @@ impl Trainer {
         Self::with_dataset(config, device, Dataset::of(config, &mut *Kind::Cpu.for_data()?)?)
     }
 
+    /// The same on any device, with images that stand for those of the configuration: what runs does not
+    /// depend on them, what comes out means nothing.
+    ///
+    /// # Errors
+    /// If the configuration cannot be trained with or the device fails.
+    pub fn on_stand_ins(config: &Config, device: Box<dyn Device>) -> Result<Self> {
+        Self::with_dataset(config, device, Dataset::stand_in(config)?)
+    }
+
     fn with_dataset(config: &Config, device: Box<dyn Device>, data: Dataset) -> Result<Self> {
         let mut store = Store::on(device);
         let ring_rows = config.train.log_every;
@@ -124,6 +138,11 @@ impl Trainer {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Runs every iteration to come op by op.
+    pub fn without_graphs(&mut self) {
+        self.replay = Replay::Plans;
     }
 
     /// What kind of device computes.
@@ -182,7 +201,8 @@ impl Trainer {
                 self.replay = Replay::Graph(graph);
                 return self.store.device().replay(graph);
             }
-            Replay::First => self.replay = Replay::Capture,
+            Replay::First if graphs_wanted() => self.replay = Replay::Capture,
+            Replay::First => self.replay = Replay::Plans,
             Replay::Capture => self.replay = Replay::Plans,
             Replay::Plans => {}
         }

@@ -163,6 +163,9 @@ pub fn sums() -> Vec<Case> {
         ([3, 20_011].into(), [3, 1].into()),
         ([10_007, 17].into(), [17].into()),
         ([7, 9001, 5].into(), [7, 1, 5].into()),
+        // A few terms of many columns, in fours and not.
+        ([5, 4100].into(), [4100].into()),
+        ([3, 5003].into(), [5003].into()),
     ] {
         let bound = Bound::Sum { roundings: from.numel() / to.numel() };
         cases.push(case(format!("sum {from:?} to {to:?}"), vec![real(3, from)], bound, move |_, x| {

@@ -9,6 +9,10 @@ pub mod host;
 #[cfg(feature = "simt")]
 use invnet::device::Kind;
 #[cfg(feature = "simt")]
+use invnet::device::gpu::Launcher;
+#[cfg(feature = "simt")]
+use invnet::device::gpu::watch::{Launched, Watch};
+#[cfg(feature = "simt")]
 use invnet::device::gpu::{Gpu, Precision, cuda::Cuda, simt::Schedule, simt::Simt};
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers};
@@ -38,10 +42,25 @@ pub fn simt(schedule: Schedule) -> Simt {
 /// The kernels' device. A real GPU has an order of threads of its own.
 #[cfg(feature = "simt")]
 pub fn device(schedule: Schedule, precision: Precision) -> Box<dyn Device> {
-    match kind() {
-        Kind::Cuda(ordinal) => Box::new(Gpu::new(Cuda::new(ordinal).unwrap(), precision)),
-        _ => Box::new(Gpu::new(simt(schedule), precision)),
-    }
+    watched(schedule, precision).0
+}
+
+/// Multiprocessors that the kernels' device says it has, if `INVNET_TEST_MULTIPROCESSORS` says so: tiles
+/// and pieces follow them.
+#[cfg(feature = "simt")]
+pub fn multiprocessors() -> Option<u32> {
+    std::env::var("INVNET_TEST_MULTIPROCESSORS").ok().map(|number| number.parse().unwrap())
+}
+
+/// The kernels' device, and what it launches.
+#[cfg(feature = "simt")]
+pub fn watched(schedule: Schedule, precision: Precision) -> (Box<dyn Device>, Launched) {
+    let launcher: Box<dyn Launcher> = match kind() {
+        Kind::Cuda(ordinal) => Box::new(Cuda::new(ordinal).unwrap()),
+        _ => Box::new(simt(schedule)),
+    };
+    let (launcher, launched) = Watch::new(launcher, multiprocessors());
+    (Box::new(Gpu::new(launcher, precision)), launched)
 }
 
 /// How a case records its formula.
@@ -130,8 +149,8 @@ pub fn updates(device: Box<dyn Device>) -> Vec<f64> {
     let ring = store.add_zeros("ring", [3, 2]).unwrap();
     let mut quads = Vec::new();
     for i in 0..70 {
-        // Sizes around the 1,024 elements of a block.
-        let size = [1, 7, 1023, 1024, 1025, 3000][i % 6];
+        // Sizes around the 4,096 elements of a block, fours and not.
+        let size = [1, 7, 1023, 4096, 4097, 3000][i % 6];
         let mut add = |name: &str, seed: usize| {
             let values = numbers((4 * i + seed) as u64, size);
             let magnitude = |v: &f64| if name == "v" { v.abs() } else { *v };

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use invnet::device::gpu::cuda::cache::Code;
 use invnet::device::gpu::cuda::compile::compile;
 use invnet::device::gpu::launch::{FAMILIES, Family};
+use invnet::device::gpu::model::code::{self, Counts};
 
 use crate::faults::fill_neg_exp;
 use crate::{driver, scenario};
@@ -104,6 +105,82 @@ fn a_log_that_says_nothing_is_no_sign_of_no_spills() {
     }
 }
 
+/// The most instructions of a main loop for each tensor-core operation, or fused multiply-add in single
+/// precision: what compilers make of it now, and a tenth more.
+const PER_MULTIPLY: &[(&str, f64)] = &[
+    ("conv_y_64", 2.9),
+    ("conv_y_128x64", 2.7),
+    ("conv_y_128", 2.0),
+    ("conv_x_64", 3.4),
+    ("conv_x_128x64", 2.9),
+    ("conv_x_128", 2.2),
+    ("conv_w_64", 2.9),
+    ("conv_w_128x64", 2.7),
+    ("conv_w_128", 2.0),
+    ("conv_y_few_4", 1.3),
+    ("conv_x_few_4", 1.3),
+    ("conv_y_few_8", 1.25),
+    ("conv_x_few_8", 1.25),
+    ("conv_y_tf32_64", 19.2),
+    ("conv_y_tf32_128x64", 12.0),
+    ("conv_y_tf32_128", 9.5),
+    ("conv_y_bf16_64", 24.4),
+    ("conv_y_bf16_128x64", 16.1),
+    ("conv_y_bf16_128", 9.4),
+    ("conv_x_tf32_64", 18.5),
+    ("conv_x_tf32_128x64", 11.8),
+    ("conv_x_tf32_128", 8.0),
+    ("conv_x_bf16_64", 26.3),
+    ("conv_x_bf16_128x64", 17.6),
+    ("conv_x_bf16_128", 9.9),
+    ("conv_w_tf32_64", 22.7),
+    ("conv_w_tf32_128x64", 17.0),
+    ("conv_w_tf32_128", 12.5),
+    ("conv_w_bf16_64", 25.9),
+    ("conv_w_bf16_128x64", 20.3),
+    ("conv_w_bf16_128", 11.7),
+    ("matmul_nn_tf32_128", 8.0),
+    ("matmul_nt_tf32_128", 5.5),
+    ("matmul_tn_tf32_128", 9.1),
+    ("matmul_tt_tf32_128", 7.7),
+    ("matmul_nn_bf16_128", 7.5),
+    ("matmul_nt_bf16_128", 7.1),
+    ("matmul_tn_bf16_128", 7.5),
+    ("matmul_tt_bf16_128", 8.1),
+];
+
+/// What only machine code shows.
+fn machine_code(family: &Family, cubin: &[u8]) {
+    let kernels = match code::of_cubin(cubin) {
+        Ok(kernels) => kernels,
+        Err(why) => {
+            assert!(std::env::var_os("CI").is_none(), "{why}");
+            println!("SKIPPED: the machine code of {} was not read: {why}", family.name);
+            return;
+        }
+    };
+    for kernel in family.kernels {
+        let found = &kernels[kernel.name];
+        let (name, whole) = (kernel.name, found.whole);
+        assert!(whole.all > 0 && whole.local == 0, "{name}: {whole:?}");
+        assert_eq!(whole.wide_divisions, 0, "{name}: 64-bit divisions");
+        let tensor = family.name.ends_with("_mma");
+        assert_eq!(whole.mma > 0, tensor, "{name}: {whole:?}");
+        // bf16 goes through registers, which round it.
+        if tensor && name.contains("tf32") {
+            assert!(whole.copies > 0, "{name} copies nothing of 16 bytes asynchronously");
+        }
+        let limit = PER_MULTIPLY.iter().find(|(listed, _)| *listed == name);
+        if let Some(&(_, limit)) = limit {
+            let multiplies = |counts: &Counts| if tensor { counts.mma } else { counts.fma };
+            let body = found.main_loop(multiplies).unwrap();
+            let per = f64::from(body.all) / f64::from(multiplies(&body));
+            println!("{name} sm_90 {per:.2} instructions a multiplication");
+            assert!(per <= limit, "{name}: {per:.2} instructions a multiplication, at most {limit}");
+        }
+    }
+}
+
 #[test]
 fn every_kernel_compiles_without_a_warning() {
     let folder = driver().join("dump");
@@ -121,6 +198,9 @@ fn every_kernel_compiles_without_a_warning() {
                     println!("{} sm_{arch} {registers} registers {shared} bytes shared", kernel.name);
                 }
                 let Code::Cubin(code) = compiled.code else { panic!("no machine code for sm_{arch}") };
+                if arch == 90 {
+                    machine_code(family, &code);
+                }
                 assert!(code.starts_with(b"\x7fELF"));
                 for kernel in family.kernels {
                     let name = kernel.name.as_bytes();
@@ -140,6 +220,7 @@ fn every_kernel_compiles_without_a_warning() {
     if let Some(printed) = printed {
         // Shown with --nocapture: what kernels/README.md lists.
         println!("{printed}");
+        assert!(std::env::var_os("CI").is_none() || !printed.contains("SKIPPED"), "{printed}");
         for file in ["conv.cu", "conv-sm_90.cubin", "conv-sm_90.ptx", "conv-sm_90.log", "bad-sm_80.log"] {
             assert!(folder.join(file).is_file(), "{file} was not written");
         }

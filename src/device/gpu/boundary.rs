@@ -56,6 +56,6 @@ impl<L: Launcher> Gpu<L> {
     ) -> Result<()> {
         let params = params(&x.shape, border, soft, (1, 0));
         let spans = [Span::read(x), Span::read(g), Span::write(y)];
-        self.launch("boundary_grad", blocks_for(y.shape.numel(), 256), &spans, &params)
+        self.launch("boundary_grad", blocks_for(word(y.shape.numel()) as usize, 256), &spans, &params)
     }
 }

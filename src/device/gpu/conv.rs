@@ -1,33 +1,39 @@
-//! Launches of `kernels/conv.cu` and `kernels/conv_mma.cu`: which kernel computes a leg, and its
-//! grid.
+//! Launches of `kernels/conv.cu`, `kernels/conv_few.cu` and `kernels/conv_mma.cu`: which kernel
+//! computes a leg, and its grid.
 
 use super::launch::{Launcher, Span};
-use super::matmul::Cut;
+use super::matmul::{self, Cut};
 use super::params::Conv;
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
 use crate::op::{Border, Leg, Window};
 
-/// Result channels up to which a warp per pixel beats a tile of 64 columns.
+/// Result channels up to which a tile of 64 columns is not worth its work.
 const FEW: usize = 8;
+/// Pixels of a block of `conv_few.cu`, numbers from place to place of its source, channels at a time.
+const FEW_TILE: [usize; 2] = [16, 32];
+const FEW_STEP: usize = 12;
+const FEW_CHANNELS: usize = 8;
+/// Pixels of a result below which a warp for each of them does it sooner than a tile.
+const FEW_PIXELS: usize = 64;
 
-/// The kernels, by leg, precision and size of the tile (64, 128).
-const KERNELS: [[[&str; 2]; 3]; 3] = [
+/// The kernels, by leg, precision and tile, as [`matmul::TILES`] lists them.
+const KERNELS: [[[&str; 3]; 3]; 3] = [
     [
-        ["conv_y_64", "conv_y_128"],
-        ["conv_y_tf32_64", "conv_y_tf32_128"],
-        ["conv_y_bf16_64", "conv_y_bf16_128"],
+        ["conv_y_64", "conv_y_128x64", "conv_y_128"],
+        ["conv_y_tf32_64", "conv_y_tf32_128x64", "conv_y_tf32_128"],
+        ["conv_y_bf16_64", "conv_y_bf16_128x64", "conv_y_bf16_128"],
     ],
     [
-        ["conv_x_64", "conv_x_128"],
-        ["conv_x_tf32_64", "conv_x_tf32_128"],
-        ["conv_x_bf16_64", "conv_x_bf16_128"],
+        ["conv_x_64", "conv_x_128x64", "conv_x_128"],
+        ["conv_x_tf32_64", "conv_x_tf32_128x64", "conv_x_tf32_128"],
+        ["conv_x_bf16_64", "conv_x_bf16_128x64", "conv_x_bf16_128"],
     ],
     [
-        ["conv_w_64", "conv_w_128"],
-        ["conv_w_tf32_64", "conv_w_tf32_128"],
-        ["conv_w_bf16_64", "conv_w_bf16_128"],
+        ["conv_w_64", "conv_w_128x64", "conv_w_128"],
+        ["conv_w_tf32_64", "conv_w_tf32_128x64", "conv_w_tf32_128"],
+        ["conv_w_bf16_64", "conv_w_bf16_128x64", "conv_w_bf16_128"],
     ],
 ];
 
@@ -86,6 +92,34 @@ impl Call {
         }
     }
 
+    /// Kernel, grid and dynamic shared memory of leg y or x to few channels; none if its taps need more
+    /// of that than a block can have, and a product has to do.
+    fn few(&self, shared_limit: u32) -> Option<(&'static str, [u32; 3], u32)> {
+        let Window { image, kernel, stride, out, .. } = self.window;
+        let (results, taps, classes, outputs) = match self.leg {
+            Leg::Y => (out, kernel, 1, self.co),
+            _ => {
+                let part = |extent: [usize; 2]| [0, 1].map(|axis| extent[axis].div_ceil(stride[axis]));
+                (part(image), part(kernel), stride[0] * stride[1], self.ci)
+            }
+        };
+        let padded = if outputs <= 4 { 4 } else { 8 };
+        let places: usize = [0, 1].map(|axis| FEW_TILE[axis] + taps[axis] - 1).iter().product();
+        let numbers = places * FEW_STEP + taps[0] * taps[1] * FEW_CHANNELS * padded;
+        let shared = u32::try_from(numbers * size_of::<f32>()).ok().filter(|&bytes| bytes <= shared_limit);
+        if self.leg == Leg::Y && (stride != [1, 1] || out[0] * out[1] < FEW_PIXELS || shared.is_none()) {
+            return Some(("conv_y_few", blocks_for(32 * self.n * out[0] * out[1], 256), 0));
+        }
+        let tiles: usize = [0, 1].map(|axis| results[axis].div_ceil(FEW_TILE[axis])).iter().product();
+        let name = match (self.leg, padded) {
+            (Leg::Y, 4) => "conv_y_few_4",
+            (Leg::Y, _) => "conv_y_few_8",
+            (_, 4) => "conv_x_few_4",
+            _ => "conv_x_few_8",
+        };
+        Some((name, [word(classes * tiles * self.n), 1, 1], shared?))
+    }
+
     fn params(&self, cut: &Cut) -> Conv {
         let Window { image, kernel, stride, pad, out, border } = self.window;
         let signed = |v: usize| i32::try_from(v).expect("strides and paddings are small");
@@ -124,28 +158,30 @@ impl<L: Launcher> Gpu<L> {
     ) -> Result<()> {
         let call = Call::new(leg, window, inputs, bias, y);
         let extents = call.extents();
-        let cut = self.cut(extents, leg == Leg::W);
+        // Leg x: one product per parity of the stride.
+        let classes = if leg == Leg::X { window.stride[0] * window.stride[1] } else { 1 };
+        let busy = self.launcher.multiprocessors() as usize;
+        let cut = matmul::cut(busy, extents, classes, leg == Leg::W, &[0, 1, 2]);
         let params = call.params(&cut);
-        if leg != Leg::W && extents[1] <= FEW {
-            let kernel = if leg == Leg::Y { "conv_y_few" } else { "conv_x_few" };
-            let pixels = y.shape.numel() / extents[1];
+        if leg != Leg::W
+            && extents[1] <= FEW
+            && let Some((kernel, grid, shared)) = call.few(self.launcher.shared_limit())
+        {
             let spans = [call.a, call.b, call.bias, Span::write(y)];
-            return self.launch(kernel, blocks_for(32 * pixels, 256), &spans, &params);
+            return self.launch_shared(kernel, grid, shared, &spans, &params);
         }
         // The channels along which each leg reads four numbers at a time.
         let rows_of: &[usize] = if leg == Leg::X { &[call.co] } else { &[call.ci, call.co] };
         let precision = self.product_precision(rows_of, &[inputs[0], inputs[1], y]);
-        let kernel = KERNELS[leg as usize][precision as usize][usize::from(cut.tile == 128)];
-        let [rows, columns] = [0, 1].map(|i| word(extents[i].div_ceil(cut.tile)));
+        let kernel = KERNELS[leg as usize][precision as usize][cut.tile];
+        let [rows, columns] = cut.tiles(extents[0], extents[1]);
         if leg == Leg::W {
             let grid = [rows, columns, cut.pieces];
             return self.in_pieces(cut.pieces, y, |gpu, to| {
                 gpu.launch(kernel, grid, &[call.a, call.b, to], &params)
             });
         }
-        // Leg x: one product per parity of the stride.
-        let depth = if leg == Leg::X { word(window.stride[0] * window.stride[1]) } else { 1 };
         let spans = [call.a, call.b, call.bias, Span::write(y)];
-        self.launch(kernel, [rows, columns, depth], &spans, &params)
+        self.launch(kernel, [rows, columns, word(classes)], &spans, &params)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn binary_name(f: Binary) -> &'static str {
 /// A walk over a result: merged extents, and the steps of two inputs along them.
 ///
 /// Neighbouring axes along which both inputs advance as one are merged, and axes of extent 1 are
-/// dropped: most walks need two divisions an element or fewer.
+/// dropped: most walks need one division or none. The last axis comes first.
 pub(super) fn walk(shape: &Shape, a: &[usize; MAX_RANK], b: &[usize; MAX_RANK]) -> Strided {
     let mut merged: Vec<[usize; 3]> = Vec::new();
     for axis in (0..shape.rank()).filter(|&axis| shape[axis] > 1) {
@@ -41,9 +41,10 @@ pub(super) fn walk(shape: &Shape, a: &[usize; MAX_RANK], b: &[usize; MAX_RANK]) 
         a: [0; RANK],
         b: [0; RANK],
         offset: 0,
+        width: 1,
         slope: 0.0,
     };
-    for (axis, [extent, step_a, step_b]) in merged.into_iter().enumerate() {
+    for (axis, [extent, step_a, step_b]) in merged.into_iter().rev().enumerate() {
         (walk.dims[axis], walk.a[axis], walk.b[axis]) = (word(extent), word(step_a), word(step_b));
     }
     walk
@@ -100,7 +101,11 @@ impl<L: Launcher> Gpu<L> {
             _ => "gate_strided",
         };
         let steps = [a, b].map(|place| place.shape.broadcast_strides(&y.shape));
-        let params = Strided { slope: slope as f32, ..walk(&y.shape, &steps[0], &steps[1]) };
-        self.launch(kernel, blocks_for(n, 256), &spans, &params)
+        let mut params = Strided { slope: slope as f32, ..walk(&y.shape, &steps[0], &steps[1]) };
+        // Rows of a whole number of fours that both operands have as they lie, or as one number.
+        if params.dims[0] % 4 == 0 && params.a[0] <= 1 && params.b[0] <= 1 {
+            params.width = 4;
+        }
+        self.launch(kernel, blocks_for(n, 256 * params.width as usize), &spans, &params)
     }
 }

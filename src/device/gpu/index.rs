@@ -11,20 +11,20 @@ impl<L: Launcher> Gpu<L> {
         let [n, width] = [y.shape[0], y.shape[1] * y.shape[2]];
         let params = Table { n: word(n), width: word(width), rows: 0, channels: word(y.shape[3]) };
         let spans = [Span::read(maps), Span::read(rows), Span::write(y)];
-        self.launch("one_hot", blocks_for(n * width, 256), &spans, &params)
+        self.launch("one_hot", blocks_for(word(n * width) as usize, 256), &spans, &params)
     }
 
     pub(super) fn gather(&mut self, table: &Place, rows: &Place, y: &Place) -> Result<()> {
         let params = Table { n: word(y.shape[0]), width: word(y.shape[1]), rows: 0, channels: 0 };
         let spans = [Span::read(table), Span::read(rows), Span::write(y)];
-        self.launch("gather", blocks_for(y.shape.numel(), 256), &spans, &params)
+        self.launch("gather", blocks_for(word(y.shape.numel()) as usize, 256), &spans, &params)
     }
 
     pub(super) fn scatter_add(&mut self, values: &Place, rows: &Place, y: &Place) -> Result<()> {
         let n = word(values.shape[0]);
         let params = Table { n, width: word(y.shape[1]), rows: word(y.shape[0]), channels: 0 };
         let spans = [Span::read(values), Span::read(rows), Span::write(y)];
-        self.launch("scatter_add", blocks_for(y.shape.numel(), 256), &spans, &params)
+        self.launch("scatter_add", blocks_for(word(y.shape.numel()) as usize, 256), &spans, &params)
     }
 
     pub(super) fn argmax(&mut self, x: &Place, y: &Place) -> Result<()> {

@@ -109,6 +109,19 @@ pub struct Launch<'a> {
     pub params: &'a [u8],
 }
 
+/// What a kernel takes of a multiprocessor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Resources {
+    /// Registers of a thread.
+    pub registers: u32,
+    /// Bytes of local memory of a thread: what found no register.
+    pub local: u32,
+    /// Bytes of static shared memory of a block.
+    pub shared: u32,
+    /// Blocks that a multiprocessor holds at a time, without dynamic shared memory.
+    pub resident: u32,
+}
+
 /// Memory and kernels of a GPU, or of something that behaves like one. Work runs in the order it
 /// is given.
 pub trait Launcher: Send {
@@ -189,6 +202,14 @@ pub trait Launcher: Send {
 
     /// The most dynamic shared memory that a block can have, in bytes.
     fn shared_limit(&self) -> u32;
+
+    /// What a kernel takes of a multiprocessor, where the device tells.
+    ///
+    /// # Errors
+    /// If the kernel cannot be compiled or the device has failed.
+    fn resources(&mut self, _kernel: &'static str) -> Result<Option<Resources>> {
+        Ok(None)
+    }
 
     /// Whether `mma.sync` on tf32 and bf16 and `cp.async` are there (compute capability 8.0).
     fn tensor_cores(&self) -> bool;

@@ -9,22 +9,27 @@ mod cahn_hilliard;
 mod conv;
 mod correlation;
 pub mod cuda;
+pub mod dry;
 mod elementwise;
 mod fft;
 mod index;
 pub mod launch;
 mod layout;
 mod matmul;
+pub mod model;
 mod moments;
 mod norm;
 mod optim;
 pub mod params;
+
 mod penalty;
+pub mod prove;
 mod random;
 mod reduce;
 #[cfg(feature = "simt")]
 pub mod simt;
 mod softmax;
+pub mod watch;
 
 pub use super::Precision;
 pub use launch::{Launch, Launcher};

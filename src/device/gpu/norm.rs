@@ -2,10 +2,17 @@
 
 use super::launch::{Access, Launcher, Span};
 use super::params::Norm;
-use super::{Gpu, blocks_for};
+use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
 use crate::op::Over;
+
+/// Turns of a thread that works on elements, so that a root serves several of them.
+const TURNS: u64 = 8;
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
 
 /// The two kernels of a name, by what shares a mean.
 macro_rules! kernel {
@@ -28,7 +35,24 @@ impl<L: Launcher> Gpu<L> {
             Over::Batch => self.pieces(columns.div_ceil(32), rows, 256),
             Over::Layer => self.pieces(rows, columns, 2048),
         };
-        Norm { rows: super::word(rows), columns: super::word(columns), pieces, piece, eps: eps as f32 }
+        let width = if columns % 4 == 0 { 4 } else { 1 };
+        Norm { rows: word(rows), columns: word(columns), pieces, piece, width, eps: eps as f32 }
+    }
+
+    /// The grid of a kernel that works on elements: about [`TURNS`] turns a thread. Threads keep to
+    /// their columns where all of them together advance by whole rows (batch), or to their block's row
+    /// (layer).
+    fn element_grid(over: Over, p: &Norm) -> [u32; 3] {
+        let turn = 256 * p.width;
+        match over {
+            Over::Batch => {
+                let whole = p.columns / gcd(p.columns, turn);
+                let numel = u64::from(p.rows) * u64::from(p.columns);
+                let blocks = numel.div_ceil(u64::from(turn) * TURNS).next_multiple_of(u64::from(whole));
+                [u32::try_from(blocks).expect("a tensor has fewer than 2^32 elements"), 1, 1]
+            }
+            Over::Layer => [p.rows, u64::from(p.columns).div_ceil(u64::from(turn) * TURNS) as u32, 1],
+        }
     }
 
     /// Launches a kernel that adds up each group in pieces.
@@ -73,7 +97,7 @@ impl<L: Launcher> Gpu<L> {
         let p = self.norm_params(over, x, eps);
         self.launch(
             kernel!(over, "normalise", ""),
-            blocks_for(x.shape.numel(), 256),
+            Self::element_grid(over, &p),
             &[Span::read(x), Span::read(stats), Span::write(y)],
             &p,
         )
@@ -111,7 +135,7 @@ impl<L: Launcher> Gpu<L> {
         let means = part(start, 2 * groups, Access::Read);
         self.launch(
             kernel!(over, "normalise_grad", ""),
-            blocks_for(x.shape.numel(), 256),
+            Self::element_grid(over, &p),
             &[fields[0], fields[1], fields[2], means, Span::write(out)],
             &p,
         )

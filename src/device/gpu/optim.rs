@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::op::{AdamSettings, DType};
 
 /// Elements one block updates.
-const BLOCK_ELEMENTS: usize = 1024;
+const BLOCK_ELEMENTS: usize = 4096;
 /// Scalars one launch records.
 const MAX_SCALARS: usize = 16;
 

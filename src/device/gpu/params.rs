@@ -40,7 +40,8 @@ params! {
     Elementwise { n: u32, channels: u32, a: f32, b: f32, }
     /// Binary functions and strided copies.
     Strided {
-        n: u32, rank: u32, dims: [u32; RANK], a: [u32; RANK], b: [u32; RANK], offset: u32, slope: f32,
+        n: u32, rank: u32, dims: [u32; RANK], a: [u32; RANK], b: [u32; RANK], offset: u32, width: u32,
+        slope: f32,
     }
     /// pad.
     Pad { n: u32, rank: u32, dims: [u32; RANK], inner: [u32; RANK], start: [u32; RANK], }
@@ -49,7 +50,7 @@ params! {
     /// mean_pool and upsample.
     Pool { n: u32, height: u32, width: u32, channels: u32, factor: u32, }
     /// matmul.
-    MatMul { m: u32, n: u32, k: u32, transpose_a: u32, transpose_b: u32, pieces: u32, piece: u32, }
+    MatMul { m: u32, n: u32, k: u32, pieces: u32, piece: u32, }
     /// The legs of a convolution.
     Conv {
         n: u32, h: u32, w: u32, ci: u32, oh: u32, ow: u32, co: u32, kh: u32, kw: u32,
@@ -57,7 +58,7 @@ params! {
         slope: f32,
     }
     /// stats, normalise, normalise_grad.
-    Norm { rows: u32, columns: u32, pieces: u32, piece: u32, eps: f32, }
+    Norm { rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, eps: f32, }
     /// moments and quadratic_field.
     Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }
     /// boundary and boundary_grad.

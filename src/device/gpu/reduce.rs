@@ -2,7 +2,7 @@
 
 use super::launch::{Launcher, Span};
 use super::params::Reduce;
-use super::{Gpu, word};
+use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
 
@@ -82,6 +82,10 @@ impl<L: Launcher> Gpu<L> {
         if inner == 1 {
             return self.launch("sum_rows", [word(outer), pieces, 1], &[x, y], &params);
         }
+        if outer == 1 && pieces == 1 && reduced <= FEW && inner >= MANY {
+            let width = if inner % 4 == 0 { 4 } else { 1 };
+            return self.launch("sum_few", blocks_for(inner, 256 * width), &[x, y], &params);
+        }
         // The grid's z axis is short: many planes go in several launches.
         let bytes = size_of::<f32>();
         for first in (0..outer).step_by(MOST_PLANES) {
@@ -98,5 +102,8 @@ impl<L: Launcher> Gpu<L> {
     }
 }
 
+/// Terms up to which a thread sums a column by itself, and columns from which there are threads enough.
+const FEW: usize = 64;
+const MANY: usize = 4096;
 /// Most blocks along the z axis of a grid.
 const MOST_PLANES: usize = 65_535;

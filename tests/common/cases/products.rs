@@ -94,6 +94,11 @@ fn windows(count: usize) -> Vec<(usize, usize, usize, Window)> {
     add(1, 1, 3, [1, 1], [3, 3], [1, 1], [1, 1], torus);
     add(5, 17, 64, [3, 4], [7, 9], [3, 2], [3, 4], torus);
     add(5, 5, 3, [9, 4], [5, 2], [3, 1], [7, 0], torus);
+    // Few channels, on more than a tile of pixels either way.
+    add(2, 6, 12, [36, 70], [4, 4], [2, 2], [1, 1], torus);
+    add(2, 3, 12, [36, 70], [4, 4], [2, 2], [1, 1], open);
+    add(1, 12, 3, [18, 40], [3, 3], [1, 1], [1, 1], open);
+    add(1, 9, 7, [18, 40], [5, 3], [1, 1], [2, 1], torus);
     all
 }
 

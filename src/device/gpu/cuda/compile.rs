@@ -63,9 +63,7 @@ pub fn compile(family: &Family, arch: u32, extra: &[&str]) -> Result<Compiled> {
 pub(super) fn load(family: &Family, arch: u32) -> Result<Code> {
     let nvrtc = nvrtc()?;
     let options = all_options(nvrtc, family, arch, &[])?;
-    let (major, minor) = nvrtc.version;
-    let version = format!("{major}.{minor}");
-    let mut key = vec![family.source, &version];
+    let mut key = vec![family.source, &nvrtc.build];
     key.extend(options.iter().map(String::as_str));
     let entry = cache::Entry::new(&format!("{}-sm_{arch}", family.name), &key);
     // Who asks for a dump wants to see a compilation.

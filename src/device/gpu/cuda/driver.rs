@@ -57,6 +57,8 @@ functions! {
     module_function = "cuModuleGetFunction": fn(*mut Handle, Handle, *const c_char) -> Code;
     module_unload = "cuModuleUnload": fn(Handle) -> Code;
     set_attribute = "cuFuncSetAttribute": fn(Handle, c_int, c_int) -> Code;
+    function_attribute = "cuFuncGetAttribute": fn(*mut c_int, c_int, Handle) -> Code;
+    occupancy = "cuOccupancyMaxActiveBlocksPerMultiprocessor": fn(*mut c_int, Handle, c_int, usize) -> Code;
     launch = "cuLaunchKernel": fn(
         Handle, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, Handle, *mut Handle, *mut Handle,
     ) -> Code;
@@ -207,6 +209,9 @@ impl Driver {
             capability: (attribute(Attribute::CapabilityMajor)?, attribute(Attribute::CapabilityMinor)?),
             multiprocessors: attribute(Attribute::Multiprocessors)?,
             shared_limit: attribute(Attribute::SharedMemoryOptIn)?,
+            clock_khz: attribute(Attribute::ClockRate)?,
+            memory_clock_khz: attribute(Attribute::MemoryClockRate)?,
+            memory_bits: attribute(Attribute::MemoryBusWidth)?,
         })
     }
 
@@ -236,7 +241,10 @@ pub(super) fn release(version: i32) -> (i32, i32) {
 /// Numbers of `CUdevice_attribute`.
 #[derive(Clone, Copy)]
 enum Attribute {
+    ClockRate = 13,
     Multiprocessors = 16,
+    MemoryClockRate = 36,
+    MemoryBusWidth = 37,
     CapabilityMajor = 75,
     CapabilityMinor = 76,
     SharedMemoryOptIn = 97,
@@ -252,6 +260,11 @@ pub(super) struct Properties {
     pub multiprocessors: u32,
     /// Bytes of shared memory that a block can have if its kernel asks.
     pub shared_limit: u32,
+    /// Highest clock of multiprocessors.
+    pub clock_khz: u32,
+    /// Clock of memory, and bits of its bus: two bits a line in a cycle.
+    pub memory_clock_khz: u32,
+    pub memory_bits: u32,
 }
 
 #[cfg(test)]

@@ -41,6 +41,10 @@ impl Suspects {
         self.0.clear();
     }
 
+    fn any_graph(&self) -> bool {
+        self.0.iter().any(|suspect| matches!(suspect, Suspect::Graph(_)))
+    }
+
     fn names(&self) -> String {
         let name = |suspect: &Suspect| match suspect {
             Suspect::Kernel(name) => (*name).to_owned(),
@@ -60,8 +64,11 @@ impl Cuda {
         let mut problem = format!("{what}: {}", self.driver.describe(error));
         let names = self.suspects.names();
         if error.0.is_of_a_kernel() && !names.is_empty() {
+            // A launch that blocks is still a whole graph.
+            let apart = if self.suspects.any_graph() { "INVNET_GRAPHS=0 and " } else { "" };
             problem += &format!(
-                ", after kernels {names}; with CUDA_LAUNCH_BLOCKING=1 the one that fails is the last of them"
+                ", after kernels {names}; with {apart}CUDA_LAUNCH_BLOCKING=1 the one that fails is the last of \
+                 them"
             );
         }
         self.failure(problem)

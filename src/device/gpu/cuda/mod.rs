@@ -23,7 +23,7 @@ pub use probe::{DeviceDetails, DeviceReport, devices, nothing_installed};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::launch::{self, FAMILIES, Launch, Launcher};
+use super::launch::{self, FAMILIES, Launch, Launcher, Resources};
 use crate::device::{BufferId, GraphId, Timer};
 use crate::error::{Error, Result};
 use driver::{Driver, Properties};
@@ -183,8 +183,13 @@ impl Launcher for Cuda {
 
     fn upload(&mut self, to: BufferId, bytes: &[u8]) -> Result<()> {
         self.not_capturing("an upload")?;
-        let copied = self.stream.copy_in(self.pool.memory(to), bytes);
-        copied.map_err(|error| self.fault("upload", error))
+        // The bytes are the caller's again afterwards: a copy that is still under way would read what
+        // is no longer there. Uploads never happen within an iteration.
+        let copied =
+            self.stream.copy_in(self.pool.memory(to), bytes).and_then(|()| self.stream.synchronise());
+        copied.map_err(|error| self.fault("upload", error))?;
+        self.suspects.clear();
+        Ok(())
     }
 
     fn download(&mut self, from: BufferId, offset: usize, bytes: &mut [u8]) -> Result<()> {
@@ -280,6 +285,12 @@ impl Launcher for Cuda {
         launched.map_err(|error| self.fault(&format!("running graph {}", graph.0), error))?;
         self.suspects.graph(graph.0);
         Ok(())
+    }
+
+    fn resources(&mut self, kernel: &'static str) -> Result<Option<Resources>> {
+        let loaded = self.loaded(kernel)?;
+        let found = self.stream.resources(loaded.function, loaded.threads);
+        found.map(Some).map_err(|error| self.fault(&format!("asking about kernel {kernel}"), error))
     }
 
     fn multiprocessors(&self) -> u32 {

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::driver::{driver, release};
 use super::library::{self, Absence, functions};
 use crate::error::{Error, Result};
 
@@ -47,6 +48,8 @@ pub struct Nvrtc {
     pub path: PathBuf,
     /// Major and minor number.
     pub version: (i32, i32),
+    /// All that it says of its own build, as `V12.9.86`: fixed bugs differ in the last number.
+    pub build: String,
     /// Architectures it makes machine code for, as 90 for `sm_90`, ascending.
     pub architectures: Vec<u32>,
 }
@@ -76,14 +79,22 @@ pub fn nvrtc() -> Result<&'static Nvrtc> {
 fn load() -> Result<Nvrtc, String> {
     let (files, places) = candidates();
     let mut refused = String::new();
+    let mut found = Vec::new();
     for file in files {
         match open(&file) {
-            Ok(nvrtc) => return Ok(nvrtc),
+            Ok(nvrtc) => found.push(nvrtc),
             // Names that the linker does not know are the usual case.
             Err(Absence::Missing) if !file.is_absolute() => {}
             Err(Absence::Missing) => refused += &format!("; {}: no such file", file.display()),
             Err(Absence::Unusable(problem)) => refused += &format!("; {}: {problem}", file.display()),
         }
+    }
+    let versions: Vec<_> = found.iter().map(|nvrtc| nvrtc.version).collect();
+    let driver = driver().ok().map(|driver| release(driver.version()).0);
+    if let Some(best) = best(&versions, driver) {
+        let mut nvrtc = found.swap_remove(best);
+        nvrtc.build = nvrtc.ask_build();
+        return Ok(nvrtc);
     }
     Err(format!(
         "no NVRTC, the compiler of kernels: libnvrtc.so was looked for in {}{refused}; install it (a CUDA \
@@ -91,6 +102,14 @@ fn load() -> Result<Nvrtc, String> {
          INVNET_NVRTC name its file or folder",
         places.join(", ")
     ))
+}
+
+/// Which of these versions to use: the newest whose major number is not above that of the driver's
+/// release, since a driver need not load what a later major makes; without any such, or without a
+/// driver, the newest. The first of equals: files come before names.
+fn best(versions: &[(i32, i32)], driver: Option<i32>) -> Option<usize> {
+    let loads = |&(major, _): &(i32, i32)| driver.is_none_or(|driver| major <= driver);
+    (0..versions.len()).max_by_key(|&i| (loads(&versions[i]), versions[i], std::cmp::Reverse(i)))
 }
 
 /// Files and names to try, in order, and the places they are from. `INVNET_NVRTC` excludes others:
@@ -109,11 +128,20 @@ fn candidates() -> (Vec<PathBuf>, Vec<String>) {
     }
     let mut folders = Vec::new();
     if let Some(beside) = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_path_buf())) {
-        // Beside `target/release` lies what `scripts/setup-nvrtc` fetched.
-        let fetched = beside.with_file_name("nvrtc");
-        collect(&fetched, DEPTH, &mut files);
-        places.push(fetched.display().to_string());
+        // `nvrtc` beside the program, as in a bundle, or beside `target/release`, where
+        // `scripts/setup-nvrtc` puts what it fetches.
+        for fetched in [beside.join("nvrtc"), beside.with_file_name("nvrtc")] {
+            collect(&fetched, DEPTH, &mut files);
+            places.push(fetched.display().to_string());
+        }
         folders.extend([beside.join("lib"), beside]);
+    }
+    for packages in python_packages() {
+        // Wheels of NVIDIA, which PyTorch brings, and those of PyTorch that have their own.
+        for wheel in entries(&packages.join("nvidia")) {
+            folders.push(wheel.join("lib"));
+        }
+        folders.push(packages.join("torch/lib"));
     }
     for variable in ["CUDA_PATH", "CUDA_HOME"] {
         if let Some(root) = env::var_os(variable).filter(|v| !v.is_empty()) {
@@ -122,8 +150,10 @@ fn candidates() -> (Vec<PathBuf>, Vec<String>) {
     }
     for folder in &folders {
         collect(folder, 0, &mut files);
-        places.push(folder.display().to_string());
     }
+    let named = folders.iter().filter(|folder| !folder.components().any(|c| c.as_os_str() == "nvidia"));
+    places.extend(named.map(|folder| folder.display().to_string()));
+    places.push("wheels of Python".into());
     files.extend(NAMES.map(PathBuf::from));
     places.push("the dynamic linker's folders (LD_LIBRARY_PATH)".into());
     for toolkit in entries(Path::new("/usr/local")) {
@@ -133,6 +163,20 @@ fn candidates() -> (Vec<PathBuf>, Vec<String>) {
     }
     places.push("/usr/local/cuda*/lib64".into());
     (files, places)
+}
+
+/// Folders of Python packages: of an environment that is active, the user's, the system's.
+fn python_packages() -> Vec<PathBuf> {
+    let given = ["VIRTUAL_ENV", "CONDA_PREFIX"].map(|name| env::var_os(name).map(PathBuf::from));
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".local"));
+    let roots = given.into_iter().flatten().chain(home).chain(["/usr/local", "/usr"].map(PathBuf::from));
+    let versions = roots.flat_map(|root| entries(&root.join("lib"))).filter(|folder| {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"))
+    });
+    versions
+        .flat_map(|v| ["site-packages", "dist-packages"].map(|p| v.join(p)))
+        .filter(|p| p.is_dir())
+        .collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -145,7 +189,8 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
     for entry in entries(folder) {
         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("libnvrtc.so") {
+        // Wheels have a second build, `.alt`, that is not for everyone.
+        if name.starts_with("libnvrtc.so") && !name.contains(".alt") {
             files.push(entry);
         } else if depth > 0 && entry.is_dir() {
             collect(&entry, depth - 1, files);
@@ -171,10 +216,22 @@ fn open(file: &Path) -> Result<Nvrtc, Absence> {
     }
     let mut architectures: Vec<u32> = architectures.into_iter().map(|a: c_int| a.unsigned_abs()).collect();
     architectures.sort_unstable();
-    Ok(Nvrtc { functions, path: file.to_path_buf(), version: (major, minor), architectures })
+    let path = file.to_path_buf();
+    Ok(Nvrtc { functions, path, version: (major, minor), build: String::new(), architectures })
 }
 
 impl Nvrtc {
+    /// The build that the first lines of assembly name; no function tells it.
+    fn ask_build(&self) -> String {
+        let oldest = self.architectures.first().copied().unwrap_or_default();
+        let options = [format!("--gpu-architecture=compute_{oldest}")];
+        let output = self.run("build.cu", "extern \"C\" __global__ void f() {}", &options);
+        let ptx = String::from_utf8_lossy(&output.ptx);
+        let line = ptx.lines().find(|line| line.contains("release"));
+        let named = line.and_then(|line| line.rsplit([' ', ',']).find(|word| word.starts_with('V')));
+        named.map_or_else(|| format!("{}.{}", self.version.0, self.version.1), str::to_owned)
+    }
+
     /// Compiles a source. `name` is what messages call it where no `#line` does.
     pub(super) fn run(&self, name: &str, source: &str, options: &[String]) -> Output {
         let text = |s: &str| CString::new(s).expect("sources and options hold no zero byte");
@@ -225,4 +282,21 @@ fn bytes(program: Program, size: Size, fill: Fill) -> Vec<u8> {
         return Vec::new();
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_that_the_driver_loads_is_used() {
+        let all = [(12, 1), (13, 0), (12, 9), (11, 8), (12, 9)];
+        assert_eq!(best(&all, Some(12)), Some(2));
+        assert_eq!(best(&all, Some(13)), Some(1));
+        assert_eq!(best(&all, Some(11)), Some(3));
+        // None that it need load: the newest, and the message about it.
+        assert_eq!(best(&[(13, 0), (13, 1)], Some(12)), Some(1));
+        assert_eq!(best(&all, None), Some(1));
+        assert_eq!(best(&[], Some(12)), None);
+    }
 }

@@ -36,6 +36,10 @@ pub struct DeviceDetails {
     pub capability: (u32, u32),
     /// Multiprocessors.
     pub multiprocessors: u32,
+    /// Highest clock of the multiprocessors, in MHz.
+    pub clock_mhz: u32,
+    /// What the memory's clock and bus allow, bytes a second.
+    pub bandwidth: f64,
     /// Newest CUDA release that the driver knows, major and minor.
     pub driver: (i32, i32),
     /// NVRTC's version and file, if there is one.
@@ -95,6 +99,8 @@ fn report(ordinal: usize, driver: &'static Driver) -> DeviceReport {
         free_bytes: memory.ok().map(|(free, _)| free),
         capability: properties.capability,
         multiprocessors: properties.multiprocessors,
+        clock_mhz: properties.clock_khz / 1000,
+        bandwidth: f64::from(properties.memory_clock_khz) * 1e3 * f64::from(properties.memory_bits) / 4.0,
         driver: release(driver.version()),
         nvrtc: compiler.ok().map(|c| (c.version, c.path.clone())),
     };

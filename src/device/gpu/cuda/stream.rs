@@ -8,6 +8,7 @@ use std::ptr::{from_ref, null_mut};
 
 use super::driver::{Address, Driver, Functions, Handle, Result, checked};
 use super::status::{DriverError, Status};
+use crate::device::gpu::launch::Resources;
 
 /// A block of device memory. Not `Copy`: who holds it owns it.
 #[derive(Debug)]
@@ -172,6 +173,31 @@ impl Stream {
         // SAFETY: the function's module is loaded.
         checked(unsafe {
             (self.functions.set_attribute)(function.0, MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes as c_int)
+        })
+    }
+
+    /// An attribute of a kernel, by its number in `CUfunction_attribute`.
+    fn attribute(&self, function: Function, which: c_int) -> Result<u32> {
+        let mut value = 0;
+        // SAFETY: the function's module is loaded; an integer is written into a local.
+        checked(unsafe { (self.functions.function_attribute)(&raw mut value, which, function.0) })?;
+        Ok(value.unsigned_abs())
+    }
+
+    /// What a kernel with blocks of `threads` takes of a multiprocessor.
+    pub fn resources(&self, function: Function, threads: u32) -> Result<Resources> {
+        self.bind()?;
+        const SHARED_SIZE_BYTES: c_int = 1;
+        const LOCAL_SIZE_BYTES: c_int = 3;
+        const NUM_REGS: c_int = 4;
+        let mut resident = 0;
+        // SAFETY: the function's module is loaded; an integer is written into a local.
+        checked(unsafe { (self.functions.occupancy)(&raw mut resident, function.0, threads as c_int, 0) })?;
+        Ok(Resources {
+            registers: self.attribute(function, NUM_REGS)?,
+            local: self.attribute(function, LOCAL_SIZE_BYTES)?,
+            shared: self.attribute(function, SHARED_SIZE_BYTES)?,
+            resident: resident.unsigned_abs(),
         })
     }
 

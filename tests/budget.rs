@@ -1,0 +1,66 @@
+//! What an iteration launches, moves and computes, of every preset: numbers that only a deliberate edit
+//! changes. From a dry run for a card of 132 multiprocessors; no kernel runs.
+
+#![allow(clippy::unwrap_used)]
+
+use invnet::device::gpu::Precision;
+use invnet::device::gpu::dry::Limits;
+use invnet::device::gpu::launch::find;
+use invnet::device::gpu::model::{Budget, Work, dry_run};
+use invnet::train::Config;
+use invnet::train::config::PRESETS;
+
+const LARGE: Limits = Limits { multiprocessors: 132, shared: 227 << 10, tensor_cores: true };
+
+fn budget(preset: &str, settings: &[&str]) -> Budget {
+    let mut config = Config::preset(preset).unwrap();
+    config.set_all(settings.iter().copied(), "test").unwrap();
+    dry_run(&config, LARGE).unwrap()
+}
+
+/// Preset, launches, MB of tensors and GFLOP of products, of an iteration.
+const BUDGETS: &[(&str, usize, u64, u64)] = &[];
+
+#[test]
+fn an_iteration_of_every_preset_keeps_to_its_budget() {
+    let found: Vec<_> = PRESETS
+        .iter()
+        .map(|&(preset, ..)| {
+            let (launches, bytes, flops) = budget(preset, &[]).totals();
+            (preset, launches, bytes / 1_000_000, flops / 1_000_000_000)
+        })
+        .collect();
+    let listed: String = found.iter().map(|row| format!("    {row:?},\n")).collect();
+    assert!(found == BUDGETS, "a deliberate change? then the budgets are\n{listed}");
+}
+
+/// What grows with the batch does so by its size, and a run of half the width has less to do.
+#[test]
+fn budgets_follow_the_configuration() {
+    let of = |settings: &[&str]| budget("circles-quick", settings).totals();
+    let (launches, bytes, flops) = of(&["batch=32"]);
+    let (twice_launches, twice_bytes, twice_flops) = of(&["batch=64"]);
+    assert_eq!(twice_flops, 2 * flops);
+    assert!(twice_bytes < 2 * bytes && twice_bytes > bytes * 3 / 2);
+    assert!(twice_launches.abs_diff(launches) * 10 < launches);
+}
+
+#[test]
+fn tensor_cores_get_what_is_theirs() {
+    for (precision, part) in [("fp32", 0.0), ("tf32", 0.9), ("bf16", 0.9)] {
+        let budget = budget("circles", &["width=64", "batch=64", &format!("precision={precision}")]);
+        let flops = |tensor: bool| -> u64 {
+            let on = |name: &str| launches_on_tensor_cores(name) == tensor;
+            budget.launches.iter().filter(|seen| on(seen.kernel)).map(|seen| Work::of(seen).flops).sum()
+        };
+        let found = flops(true) as f64 / (flops(true) + flops(false)) as f64;
+        assert!(found >= part && (part > 0.0 || found == 0.0), "{precision}: {found} of the operations");
+        let expected = if precision == "fp32" { Precision::Fp32.name() } else { precision };
+        let others = budget.launches.iter().filter(|seen| launches_on_tensor_cores(seen.kernel));
+        assert!(others.clone().all(|seen| seen.kernel.contains(expected)), "{precision}");
+    }
+}
+
+fn launches_on_tensor_cores(kernel: &str) -> bool {
+    invnet::device::gpu::launch::FAMILIES[find(kernel).0].name.ends_with("_mma")
+}
