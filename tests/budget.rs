@@ -19,7 +19,21 @@ fn budget(preset: &str, settings: &[&str]) -> Budget {
 }
 
 /// Preset, launches, MB of tensors and GFLOP of products, of an iteration.
-const BUDGETS: &[(&str, usize, u64, u64)] = &[];
+const BUDGETS: &[(&str, usize, u64, u64)] = &[
+    ("circles-quick", 740, 797, 9),
+    ("circle-square-quick", 918, 1057, 14),
+    ("two-phase-quick", 904, 1182, 15),
+    ("two-phase-p1-quick", 692, 975, 14),
+    ("two-phase-p2-quick", 678, 997, 14),
+    ("polycrystal-quick", 723, 1146, 15),
+    ("polycrystal-size-quick", 769, 1190, 15),
+    ("circles", 2262, 37541, 2631),
+    ("circle-square", 1018, 16959, 1158),
+    ("two-phase", 857, 16843, 1150),
+    ("two-phase-p1", 792, 16623, 1150),
+    ("two-phase-p2", 780, 16778, 1150),
+    ("polycrystal", 823, 17324, 1173),
+];
 
 #[test]
 fn an_iteration_of_every_preset_keeps_to_its_budget() {

@@ -82,6 +82,7 @@ fn everything() -> error::Result<()> {
     let mut cuda = Cuda::new(0)?;
     let block = cuda.alloc(16)?;
     fill(&mut cuda, block, 1.0, 64 << 10)?;
+    cuda.resources("fill")?;
     cuda.upload(block, &[1])?;
     cuda.begin_capture()?;
     fill(&mut cuda, block, 2.0, 0)?;

@@ -86,12 +86,14 @@ fn of_run(
         let key = (launch.kernel, launch.grid, &launch.params[..], Work::of(launch).bytes);
         distinct.entry(key).or_insert((launch, 0)).1 += 1;
     }
-    let room = distinct.values().map(|(launch, _)| bytes(launch)).max().unwrap_or(0);
-    // Zeros, which all kernels take: as row numbers, as labels, as numbers.
-    let block = launcher.alloc(room)?;
     let mut all = Vec::new();
     for (launch, count) in distinct.into_values() {
-        let us = time(launch, block, launcher)?;
+        // Zeros, which all kernels take: as row numbers, as labels, as numbers. What another has left
+        // would lead an index astray.
+        let block = launcher.alloc(bytes(launch))?;
+        let us = time(launch, block, launcher);
+        launcher.free(block);
+        let us = us?;
         let work = Work::of(launch);
         let (gb_s, tflop_s) = (work.bytes as f64 / us / 1e3, work.flops as f64 / us / 1e6);
         let precision = work.product.map_or(Precision::Fp32, |product| product.precision);
@@ -100,7 +102,6 @@ fn of_run(
         let (run, kernel) = (run.to_owned(), launch.kernel.to_owned());
         all.push(Timing { run, kernel, shape: work.shape, count, us, gb_s, tflop_s, share });
     }
-    launcher.free(block);
     Ok(all)
 }
 
