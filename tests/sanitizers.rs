@@ -56,7 +56,9 @@ type Recorded = BTreeMap<(&'static str, Vec<bool>), Vec<Vec<u8>>>;
 fn pieces(launch: &Launch<'_>) -> Option<[u32; 3]> {
     let has = |prefix| launch.kernel.starts_with(prefix);
     let of = |Norm { pieces, piece, .. }: Norm, length| Some([length, pieces, piece]);
-    if has("sum_") {
+    if has("sum_few") {
+        None
+    } else if has("sum_") {
         let Reduce { reduced, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
         Some([reduced, pieces, piece])
     } else if has("matmul_") {

@@ -20,7 +20,7 @@ pub fn products() -> Vec<Case> {
         [132, 132, 20],
         [5, 5, 3],
         // Pieces of which the last is shorter, in tiles of both sizes.
-        [36, 68, 1000],
+        [36, 60, 1000],
         [132, 132, 600],
     ] {
         let bound = || Bound::Sum { roundings: k };
@@ -96,7 +96,9 @@ fn windows(count: usize) -> Vec<(usize, usize, usize, Window)> {
     add(5, 5, 3, [9, 4], [5, 2], [3, 1], [7, 0], torus);
     // Few channels, on more than a tile of pixels either way.
     add(2, 6, 12, [36, 70], [4, 4], [2, 2], [1, 1], torus);
-    add(2, 3, 12, [36, 70], [4, 4], [2, 2], [1, 1], open);
+    add(2, 3, 12, [38, 74], [4, 4], [2, 2], [1, 1], open);
+    // Oblong tiles in pieces.
+    add(2, 20, 64, [24, 26], [4, 4], [2, 2], [1, 1], open);
     add(1, 12, 3, [18, 40], [3, 3], [1, 1], [1, 1], open);
     add(1, 9, 7, [18, 40], [5, 3], [1, 1], [2, 1], torus);
     all
