@@ -41,7 +41,7 @@ pub(super) struct ModelArgs {
     /// Samples a step [default: the preset's].
     #[arg(long)]
     batch: Option<usize>,
-    /// The pair of networks: dcgan or resnet [default: the preset's].
+    /// The pair of networks: dcgan, resize or resnet [default: the preset's].
     #[arg(long, value_parser = family)]
     net: Option<Family>,
     /// What products multiply: fp32, tf32 or bf16 [default: the preset's].
