@@ -96,19 +96,21 @@ impl FormatArg {
         self.write_exported(folder, &stem, Exported::new(data, palette))
     }
 
-    /// What only the archive `out` of a data set says, in a line; nothing if every format says all of it.
-    pub(super) fn kept_back(&self, out: &Path, data: &ClassMaps) -> Option<String> {
-        let silent: Vec<&str> =
-            self.format.iter().filter(|format| !format.tells_all()).map(|format| format.name()).collect();
-        let what = [
-            (!data.labels.is_empty()).then_some("what each class was"),
-            (!data.held_out.is_empty()).then_some("which images are held out"),
-        ];
-        let what: Vec<&str> = what.into_iter().flatten().collect();
-        (!silent.is_empty() && !what.is_empty()).then(|| {
-            let (silent, what) = (silent.join(", "), what.join(" and "));
-            format!("{silent}: no word of {what}: that stands in {}", out.display())
-        })
+    /// What formats do not say that the archive `out` of a data set does, a line for each.
+    pub(super) fn kept_back(&self, out: &Path, data: &ClassMaps) -> Vec<String> {
+        let line = |missing: bool, keeps: fn(Format) -> bool, what: &str| {
+            let silent = self.format.iter().filter(|format| !keeps(**format));
+            let silent: Vec<&str> = silent.map(|format| format.name()).collect();
+            let said = format!("{}: no word of {what}: that stands in {}", silent.join(", "), out.display());
+            (missing && !silent.is_empty()).then_some(said)
+        };
+        [
+            line(!data.labels.is_empty(), Format::keeps_labels, "what each class was"),
+            line(!data.held_out.is_empty(), Format::keeps_split, "which images are held out"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 

@@ -218,7 +218,7 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
         let rest = if more == 0 { "is".into() } else { format!("and {more} more in the folder are") };
         note!("note: {} {rest} of no kind that is read from a folder", first.display());
     }
-    if let Some(kept) = args.format.kept_back(&args.out, &data) {
+    for kept in args.format.kept_back(&args.out, &data) {
         note!("note: {kept}");
     }
     for warning in import.warnings(&data)? {

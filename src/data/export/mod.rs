@@ -87,8 +87,8 @@ impl Format {
         }
     }
 
-    /// The most pixels a file can have, of a format that is put together in memory: writing takes some
-    /// bytes for each, 6 GiB at the most.
+    /// The most pixels a file can have, of a format that is put together in memory: writing takes several
+    /// bytes for each.
     #[must_use]
     pub fn most_pixels(self) -> Option<usize> {
         match self {
@@ -99,10 +99,16 @@ impl Format {
         }
     }
 
-    /// Whether a file says what the classes were (`labels`) and which images are held out.
+    /// Whether a file says what the classes were (`labels`).
     #[must_use]
-    pub fn tells_all(self) -> bool {
+    pub fn keeps_labels(self) -> bool {
         matches!(self, Self::Npz | Self::Hdf5)
+    }
+
+    /// Whether a file says which images are held out.
+    #[must_use]
+    pub fn keeps_split(self) -> bool {
+        matches!(self, Self::Npz | Self::Hdf5 | Self::Csv)
     }
 }
 
