@@ -84,6 +84,10 @@ pub enum Error {
         message: String,
     },
 
+    /// Samples are there, and some are not what was asked for.
+    #[error("{0}")]
+    Missed(String),
+
     /// A check that the user asked for did not hold.
     #[error("{0}")]
     Failed(String),
@@ -105,13 +109,14 @@ impl Error {
         Self::File { path: path.as_ref().to_path_buf(), problem: one_line(problem.into()) }
     }
 
-    /// The process exit code: 2 for wrong use, 1 for a failure of something used rightly, 128 plus its
-    /// number for a signal.
+    /// The process exit code: 2 for wrong use, 1 for a failure of something used rightly, 3 for samples
+    /// that miss what was asked, 128 plus its number for a signal.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::NoDevice { .. } => 2,
             Self::Io { .. } | Self::Diverged { .. } | Self::Device { .. } | Self::Failed(_) => 1,
+            Self::Missed(_) => 3,
             Self::Interrupted { exit_code, .. } => *exit_code,
         }
     }

@@ -7,7 +7,8 @@
 //! - the engine: [`shape`], [`op`], [`steps`], [`tape`] (with its calculus in `vjp.rs` and its vocabulary in
 //!   `ops.rs`), [`device`], [`store`], [`plan`], [`gradcheck`];
 //! - [`nn`], [`invariance`], [`data`]: networks, properties, worlds;
-//! - [`train`] and [`eval`]: Algorithm 1, and what it achieved;
+//! - [`train`], [`close`] and [`eval`]: Algorithm 1, samples closed on their targets, and what was
+//!   achieved;
 //! - `serve`: the page, and the interface that it speaks;
 //! - [`cli`]: the commands.
 
@@ -15,6 +16,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
+pub mod close;
 pub mod data;
 pub mod device;
 pub mod error;

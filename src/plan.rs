@@ -200,6 +200,15 @@ impl Plan {
         Ok(store.decode(&bytes))
     }
 
+    /// The same in single precision.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn read_single(&self, store: &mut Store, output: usize) -> Result<Vec<f32>> {
+        let bytes = self.read_bytes(store, output)?;
+        Ok(store.decode_single(&bytes))
+    }
+
     /// Bytes of the arena this plan needs.
     #[must_use]
     pub fn arena_bytes(&self) -> usize {

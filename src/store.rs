@@ -214,6 +214,14 @@ impl Store {
         }
     }
 
+    /// Real numbers from their bytes, in single precision.
+    pub(crate) fn decode_single(&self, bytes: &[u8]) -> Vec<f32> {
+        match self.device.real_bytes() {
+            4 => bytemuck::allocation::pod_collect_to_vec(bytes),
+            _ => self.decode(bytes).into_iter().map(|v| v as f32).collect(),
+        }
+    }
+
     /// Real numbers from their bytes.
     pub(crate) fn decode(&self, bytes: &[u8]) -> Vec<f64> {
         match self.device.real_bytes() {

@@ -87,7 +87,8 @@ fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
         assert!(rows[0][name].is_number(), "{name}");
     }
 
-    let out = good(here, &["generate", "--run=run", "--count=5", "--target=r1=3,cx1=6", "--soft"]);
+    let out =
+        good(here, &["generate", "--run=run", "--count=5", "--target=r1=3,cx1=6", "--soft", "--best-effort"]);
     assert!(out.contains("5 samples"), "{out}");
     let csv = fs::read_to_string(run.join("generated/measured.csv")).unwrap();
     let mut rows = csv.lines();
@@ -113,7 +114,7 @@ fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
     assert!(run.join("generated/samples.png").exists());
 
     fs::write(here.join("asked.csv"), "r2,cy2\n2,5\n3.5,\n").unwrap();
-    good(here, &["generate", "--run=run", "--count=3", "--targets=asked.csv", "--out=g"]);
+    good(here, &["generate", "--run=run", "--count=3", "--targets=asked.csv", "--out=g", "--best-effort"]);
     let csv = fs::read_to_string(here.join("g/measured.csv")).unwrap();
     let asked: Vec<&str> = csv.lines().skip(1).map(|l| l.split(',').nth(2).unwrap()).collect();
     assert_eq!(asked, ["2", "3.5", "2"]);
@@ -153,7 +154,7 @@ fn every_preset_trains_generates_and_evaluates() {
         let more = ["--set", setting, "--iterations=3", "--out", preset];
         good(here, &[["train", preset].as_slice(), &more, &TINY].concat());
         let run = format!("--run={preset}");
-        good(here, &["generate", &run, "--count=3", "--target", target]);
+        good(here, &["generate", &run, "--count=3", "--best-effort", "--target", target]);
         let csv = fs::read_to_string(here.join(preset).join("generated/measured.csv")).unwrap();
         assert!(csv.starts_with(column), "{csv}");
         let asked: f64 = csv.lines().nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
@@ -188,7 +189,14 @@ fn every_preset_trains_generates_and_evaluates() {
     );
     // A copy of the checkpoint is enough.
     fs::copy(here.join("two-phase-quick/checkpoint.safetensors"), here.join("copy.safetensors")).unwrap();
-    let copy = ["generate", "--run=copy.safetensors", "--count=2", "--target=p1=0.4", "--out=from-copy"];
+    let copy = [
+        "generate",
+        "--run=copy.safetensors",
+        "--count=2",
+        "--target=p1=0.4",
+        "--out=from-copy",
+        "--one-shot",
+    ];
     good(here, &copy);
     bad(here, &["generate", "--run=two-phase-p1-quick", "--count=1", "--target=f1=0.9"], &["f1", "p1"]);
 }
@@ -387,7 +395,7 @@ fn bad_input_is_one_line_and_changes_nothing() {
     assert!(!here.join("run/generated").exists());
     assert_eq!(fs::read(here.join("run/checkpoint.safetensors")).unwrap(), before);
 
-    let output = invnet(here, &["generate", "--run=run", "--count=1", "--target=r1=7"]);
+    let output = invnet(here, &["generate", "--run=run", "--count=1", "--target=r1=7", "--one-shot"]);
     assert!(output.status.success());
     assert!(
         text(&output.stderr).contains("warning: r1 = 7 is outside the trained range"),
@@ -419,8 +427,8 @@ fn the_kernels_train_generate_and_evaluate_without_a_gpu() {
     let path = folder.path();
     let args = ["train", "circles-quick", "--device=simt", "--out=run", "--iterations=8"];
     good(path, &[args.as_slice(), &TINY].concat());
-    good(path, &["generate", "--run=run", "--count=5", "--device=simt", "--out=kernels"]);
-    good(path, &["generate", "--run=run", "--count=5", "--device=cpu", "--out=cpu"]);
+    good(path, &["generate", "--run=run", "--count=5", "--device=simt", "--one-shot", "--out=kernels"]);
+    good(path, &["generate", "--run=run", "--count=5", "--device=cpu", "--one-shot", "--out=cpu"]);
     // One network on two devices: the same pictures but where two classes are nearly equal.
     let read = |out: &str| fs::read(path.join(out).join("samples.npy")).unwrap();
     let (kernels, cpu) = (read("kernels"), read("cpu"));

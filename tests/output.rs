@@ -44,6 +44,8 @@ fn calls() -> Vec<(&'static str, String)> {
         ("train", format!("circles-quick --quiet --out=OUT {TINY}")),
         ("generate", "--run=base --count=2 --device=cpu --out=OUT".into()),
         ("gather", "part1 part2 --out=OUT".into()),
+        ("check", "part1/samples.npy --asks part1/certificate.csv".into()),
+        ("match", "base.npz --tile=16 --no-model --best-effort --within=5% --out=OUT".into()),
         ("ask", "mean(x[1]) --on base.npz".into()),
         ("serve", "--run=base --port=0 --device=cpu".into()),
         ("evaluate", "--run=base --samples=10 --device=cpu --out=OUT".into()),

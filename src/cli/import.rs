@@ -78,14 +78,9 @@ Examples:
 /// At most so many lines are printed of files.
 const SHOWN: usize = 6;
 
-/// Arguments of `data import`.
+/// How images are read.
 #[derive(Args)]
-pub(super) struct ImportArgs {
-    /// A folder of images, or one file.
-    source: PathBuf,
-    /// The file to write.
-    #[arg(long, value_name = "FILE.npz")]
-    out: PathBuf,
+pub(super) struct ReadArgs {
     /// Bring images to S x S pixels, or to H x W, stretching what has another shape.
     #[arg(long, value_name = "S|HxW", value_parser = sides)]
     size: Option<[usize; 2]>,
@@ -110,15 +105,6 @@ pub(super) struct ImportArgs {
     /// Cut windows of S x S pixels instead of resizing.
     #[arg(long, value_name = "S")]
     tile: Option<usize>,
-    /// Pixels from one window to the next [default: S, windows touch].
-    #[arg(long, value_name = "D")]
-    stride: Option<usize>,
-    /// Also take windows for training in a mirror: left to right, upside down, and both.
-    #[arg(long)]
-    flips: bool,
-    /// Also take windows for training turned by 90, 180 and 270 degrees.
-    #[arg(long)]
-    rotations: bool,
     /// Name of the array in an archive or HDF5 file.
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
@@ -134,6 +120,52 @@ pub(super) struct ImportArgs {
     /// Whole numbers are grains: colour them with N orientations, 2 to 16.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=16))]
     orientations: Option<u8>,
+}
+
+impl ReadArgs {
+    /// The same for the reader.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            size: self.size,
+            resize: match self.resize {
+                ResizeName::Area => Resize::Area,
+                ResizeName::Nearest => Resize::Nearest,
+            },
+            threshold: self.threshold,
+            levels: self.levels.clone(),
+            colours: self.colours.clone(),
+            classes: self.classes,
+            keep_labels: self.keep_labels,
+            dataset: self.dataset.clone(),
+            shape: self.shape,
+            layout: self.layout,
+            argmax: self.argmax,
+            tile: self.tile,
+            orientations: self.orientations.map(usize::from),
+            ..Options::default()
+        }
+    }
+}
+
+/// Arguments of `data import`.
+#[derive(Args)]
+pub(super) struct ImportArgs {
+    /// A folder of images, or one file.
+    source: PathBuf,
+    /// The file to write.
+    #[arg(long, value_name = "FILE.npz")]
+    out: PathBuf,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Pixels from one window to the next [default: S, windows touch].
+    #[arg(long, value_name = "D")]
+    stride: Option<usize>,
+    /// Also take windows for training in a mirror: left to right, upside down, and both.
+    #[arg(long)]
+    flips: bool,
+    /// Also take windows for training turned by 90, 180 and 270 degrees.
+    #[arg(long)]
+    rotations: bool,
     /// Replace files that are there.
     #[arg(long)]
     overwrite: bool,
@@ -165,27 +197,8 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     let beside = args.format.format.iter().map(|&format| path_of(folder, &stem, format));
     let targets: Vec<PathBuf> = [args.out.clone(), table.clone()].into_iter().chain(beside).collect();
     targets.iter().try_for_each(|target| room::check_absent(target, args.overwrite))?;
-    let options = Options {
-        size: args.size,
-        resize: match args.resize {
-            ResizeName::Area => Resize::Area,
-            ResizeName::Nearest => Resize::Nearest,
-        },
-        threshold: args.threshold,
-        levels: args.levels.clone(),
-        colours: args.colours.clone(),
-        classes: args.classes,
-        keep_labels: args.keep_labels,
-        dataset: args.dataset.clone(),
-        shape: args.shape,
-        layout: args.layout,
-        argmax: args.argmax,
-        tile: args.tile,
-        stride: args.stride,
-        flips: args.flips,
-        rotations: args.rotations,
-        orientations: args.orientations.map(usize::from),
-    };
+    let options =
+        Options { stride: args.stride, flips: args.flips, rotations: args.rotations, ..args.read.options() };
     let import = Import::open(&args.source, &options)?;
     check_source(&targets, &import)?;
     // Before there are files of this command's own.

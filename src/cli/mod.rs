@@ -2,6 +2,7 @@
 
 mod ask;
 pub mod bench;
+mod check;
 mod data;
 mod devices;
 mod evaluate;
@@ -11,6 +12,7 @@ mod gradcheck;
 mod import;
 mod interrupt;
 mod lock;
+mod matching;
 mod model;
 mod output;
 mod presets;
@@ -70,6 +72,12 @@ reached is success.")]
     #[command(after_help = "A property that a target leaves out is drawn from the data's distribution.
 Targets are used in turn until there are COUNT samples, at least one for each.
 
+Every sample is closed on its target: asked again, corrected by what was
+missing, then moved pixel by pixel at its interfaces, then drawn again, until
+what is measured of its pixels is within --within. certificate.csv and .json
+say so for each; `invnet check` measures them again. Exit code 3 says that some
+miss a target given. --one-shot takes what the generator makes at once.
+
 Written: samples.npy (classes, [N, H, W]), asked.npy and measured.npy ([N, P];
 NaN for a figure that is not there), measured.csv (both, every digit, empty
 cells, and outside_range: the properties asked beyond what training saw),
@@ -102,6 +110,12 @@ Examples:
     invnet generate --run runs/circles-quick --count 1000000 --shard $i/4; done
   invnet gather runs/circles-quick/generated-*-of-4 --out million")]
     Gather(GatherArgs),
+    /// Make samples with the properties of an image of your own.
+    #[command(after_help = matching::NOTES)]
+    Match(Box<matching::MatchArgs>),
+    /// Measure samples again, from their pixels alone, against their certificate.
+    #[command(after_help = check::NOTES)]
+    Check(check::CheckArgs),
     /// Measure a trained network on random and on repeated targets.
     #[command(after_help = "Example:\n  invnet evaluate --run runs/circles-quick --samples 1000")]
     Evaluate(EvaluateArgs),
@@ -263,6 +277,11 @@ struct GenerateArgs {
     /// Make part I of N only, into RUN/generated-I-of-N; `invnet gather` joins the parts.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<[usize; 2]>,
+    #[command(flatten)]
+    close: generate::CloseArgs,
+    /// What the generator makes at once, without closing samples on their targets.
+    #[arg(long, conflicts_with_all = ["within", "exact", "tries", "best_effort"])]
+    one_shot: bool,
     /// Go on where the same command was interrupted.
     #[arg(long, conflicts_with = "overwrite")]
     resume: bool,
@@ -415,6 +434,8 @@ impl Command {
             Self::Train(args) => train::run(&args, quiet),
             Self::Generate(args) => generate::run(&args, quiet),
             Self::Gather(args) => generate::gather::run(&args, quiet),
+            Self::Match(args) => matching::run(&args, quiet),
+            Self::Check(args) => check::run(&args, quiet),
             Self::Evaluate(args) => evaluate::run(&args, quiet),
             Self::Data { world } => data::run(&world, quiet),
             Self::Ask(args) => ask::run(&args, quiet),

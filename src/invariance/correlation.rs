@@ -11,7 +11,8 @@
 use num_complex::Complex;
 use rustfft::FftPlanner;
 
-use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, numbered};
+use super::tally::{Correlated, Rings};
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -96,6 +97,14 @@ impl Invariance for Correlation {
             squares = squares * measured.tape().concat(&runs, 1);
         }
         squares.sum().scale(1.0 / measured.shape()[0] as f64)
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Curve
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        Some(Box::new(Correlated::new(Rings::of(images, Direction::Every, self.bins), map, [self.phase; 2])))
     }
 
     fn view(&self) -> View {

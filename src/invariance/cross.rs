@@ -7,7 +7,8 @@
 //! f_a, so that of two classes it says nothing that S2_aa does not (Torquato, Random Heterogeneous
 //! Materials, 2002, section 2.2).
 
-use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, numbered};
+use super::tally::{Correlated, Rings};
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -62,6 +63,14 @@ pub struct Cross {
 impl Invariance for Cross {
     fn measure<'t>(&self, x: Var<'t>) -> Var<'t> {
         cross_correlation(x, self.classes, self.bins, self.border)
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Curve
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        Some(Box::new(Correlated::new(Rings::of(images, Direction::Every, self.bins), map, self.classes)))
     }
 
     fn view(&self) -> View {

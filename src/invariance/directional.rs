@@ -5,7 +5,8 @@
 //! down or up and one across, sqrt(2) pixels long. What [`super::correlation()`] averages over all
 //! directions is here for each of its own; the border is treated alike.
 
-use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, numbered};
+use super::tally::{Correlated, Rings};
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -70,6 +71,14 @@ pub struct Directional {
 impl Invariance for Directional {
     fn measure<'t>(&self, x: Var<'t>) -> Var<'t> {
         directional(x, self.class, self.along, self.bins, self.border)
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Curve
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        Some(Box::new(Correlated::new(Rings::of(images, self.along, self.bins), map, [self.class; 2])))
     }
 
     fn view(&self) -> View {

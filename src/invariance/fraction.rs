@@ -1,6 +1,7 @@
 //! Volume fractions: of one class (p1, paper Eq. 8), or of all classes (paper Eq. 9).
 
-use super::{Column, Images, Invariance, Kind, Made, Mistake, OF, View, class, fill, numbered};
+use super::tally::Additive;
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, fill, numbered};
 use crate::options::Options;
 use crate::rng;
 use crate::tape::Var;
@@ -67,6 +68,19 @@ impl Invariance for Fraction {
         false
     }
 
+    fn grain(&self) -> Grain {
+        Grain::Count
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        let (of, pixels) = (self.class, images.pixels() as f64);
+        let add = move |class: u8, _: usize, by: f64, sums: &mut [f64]| {
+            sums[0] += if usize::from(class) == of { by } else { 0.0 };
+        };
+        let numbers = move |sums: &[f64], numbers: &mut [f64]| numbers[0] = sums[0] / pixels;
+        Some(Box::new(Additive::new(map, 1, add, numbers)))
+    }
+
     /// Evenly over the range of the data.
     fn prior(&self, ranges: &[(f64, f64)], words: &mut dyn Iterator<Item = u32>) -> Option<Vec<f32>> {
         let (low, high) = ranges[0];
@@ -120,6 +134,35 @@ impl Invariance for Fractions {
             row.iter_mut().for_each(|r| *r /= given);
         }
         Ok(())
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Partition
+    }
+
+    /// The nearest that are not negative and sum to 1: what is above a level that all share is kept (J.
+    /// Duchi et al., Efficient projections onto the l1-ball, ICML 2008).
+    fn nearest_possible(&self, normalised: &mut [f64]) {
+        let mut sorted = normalised.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let (mut sum, mut level) = (0.0, 0.0);
+        for (i, v) in sorted.iter().enumerate() {
+            sum += v;
+            let candidate = (sum - 1.0) / (i + 1) as f64;
+            if *v > candidate {
+                level = candidate;
+            }
+        }
+        normalised.iter_mut().for_each(|v| *v = (*v - level).max(0.0));
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        let pixels = images.pixels() as f64;
+        let add = |class: u8, _: usize, by: f64, sums: &mut [f64]| sums[usize::from(class)] += by;
+        let numbers = move |sums: &[f64], numbers: &mut [f64]| {
+            numbers.iter_mut().zip(sums).for_each(|(number, sum)| *number = sum / pixels);
+        };
+        Some(Box::new(Additive::new(map, self.classes, add, numbers)))
     }
 
     /// Evenly over all that sum to 1: normalised exponentials.

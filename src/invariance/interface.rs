@@ -34,7 +34,8 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use super::{Column, Images, Invariance, Kind, Made, Mistake, View};
+use super::tally::Crossings;
+use super::{Column, Images, Invariance, Kind, Made, Mistake, Tally, View};
 use crate::op::Border;
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -196,6 +197,10 @@ impl Invariance for Interface {
         interface(x, self.between, self.border)
     }
 
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        Some(Box::new(Crossings::new(images, map, self.between, |sums: &[f64]| sums[0])))
+    }
+
     fn view(&self) -> View {
         View::Bubbles
     }
@@ -222,6 +227,20 @@ impl Invariance for Intercept {
     /// An image without interface has no intercept: NaN.
     fn in_units(&self, normalised: &[f64]) -> Vec<f32> {
         normalised.iter().map(|&v| if v > 0.0 { (1.0 / v) as f32 } else { f32::NAN }).collect()
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        let pixels = images.pixels() as f64;
+        Some(match self.of {
+            None => {
+                let numbers = |sums: &[f64]| 2.0 / PI * sums[0];
+                Box::new(Crossings::new(images, map, Between::All, numbers))
+            }
+            Some(class) => {
+                let numbers = move |sums: &[f64]| sums[0] / (PI * (sums[1] + EMPTY) / pixels);
+                Box::new(Crossings::new(images, map, Between::Class(class), numbers))
+            }
+        })
     }
 
     fn view(&self) -> View {

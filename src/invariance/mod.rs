@@ -17,6 +17,7 @@ mod fraction;
 mod interface;
 mod moments;
 mod second_moments;
+mod tally;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use fraction::{Fraction, Fractions, fraction, fractions};
 pub use interface::{Between, Intercept, Interface, intercepts, interface};
 pub use moments::{Centroid, Extent, area, centroid};
 pub use second_moments::{SecondMoments, second_moments};
+pub use tally::{Flip, Tally};
 
 use crate::op::Border;
 use crate::options::{Key, Options};
@@ -113,6 +115,21 @@ pub enum View {
     Shares,
 }
 
+/// How nearly numbers of class maps can be met, where nothing else is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Grain {
+    /// Counts of pixels over their number: each within half a pixel.
+    Count,
+    /// Counts of pixels that sum to all: each within a pixel.
+    Partition,
+    /// Places in pixels.
+    Place,
+    /// Points of a curve of probabilities.
+    Curve,
+    /// Anything else: a share of the largest of the numbers, or of a turn.
+    Share,
+}
+
 /// How a property is measured, and what follows from its definition.
 pub trait Invariance: Send + Sync {
     /// Measures images `[N, H, W, C]` of class probabilities: `[N, D]`, normalised, D the number of
@@ -161,6 +178,20 @@ pub trait Invariance: Send + Sync {
     /// Numbers `[D]` from all that can be asked for, made of random words; `ranges` are those of
     /// the data. None where only images know what is possible.
     fn prior(&self, _ranges: &[(f64, f64)], _words: &mut dyn Iterator<Item = u32>) -> Option<Vec<f32>> {
+        None
+    }
+
+    /// How nearly its numbers can be met.
+    fn grain(&self) -> Grain {
+        Grain::Share
+    }
+
+    /// Brings normalised numbers `[D]` to the nearest that an image could have, beyond what the possible
+    /// ranges of its columns say.
+    fn nearest_possible(&self, _normalised: &mut [f64]) {}
+
+    /// Its numbers of a class map of such images as they follow single pixels, where that is cheap.
+    fn tally(&self, _images: &Images, _map: &[u8]) -> Option<Box<dyn Tally>> {
         None
     }
 
@@ -260,6 +291,28 @@ impl Ask {
         let mut options = Options::new(COMMON.iter().chain(kind.keys).copied());
         options.set("weight", toml::Value::Float(kind.weight))?;
         Ok(Self { kind: kind.name, options })
+    }
+
+    /// As a table of a configuration: its kind and its options.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut table = self.options.to_table();
+        table.insert("property".into(), toml::Value::String(self.kind.into()));
+        table.to_string()
+    }
+
+    /// What [`Ask::to_toml`] wrote.
+    ///
+    /// # Errors
+    /// If it is of a kind or has a key that there is not: what is wrong.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let mut table = text.parse::<toml::Table>().map_err(|e| e.message().to_owned())?;
+        let kind = table.remove("property");
+        let mut ask = Self::new(kind.as_ref().and_then(toml::Value::as_str).unwrap_or_default())?;
+        for (key, value) in table {
+            ask.options.set(&key, value).map_err(|problem| format!("{key}: {problem}"))?;
+        }
+        Ok(ask)
     }
 
     /// The name of its kind.

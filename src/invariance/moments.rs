@@ -2,7 +2,8 @@
 
 use std::f64::consts::PI;
 
-use super::{Column, Images, Invariance, Kind, Made, Mistake, View};
+use super::tally::Additive;
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, Tally, View};
 use crate::options::Options;
 use crate::tape::Var;
 
@@ -118,6 +119,23 @@ impl Invariance for Extent {
         false
     }
 
+    fn grain(&self) -> Grain {
+        Grain::Count
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        let pixels = images.pixels() as f64;
+        let add = |class: u8, _: usize, by: f64, sums: &mut [f64]| {
+            if let Some(figure) = usize::from(class).checked_sub(1) {
+                sums[figure] += by;
+            }
+        };
+        let numbers = move |sums: &[f64], numbers: &mut [f64]| {
+            numbers.iter_mut().zip(sums).for_each(|(number, sum)| *number = sum / pixels);
+        };
+        Some(Box::new(Additive::new(map, images.classes - 1, add, numbers)))
+    }
+
     fn view(&self) -> View {
         View::Bars
     }
@@ -178,6 +196,29 @@ impl Invariance for Centroid {
 
     fn joint(&self) -> bool {
         false
+    }
+
+    fn grain(&self) -> Grain {
+        Grain::Place
+    }
+
+    fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
+        let [h, w] = images.size;
+        let add = move |class: u8, at: usize, by: f64, sums: &mut [f64]| {
+            if let Some(figure) = usize::from(class).checked_sub(1) {
+                let sums = &mut sums[3 * figure..][..3];
+                sums[0] += by;
+                sums[1] += by * (at % w) as f64;
+                sums[2] += by * (at / w) as f64;
+            }
+        };
+        let numbers = move |sums: &[f64], numbers: &mut [f64]| {
+            for (pair, sums) in numbers.chunks_exact_mut(2).zip(sums.chunks_exact(3)) {
+                pair[0] = sums[1] / sums[0] / w as f64;
+                pair[1] = sums[2] / sums[0] / h as f64;
+            }
+        };
+        Some(Box::new(Additive::new(map, 3 * (images.classes - 1), add, numbers)))
     }
 
     fn view(&self) -> View {

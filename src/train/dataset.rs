@@ -9,6 +9,7 @@ use crate::data::source::{Part, Source};
 use crate::device::{Cpu, Device};
 use crate::error::{Error, Result};
 use crate::invariance::{Images, Property, measure_all};
+use crate::op::LeafId;
 use crate::plan::Plan;
 use crate::store::Store;
 use crate::tape::Tape;
@@ -148,35 +149,64 @@ pub fn measured(task: &Task, maps: &[u8]) -> Result<Vec<f32>> {
 /// # Errors
 /// If the device that measures fails.
 pub fn measured_on(properties: &[Property], images: &Images, maps: &[u8]) -> Result<Vec<f32>> {
-    let (pixels, [h, w]) = (images.pixels(), images.size);
-    let width = properties.iter().map(|p| p.columns().len()).sum();
-    let count = maps.len() / pixels;
-    let together = (PIXELS / pixels).clamp(1, BATCH);
-    let mut store = Store::new(Cpu::<f32>::new());
-    let batch = store.add_u8("maps", [together, h, w], &vec![0; together * pixels])?;
-    let rows: Vec<u32> = (0..together as u32).collect();
-    let rows = store.add_u32("rows", [together], &rows)?;
-    let tape = Tape::new();
-    let x = store.var(&tape, batch).one_hot(store.var(&tape, rows), images.classes);
-    let plan = Plan::new(&tape, &[measure_all(properties, x)], &store);
-    let mut found = Vec::with_capacity(count * width);
-    for maps in maps.chunks(together * pixels) {
-        let mut padded = maps.to_vec();
-        padded.resize(together * pixels, 0);
-        store.write_bytes(batch, &padded)?;
-        plan.run(&mut store)?;
-        found.extend_from_slice(&plan.read(&mut store, 0)?[..maps.len() / pixels * width]);
+    Measurer::new(properties, images, BATCH)?.measure(maps)
+}
+
+/// What measures class maps, ready to do so again and again.
+pub struct Measurer {
+    properties: Vec<Property>,
+    pixels: usize,
+    together: usize,
+    width: usize,
+    store: Store,
+    batch: LeafId,
+    plan: Plan,
+}
+
+impl Measurer {
+    /// Measures properties of images, at most `together` at a time.
+    ///
+    /// # Errors
+    /// If the device that measures fails.
+    pub fn new(properties: &[Property], images: &Images, together: usize) -> Result<Self> {
+        let (pixels, [h, w]) = (images.pixels(), images.size);
+        let together = (PIXELS / pixels).clamp(1, together);
+        let mut store = Store::new(Cpu::<f32>::new());
+        let batch = store.add_u8("maps", [together, h, w], &vec![0; together * pixels])?;
+        let rows: Vec<u32> = (0..together as u32).collect();
+        let rows = store.add_u32("rows", [together], &rows)?;
+        let tape = Tape::new();
+        let x = store.var(&tape, batch).one_hot(store.var(&tape, rows), images.classes);
+        let plan = Plan::new(&tape, &[measure_all(properties, x)], &store);
+        let width = properties.iter().map(|p| p.columns().len()).sum();
+        Ok(Self { properties: properties.to_vec(), pixels, together, width, store, batch, plan })
     }
-    let mut rows = Vec::with_capacity(found.len());
-    for (map, row) in maps.chunks_exact(pixels).zip(found.chunks_exact(width)) {
-        let mut rest = row;
-        for property in properties {
-            let numbers;
-            (numbers, rest) = rest.split_at(property.columns().len());
-            // Where a class map has a measure of its own, that is it.
-            let own = property.invariance().on_map(map);
-            rows.extend(property.invariance().in_units(own.as_deref().unwrap_or(numbers)));
+
+    /// The numbers of class maps `[N, H, W]`: see [`measured_on`].
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn measure(&mut self, maps: &[u8]) -> Result<Vec<f32>> {
+        let (pixels, width, together) = (self.pixels, self.width, self.together);
+        let mut found = Vec::with_capacity(maps.len() / pixels * width);
+        for maps in maps.chunks(together * pixels) {
+            let mut padded = maps.to_vec();
+            padded.resize(together * pixels, 0);
+            self.store.write_bytes(self.batch, &padded)?;
+            self.plan.run(&mut self.store)?;
+            found.extend_from_slice(&self.plan.read(&mut self.store, 0)?[..maps.len() / pixels * width]);
         }
+        let mut rows = Vec::with_capacity(found.len());
+        for (map, row) in maps.chunks_exact(pixels).zip(found.chunks_exact(width)) {
+            let mut rest = row;
+            for property in &self.properties {
+                let numbers;
+                (numbers, rest) = rest.split_at(property.columns().len());
+                // Where a class map has a measure of its own, that is it.
+                let own = property.invariance().on_map(map);
+                rows.extend(property.invariance().in_units(own.as_deref().unwrap_or(numbers)));
+            }
+        }
+        Ok(rows)
     }
-    Ok(rows)
 }

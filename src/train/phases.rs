@@ -348,3 +348,23 @@ pub(super) fn sampling_plan(
     let x = images(net, &weights, store.var(&tape, z), store.var(&tape, r), &Norm::Running);
     Plan::new(&tape, &[x, x.argmax(), measure_all(properties, x)], store)
 }
+
+/// The same with the gradient of a distance from targets: `leaves` are z, r, targets and weights. Outputs
+/// probabilities, class maps, measured numbers, and the gradients by z and r.
+pub(super) fn slope_plan(
+    store: &Store,
+    net: &Net,
+    network: &Network,
+    properties: &[Property],
+    leaves: [LeafId; 4],
+) -> Plan {
+    let tape = Tape::new();
+    let weights: Weights<'_> = network.weights(store, &tape);
+    let [z, r, target, weight] = leaves.map(|leaf| store.var(&tape, leaf));
+    let x = images(net, &weights, z, r, &Norm::Running);
+    let measured = measure_all(properties, x);
+    // Images do not meet before this sum: each gradient is that of its own image.
+    let distance = ((measured - target) * weight).square().sum();
+    let slopes = tape.grad(distance, &[z, r]);
+    Plan::new(&tape, &[x, x.argmax(), measured, slopes[0], slopes[1]], store)
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
-use super::phases::{TABLE, net, noise_shape, sampling_plan};
+use super::phases::{TABLE, net, noise_shape, sampling_plan, slope_plan};
 use super::task::Task;
 use super::whitening;
 use crate::device::Kind;
@@ -53,6 +53,31 @@ pub struct Sampler {
     z: LeafId,
     r: LeafId,
     plan: Plan,
+    net: Net,
+    network: Network,
+    descent: Option<Descent>,
+}
+
+/// The generator with the gradient of a distance from targets, in one plan.
+struct Descent {
+    /// What is to be measured, normalised, `[N, P]`.
+    target: LeafId,
+    /// What an error of each number counts, `[N, P]`; 0 for numbers that do not.
+    weight: LeafId,
+    /// Outputs: probabilities, class maps, soft numbers, gradients by z and r.
+    plan: Plan,
+}
+
+/// A batch and the gradient of its distance from targets.
+pub(crate) struct Slope {
+    /// `[N, H, W]`.
+    pub(crate) maps: Vec<u8>,
+    /// Normalised, `[N, P]`.
+    pub(crate) soft: Vec<f64>,
+    /// By noise `[N, latent]` and by conditions `[N, P]`, as the generator sees them.
+    pub(crate) by: [Vec<f64>; 2],
+    /// `[N, H, W, C]`.
+    pub(crate) probabilities: Vec<f32>,
 }
 
 impl Sampler {
@@ -100,7 +125,8 @@ impl Sampler {
         let r = store.add_zeros("r", [batch, length])?;
         let plan = sampling_plan(&store, &net, &network, task.properties(), z, r);
         let (noise, z_scale) = (noise.numel() / batch, config.net.z_scale);
-        Ok(Self { trained, task, batch, noise, z_scale, mean, map, store, z, r, plan })
+        let descent = None;
+        Ok(Self { trained, task, batch, noise, z_scale, mean, map, store, z, r, plan, net, network, descent })
     }
 
     /// The file of a run's checkpoint, given its directory or that very file.
@@ -210,13 +236,8 @@ impl Sampler {
     fn batch(&mut self, first: usize, targets: &[f32], seed: u64, samples: &mut Samples) -> Result<()> {
         let length = self.mean.len();
         let (at, n) = (first % self.batch, targets.len() / length);
-        let mut asked = self.trained.normalised(targets);
-        whitening::apply(&mut asked, &self.mean, &self.map);
-        let state = rng::state(seed);
-        let noise: Vec<f64> = (first..first + n)
-            .flat_map(|i| rng::normals(&state, i as u32, self.noise))
-            .map(|v| f64::from(v) * self.z_scale)
-            .collect();
+        let asked = self.seen(self.trained.normalised(targets));
+        let noise: Vec<f64> = (first..first + n).flat_map(|i| self.noise_of(seed, 0, i)).collect();
         for (leaf, values, row) in [(self.r, &asked, length), (self.z, &noise, self.noise)] {
             let mut padded = vec![0.0; self.batch * row];
             padded[at * row..][..values.len()].copy_from_slice(values);
@@ -235,6 +256,70 @@ impl Sampler {
         samples.z.extend(single(&noise));
         samples.r.extend(single(&asked));
         Ok(())
+    }
+}
+
+/// For whoever asks again and again: rows of a batch, chosen and filled by the caller.
+impl Sampler {
+    /// The task in whose normalised numbers the generator is asked: that of its training.
+    pub(crate) fn trained(&self) -> &Task {
+        &self.trained
+    }
+
+    /// Standard deviation of a number of noise.
+    pub(crate) fn z_scale(&self) -> f64 {
+        self.z_scale
+    }
+
+    /// The noise of image `index`, and of attempts after the first (which is number 0).
+    pub(crate) fn noise_of(&self, seed: u64, attempt: u32, index: usize) -> Vec<f64> {
+        let mut state = rng::state(seed);
+        state[rng::STATE_WORDS - 1] = attempt;
+        let normals = rng::normals(&state, index as u32, self.noise);
+        normals.into_iter().map(|v| f64::from(v) * self.z_scale).collect()
+    }
+
+    /// Normalised numbers `[N, P]` as the generator sees them.
+    pub(crate) fn seen(&self, mut normalised: Vec<f64>) -> Vec<f64> {
+        whitening::apply(&mut normalised, &self.mean, &self.map);
+        normalised
+    }
+
+    /// The images of a whole batch of noise and of conditions as the generator sees them: class maps and
+    /// soft numbers, normalised.
+    pub(crate) fn pass(&mut self, z: &[f64], r: &[f64]) -> Result<(Vec<u8>, Vec<f64>)> {
+        self.store.write(self.z, z)?;
+        self.store.write(self.r, r)?;
+        self.plan.run(&mut self.store)?;
+        Ok((self.plan.read_bytes(&mut self.store, 1)?, self.plan.read(&mut self.store, 2)?))
+    }
+
+    /// The same, with the gradient of what `weight` `[N, P]` makes of the distance of the soft numbers from
+    /// `target` `[N, P]`: the sum of ((measured - target) weight)^2. Recorded when it is first asked for.
+    pub(crate) fn slope(&mut self, point: [&[f64]; 2], target: &[f64], weight: &[f64]) -> Result<Slope> {
+        if self.descent.is_none() {
+            let shape = [self.batch, self.mean.len()];
+            let target = self.store.add_zeros("target", shape)?;
+            let weight = self.store.add_zeros("weight", shape)?;
+            let leaves = [self.z, self.r, target, weight];
+            let plan = slope_plan(&self.store, &self.net, &self.network, self.task.properties(), leaves);
+            self.descent = Some(Descent { target, weight, plan });
+        }
+        let Some(Descent { target: to, weight: by, plan }) = &self.descent else { unreachable!("just made") };
+        let leaves = [(self.z, point[0]), (self.r, point[1]), (*to, target), (*by, weight)];
+        leaves.into_iter().try_for_each(|(leaf, values)| self.store.write(leaf, values))?;
+        plan.run(&mut self.store)?;
+        Ok(Slope {
+            maps: plan.read_bytes(&mut self.store, 1)?,
+            soft: plan.read(&mut self.store, 2)?,
+            by: [plan.read(&mut self.store, 3)?, plan.read(&mut self.store, 4)?],
+            probabilities: plan.read_single(&mut self.store, 0)?,
+        })
+    }
+
+    /// The class probabilities of the last pass.
+    pub(crate) fn probabilities(&mut self) -> Result<Vec<f32>> {
+        self.plan.read_single(&mut self.store, 0)
     }
 }
 

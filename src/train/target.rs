@@ -14,7 +14,22 @@ use super::Task;
 use crate::error::{Error, Result};
 
 /// Columns of this program's own tables that ask for nothing.
-const NOT_ASKED: [&str; 3] = ["image", "held_out", "outside_range"];
+const NOT_ASKED: [&str; 12] = [
+    "image",
+    "held_out",
+    "outside_range",
+    "sample",
+    "within",
+    "passes",
+    "steps",
+    "flips",
+    "tries",
+    "draw",
+    "seed",
+    "index",
+];
+/// What this program writes of a number beside what is asked for.
+const BESIDE: [&str; 4] = ["measured_", "asked_", "tolerance_", "within_"];
 
 /// A target with numbers left open, and where it was given.
 #[derive(Clone, Debug)]
@@ -183,7 +198,7 @@ fn columns(
 /// Whether this program writes such a column beside the numbers: what was measured, or a number in
 /// units of length.
 fn is_own(name: &str, task: &Task) -> bool {
-    let bare = name.strip_prefix("measured_").or_else(|| name.strip_prefix("asked_")).unwrap_or(name);
+    let bare = BESIDE.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     let of = |column: &crate::invariance::Column| {
         bare.strip_prefix(column.name.as_str())
             .is_some_and(|rest| rest.starts_with('_') || (rest.is_empty() && bare != name))

@@ -12,7 +12,7 @@ use super::config::Config;
 use crate::data::figure::Figure;
 use crate::data::source::{Known, Look, Problem, Source};
 use crate::error::{Error, Result};
-use crate::invariance::{Column, Images, Property};
+use crate::invariance::{Ask, Column, Images, Property};
 use crate::nn;
 use crate::rng;
 
@@ -44,6 +44,7 @@ pub struct Task {
     look: Look,
     /// What each class was in the files that the images are from, or empty.
     labels: Vec<f64>,
+    asks: Vec<Ask>,
     properties: Vec<Property>,
     columns: Vec<Column>,
     /// Where a formula gives all the numbers asked for.
@@ -131,6 +132,16 @@ impl Task {
         })
     }
 
+    /// Properties asked of images that no configuration is of; `origin` is named in errors.
+    ///
+    /// # Errors
+    /// If these images cannot be asked for these properties.
+    pub fn asked(asks: &[Ask], images: Images, origin: &str) -> Result<Self> {
+        let mut config = Config::preset("two-phase")?;
+        config.asks = asks.to_vec();
+        Self::ask(&config, images, Look::Phases, origin)
+    }
+
     /// Asks images of any size.
     fn ask(config: &Config, images: Images, look: Look, origin: &str) -> Result<Self> {
         let mut properties = Vec::new();
@@ -154,7 +165,17 @@ impl Task {
             let problem = "two properties have one name: give one of them a name of its own";
             return Err(Error::Usage(format!("{origin}: {problem}")));
         }
-        Ok(Self { images, look, labels: Vec::new(), properties, columns, drawn: None, table: Arc::new([]) })
+        let asks = config.asks.clone();
+        Ok(Self {
+            images,
+            look,
+            labels: Vec::new(),
+            asks,
+            properties,
+            columns,
+            drawn: None,
+            table: Arc::new([]),
+        })
     }
 
     /// The same with measured numbers to draw targets from; rows of which a number is missing are
@@ -211,6 +232,12 @@ impl Task {
     #[must_use]
     pub fn look(&self) -> Look {
         self.look
+    }
+
+    /// What is asked of them, as it is configured.
+    #[must_use]
+    pub fn asks(&self) -> &[Ask] {
+        &self.asks
     }
 
     /// What is asked of them.

@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 
 use super::record::Record;
+use crate::close::Effort;
 use crate::data::export::{Element, GrowingArray, Stored};
 use crate::error::Result;
-use crate::train::{Samples, Task};
+use crate::train::Task;
 
 pub(in crate::cli) const SAMPLES: &str = "samples.npy";
 const ASKED: &str = "asked.npy";
@@ -14,6 +15,25 @@ const MEASURED: &str = "measured.npy";
 const PROBABILITIES: &str = "probabilities.npy";
 const Z: &str = "z.npy";
 const R: &str = "r.npy";
+const TOLERANCES: &str = "tolerances.npy";
+const EFFORT: &str = "effort.npy";
+
+/// Numbers of an effort.
+const EFFORTS: usize = 5;
+
+/// What is added to the arrays, a row for each sample.
+pub(in crate::cli) struct Made {
+    /// `[N, H, W]`.
+    pub(in crate::cli) maps: Vec<u8>,
+    /// `[N, H, W, C]`.
+    pub(in crate::cli) probabilities: Vec<f32>,
+    /// `[N, latent]` and `[N, P]`, as the generator sees them.
+    pub(in crate::cli) latents: [Vec<f32>; 2],
+    /// `[N, P]`.
+    pub(in crate::cli) measured: Vec<f32>,
+    /// `[N, P]` and `[N]`, of samples that were closed.
+    pub(in crate::cli) closing: Option<(Vec<f32>, Vec<Effort>)>,
+}
 
 /// Arrays in files, a row for each sample.
 #[derive(Debug)]
@@ -28,6 +48,8 @@ pub(in crate::cli) struct Arrays {
     probabilities: Option<GrowingArray>,
     /// Noise `[N, latent]` and conditions `[N, P]`, as the generator sees them.
     latents: Option<[GrowingArray; 2]>,
+    /// Tolerances `[N, P]`, and passes, steps, flips, tries and the draw `[N, 5]`.
+    closing: Option<[GrowingArray; 2]>,
 }
 
 /// The files of a record.
@@ -35,6 +57,7 @@ pub(in crate::cli) fn names(record: &Record) -> Vec<&'static str> {
     let mut names = vec![SAMPLES, ASKED, MEASURED];
     names.extend(record.soft.then_some(PROBABILITIES));
     names.extend(record.latents.then_some([Z, R]).into_iter().flatten());
+    names.extend(record.closing.as_ref().map(|_| [TOLERANCES, EFFORT]).into_iter().flatten());
     names
 }
 
@@ -90,6 +113,14 @@ impl Arrays {
             } else {
                 None
             },
+            closing: if record.closing.is_some() {
+                Some([
+                    array(TOLERANCES, Element::Float, &[numbers])?,
+                    array(EFFORT, Element::Float, &[EFFORTS])?,
+                ])
+            } else {
+                None
+            },
         })
     }
 
@@ -100,12 +131,14 @@ impl Arrays {
 
     fn all(&self) -> impl Iterator<Item = &GrowingArray> {
         let always = [&self.samples, &self.asked, &self.measured];
-        always.into_iter().chain(&self.probabilities).chain(self.latents.iter().flatten())
+        let more = self.latents.iter().chain(&self.closing).flatten();
+        always.into_iter().chain(&self.probabilities).chain(more)
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut GrowingArray> {
         let always = [&mut self.samples, &mut self.asked, &mut self.measured];
-        always.into_iter().chain(&mut self.probabilities).chain(self.latents.iter_mut().flatten())
+        let more = self.latents.iter_mut().chain(&mut self.closing).flatten();
+        always.into_iter().chain(&mut self.probabilities).chain(more)
     }
 
     /// Samples that are there.
@@ -113,19 +146,39 @@ impl Arrays {
         self.samples.rows()
     }
 
-    /// Adds samples.
-    pub(in crate::cli) fn push(&mut self, samples: &Samples, asked: &[f32], measured: &[f32]) -> Result<()> {
-        self.samples.push(&samples.maps)?;
+    /// Adds samples that were made for what was asked.
+    pub(in crate::cli) fn push(&mut self, made: &Made, asked: &[f32]) -> Result<()> {
+        self.samples.push(&made.maps)?;
         self.asked.push_numbers(asked)?;
-        self.measured.push_numbers(measured)?;
+        self.measured.push_numbers(&made.measured)?;
         if let Some(array) = &mut self.probabilities {
-            array.push_numbers(&samples.probabilities)?;
+            array.push_numbers(&made.probabilities)?;
         }
-        if let Some([z, r]) = &mut self.latents {
-            z.push_numbers(&samples.z)?;
-            r.push_numbers(&samples.r)?;
+        if let Some(arrays) = &mut self.latents {
+            arrays.iter_mut().zip(&made.latents).try_for_each(|(array, rows)| array.push_numbers(rows))?;
+        }
+        if let (Some([to, effort]), Some((tolerances, took))) = (&mut self.closing, &made.closing) {
+            to.push_numbers(tolerances)?;
+            let numbers = |e: &Effort| [e.passes, e.steps, e.flips, e.tries, e.draw].map(|n| n as f32);
+            effort.push_numbers(&took.iter().flat_map(numbers).collect::<Vec<_>>())?;
         }
         Ok(())
+    }
+
+    /// Tolerances `[count, P]` and what each sample took, `[count]`, of samples that were closed.
+    pub(in crate::cli) fn closing(
+        &self,
+        first: usize,
+        count: usize,
+    ) -> io::Result<Option<(Vec<f32>, Vec<Effort>)>> {
+        let Some([tolerances, effort]) = &self.closing else { return Ok(None) };
+        let rows = effort.read_numbers(first, count)?;
+        let of = |row: &[f32; EFFORTS]| {
+            let [passes, steps, flips, tries, draw] = row.map(|n| n as u32);
+            Effort { passes, steps, flips, tries, draw }
+        };
+        let effort = rows.as_chunks::<EFFORTS>().0.iter().map(of).collect();
+        Ok(Some((tolerances.read_numbers(first, count)?, effort)))
     }
 
     /// Adds all samples of other arrays of the same kind.

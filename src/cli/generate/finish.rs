@@ -1,12 +1,14 @@
 //! Files that are made from the collected arrays, piece by piece: the table, the picture, the formats
 //! asked for.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::arrays::Arrays;
 use super::record::Record;
 use crate::cli::FormatArg;
+use crate::close::Effort;
+use crate::close::certificate::{self, Certifier, Rows, Summary};
 use crate::data::export::{Exported, Quantity, Stored, Units, cell, path_of, quoted, write_atomically};
 use crate::error::{Error, Result};
 use crate::eval::view::{palette, picture, tiled};
@@ -23,28 +25,36 @@ const PICTURE: &str = "samples.png";
 const TILES: &str = "tiles.png";
 const STEM: &str = "samples";
 
+/// What a table says of a sample that was closed.
+const CLOSING: [&str; 5] = ["within", "passes", "steps", "flips", "tries"];
+
 /// Most samples drawn as tiles, and how many in a row.
 const TILED: usize = 16;
 const TILES_ACROSS: usize = 4;
 
 /// The files that will be made, by name.
-pub(in crate::cli) fn names(format: &FormatArg, tile: Option<u32>) -> Vec<String> {
+pub(in crate::cli) fn names(format: &FormatArg, tile: Option<u32>, closed: bool) -> Vec<String> {
     let formats = format.format.iter().map(|&f| path_of("", STEM, f).display().to_string());
     let tiles = tile.map(|_| TILES.to_owned());
-    [TABLE, PICTURE].map(String::from).into_iter().chain(tiles).chain(formats).collect()
+    let certificate = if closed { &[certificate::TABLE, certificate::SUMMARY][..] } else { &[] };
+    let always = [TABLE, PICTURE].iter().chain(certificate).map(|&name| name.to_owned());
+    always.chain(tiles).chain(formats).collect()
 }
 
-/// Makes them of the samples that are there; returns how many numbers are missing.
+/// Makes them of the samples that are there; returns how many numbers are missing, and how near samples
+/// came that were closed.
 pub(in crate::cli) fn write(
     folder: &Path,
     arrays: &Arrays,
     task: &Task,
+    record: &Record,
     format: &FormatArg,
     tile: Option<u32>,
-) -> Result<usize> {
+) -> Result<(usize, Option<Summary>)> {
     let missing = table(&folder.join(TABLE), arrays, task, &format.units())?;
+    let summary = certify(folder, arrays, task, record)?;
     let shown = arrays.rows().min(SHOWN);
-    let read = |what: std::io::Result<Vec<f32>>| what.map_err(|e| Error::io(folder, e));
+    let read = |what: io::Result<Vec<f32>>| what.map_err(|e| Error::io(folder, e));
     let asked = read(arrays.asked(0, shown))?;
     let maps = arrays.maps(0, shown).map_err(|e| Error::io(folder, e))?;
     picture(task, &maps, &asked, 8).write_png(folder.join(PICTURE))?;
@@ -54,14 +64,89 @@ pub(in crate::cli) fn write(
     }
     let [height, width] = task.images().size;
     let classes = task.images().classes;
+    let closing = if summary.is_some() { &CLOSING[..] } else { &[] };
+    let all = Together { arrays, task };
     let data = Exported {
-        names: task.columns().iter().map(|c| c.name.as_str()).collect(),
-        quantities: task.columns().iter().map(quantity).collect(),
+        names: task.columns().iter().map(|c| c.name.as_str()).chain(closing.iter().copied()).collect(),
+        quantities: task
+            .columns()
+            .iter()
+            .map(quantity)
+            .chain(closing.iter().map(|name| Quantity::of_name(name)))
+            .collect(),
         labels: task.labels(),
-        ..Exported::stored(arrays, [arrays.rows(), height, width], classes, palette(task.look(), classes))
+        ..Exported::stored(&all, [arrays.rows(), height, width], classes, palette(task.look(), classes))
     };
     format.write_exported(folder, STEM, data)?;
-    Ok(missing)
+    Ok((missing, summary))
+}
+
+/// Samples with what is measured of them, and what closing took beside it.
+#[derive(Debug)]
+struct Together<'a> {
+    arrays: &'a Arrays,
+    task: &'a Task,
+}
+
+impl Stored for Together<'_> {
+    fn maps(&self, first: usize, count: usize) -> io::Result<Vec<u8>> {
+        self.arrays.maps(first, count)
+    }
+
+    fn properties(&self, first: usize, count: usize) -> io::Result<Vec<f32>> {
+        let measured = self.arrays.properties(first, count)?;
+        let Some(closing) = closing_of(self.arrays, self.task, first, count, &measured)? else {
+            return Ok(measured);
+        };
+        let rows = measured.chunks_exact(self.task.columns().len()).zip(closing);
+        Ok(rows.flat_map(|(row, closing)| row.iter().copied().chain(closing)).collect())
+    }
+}
+
+/// What [`CLOSING`] names of samples that were closed, `[count]`.
+fn closing_of(
+    arrays: &Arrays,
+    task: &Task,
+    first: usize,
+    count: usize,
+    measured: &[f32],
+) -> io::Result<Option<Vec<[f32; 5]>>> {
+    let Some((tolerances, effort)) = arrays.closing(first, count)? else { return Ok(None) };
+    let (asked, width) = (arrays.asked(first, count)?, task.columns().len());
+    let of = |(i, e): (usize, &Effort)| {
+        let row = |all: &'_ [f32]| all[i * width..][..width].to_vec();
+        let within = certificate::whole(task.columns(), &row(measured), &row(&asked), &row(&tolerances));
+        let took = [e.passes, e.steps, e.flips, e.tries].map(|n| n as f32);
+        [f32::from(u8::from(within)), took[0], took[1], took[2], took[3]]
+    };
+    Ok(Some(effort.iter().enumerate().map(of).collect()))
+}
+
+/// Writes the certificate of samples that were closed.
+fn certify(folder: &Path, arrays: &Arrays, task: &Task, record: &Record) -> Result<Option<Summary>> {
+    let Some(closing) = &record.closing else { return Ok(None) };
+    let mut certifier = Certifier::new(task, record.seed, closing.tries, closing.tolerances.clone());
+    write_atomically(folder.join(certificate::TABLE), |file| {
+        certifier.header(file)?;
+        for first in (0..arrays.rows()).step_by(ROWS) {
+            let count = ROWS.min(arrays.rows() - first);
+            let Some((tolerances, effort)) = arrays.closing(first, count)? else { continue };
+            let (asked, measured) = (arrays.asked(first, count)?, arrays.properties(first, count)?);
+            let rows = Rows {
+                index: record.range().start + first,
+                asked: &asked,
+                measured: &measured,
+                tolerances: &tolerances,
+                effort: &effort,
+            };
+            certifier.rows(file, rows, &arrays.maps(first, count)?)?;
+        }
+        Ok(())
+    })?;
+    let summary = certifier.finish();
+    let text = serde_json::to_string_pretty(&summary).expect("numbers and names are JSON");
+    write_atomically(folder.join(certificate::SUMMARY), |file| writeln!(file, "{text}"))?;
+    Ok(Some(summary))
 }
 
 /// A row for each sample: what was asked and measured, each number also in the unit of length where
@@ -85,13 +170,16 @@ fn table(path: &Path, arrays: &Arrays, task: &Task, units: &Units) -> Result<usi
             header.extend(["asked", "measured"].map(|what| quoted(&format!("{what}_{name}"))));
         }
         header.push("outside_range".into());
+        let closed = arrays.closing(0, 0)?.is_some();
+        header.extend(closed.then_some(CLOSING).into_iter().flatten().map(String::from));
         writeln!(file, "{}", header.join(","))?;
         for first in (0..arrays.rows()).step_by(ROWS) {
             let count = ROWS.min(arrays.rows() - first);
             let asked = arrays.asked(first, count)?;
             let measured = arrays.properties(first, count)?;
-            for (asked, measured) in
-                asked.chunks_exact(columns.len()).zip(measured.chunks_exact(columns.len()))
+            let closing = closing_of(arrays, task, first, count, &measured)?;
+            for (i, (asked, measured)) in
+                asked.chunks_exact(columns.len()).zip(measured.chunks_exact(columns.len())).enumerate()
             {
                 let pairs = || asked.iter().zip(measured);
                 missing += measured.iter().filter(|v| v.is_nan()).count();
@@ -104,6 +192,7 @@ fn table(path: &Path, arrays: &Arrays, task: &Task, units: &Units) -> Result<usi
                 let names =
                     asked.iter().zip(&ranges).zip(columns).filter(|((a, range), _)| outside(**a, **range));
                 row.push(quoted(&names.map(|(_, c)| c.name.as_str()).collect::<Vec<_>>().join(" ")));
+                row.extend(closing.iter().flat_map(|rows| rows[i]).map(cell));
                 writeln!(file, "{}", row.join(","))?;
             }
         }

@@ -29,7 +29,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     record.files = arrays::names(&record)
         .into_iter()
         .map(String::from)
-        .chain(finish::names(&args.format, None))
+        .chain(finish::names(&args.format, None, record.closing.is_some()))
         .collect();
     let existing = if args.overwrite { Existing::Overwrite } else { Existing::Keep };
     args.format.check_pixels([record.count, record.size[0], record.size[1]])?;
@@ -61,7 +61,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         all.copy(part)?;
     }
     all.sync()?;
-    let missing = finish::write(&args.out, &all, &task, &args.format, None)?;
+    let (missing, summary) = finish::write(&args.out, &all, &task, &record, &args.format, None)?;
     record.complete = true;
     record.write(&args.out)?;
     if !quiet {
@@ -69,6 +69,9 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         let files = record.files.join(", ");
         say!("{n} samples of {} parts in {out}: {files}, {}", parts.len(), record::FILE)?;
         tell_missing(missing)?;
+        if let Some(summary) = summary {
+            say!("{}", summary.line())?;
+        }
     }
     Ok(())
 }

@@ -10,24 +10,57 @@ mod record;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::{self, Signal};
 use super::lock::Lock;
 use super::output::{note, say};
 use super::{GenerateArgs, room};
+use crate::close::certificate::{self, Summary};
+use crate::close::{self, Settings, Tolerances, held};
 use crate::error::{Error, Result};
 use crate::train::dataset::measured;
 use crate::train::target::{self, Target};
 use crate::train::{Sampler, Task};
-use arrays::Arrays;
+use arrays::{Arrays, Made};
 use folder::Existing;
-use record::Record;
+use record::{Closing, Record};
 
 /// Numbers of probabilities held at a time, about.
 const HELD: usize = 1 << 22;
+/// As many times of samples that are closed: all of them stay in memory until the last is.
+const CLOSED: usize = 2;
 /// Targets about which something is said one by one.
 const NAMED: usize = 5;
+
+/// How near samples are to come.
+#[derive(Args)]
+pub(super) struct CloseArgs {
+    /// How far samples may be from what is asked; may be repeated. In a number's unit or in per cent of
+    /// it (of the image's side for positions); a name of a number, of a property, or none for all.
+    /// [default: half a pixel of counts, .05 px, .001 of a correlation, .5 % of anything else]
+    #[arg(long, value_name = "p1=0.001,r1=1%,...")]
+    pub(super) within: Vec<String>,
+    /// As near as pixels allow: counts to half a pixel, .02 px, .0005 of a correlation, .1 %.
+    #[arg(long)]
+    pub(super) exact: bool,
+    /// Draws of noise for a sample that stays outside of its tolerances.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) tries: u32,
+    /// Accept samples that miss what is asked, which are marked: do not exit with 3.
+    #[arg(long)]
+    pub(super) best_effort: bool,
+}
+
+impl CloseArgs {
+    /// The same for whoever closes samples of a task.
+    pub(super) fn settings(&self, task: &Task, seed: u64) -> Result<Settings> {
+        let mut tolerances = if self.exact { Tolerances::exact(task) } else { Tolerances::usual(task) };
+        self.within.iter().try_for_each(|text| tolerances.set(text, task, "--within"))?;
+        Ok(Settings { tolerances, tries: self.tries, seed })
+    }
+}
 
 /// Writes samples, a grid of them, and what was asked and measured.
 pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
@@ -42,7 +75,8 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     };
     let count = args.count as usize;
     check_number(&targets, count)?;
-    let asking = Asking { task: &task, targets: &targets, seed: args.seed };
+    let closing = if args.one_shot { None } else { Some(args.close.settings(&task, args.seed)?) };
+    let asking = Asking { task: &task, targets: &targets, seed: args.seed, closing };
     asking.check()?;
     let [i, n] = args.shard.unwrap_or([1, 1]);
     if n > count {
@@ -53,10 +87,14 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let mut record = Record::new(&args.run, device, (args.seed, count, [i, n]), &targets, latents)?;
     record.size = task.images().size;
     args.format.check_pixels([record.range().len(), record.size[0], record.size[1]])?;
+    record.closing = asking
+        .closing
+        .as_ref()
+        .map(|settings| Closing { tolerances: settings.tolerances.text(&task), tries: settings.tries });
     record.files = arrays::names(&record)
         .into_iter()
         .map(String::from)
-        .chain(finish::names(&args.format, args.tile))
+        .chain(finish::names(&args.format, args.tile, record.closing.is_some()))
         .collect();
     let existing = match (args.overwrite, args.resume) {
         (true, _) => Existing::Overwrite,
@@ -85,7 +123,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     arrays.sync()?;
     // What follows can be made again from the arrays.
     interrupt::stop_listening();
-    let missing = finish::write(&out, &arrays, &task, &args.format, args.tile)?;
+    let (missing, summary) = finish::write(&out, &arrays, &task, &record, &args.format, args.tile)?;
     if let Some(signal) = stopped {
         let message = format!(
             "{signal}: {} of {} samples are in {}; continue with: {}",
@@ -103,7 +141,28 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
         say!("{} samples in {}: {files}, {}", arrays.rows(), out.display(), record::FILE)?;
         tell_missing(missing)?;
     }
-    Ok(())
+    match summary {
+        Some(summary) => tell_closed(&summary, !targets.is_empty() && !args.close.best_effort, quiet),
+        None => Ok(()),
+    }
+}
+
+/// Says how near samples came. It is a failure that some miss what a person asked for, unless that is
+/// accepted.
+pub(super) fn tell_closed(summary: &Summary, strict: bool, quiet: bool) -> Result<()> {
+    if !quiet {
+        say!("{}", summary.line())?;
+    }
+    let missed = summary.samples - summary.within;
+    if missed == 0 || !strict {
+        return Ok(());
+    }
+    Err(Error::Missed(format!(
+        "{missed} of {} samples miss what was asked: they are marked in {}; --best-effort accepts them, more \
+         --tries or a wider --within may help",
+        summary.samples,
+        certificate::TABLE
+    )))
 }
 
 /// Says how many numbers could not be measured.
@@ -144,7 +203,9 @@ fn collect(
     let task = asking.task;
     let range = record.range();
     let held = HELD / (task.images().pixels() * task.images().classes);
-    let step = held.max(1).next_multiple_of(sampler.batch_size());
+    // Whole batches; of samples that are closed several, as the last ones do not fill a batch.
+    let batches = if asking.closing.is_some() { CLOSED } else { 1 };
+    let step = (held.max(1) * batches).next_multiple_of(sampler.batch_size());
     let bar = progress(range.len(), arrays.rows(), quiet);
     loop {
         let first = range.start + arrays.rows();
@@ -159,9 +220,7 @@ fn collect(
             return Ok(Some(signal));
         }
         let asked = asking.rows(first, last - first)?;
-        let samples = sampler.sample_from(first, &asked, record.seed)?;
-        let measured = measured(task, &samples.maps)?;
-        arrays.push(&samples, &asked, &measured)?;
+        arrays.push(&asking.make(sampler, first, &asked)?, &asked)?;
         bar.inc((last - first) as u64);
     }
 }
@@ -190,6 +249,8 @@ struct Asking<'a> {
     /// Used in turn.
     targets: &'a [Target],
     seed: u64,
+    /// How samples are closed on it.
+    closing: Option<Settings>,
 }
 
 impl Asking<'_> {
@@ -204,6 +265,36 @@ impl Asking<'_> {
             }
         }
         Ok(asked)
+    }
+
+    /// The samples from `first` on, made for these numbers.
+    fn make(&self, sampler: &mut Sampler, first: usize, asked: &[f32]) -> Result<Made> {
+        let Some(settings) = &self.closing else {
+            let made = sampler.sample_from(first, asked, self.seed)?;
+            return Ok(Made {
+                measured: measured(self.task, &made.maps)?,
+                maps: made.maps,
+                probabilities: made.probabilities,
+                latents: [made.z, made.r],
+                closing: None,
+            });
+        };
+        let width = self.task.columns().len();
+        let open = vec![None; width];
+        let wanted = |k: usize| match self.targets {
+            [] => &open,
+            targets => &targets[k % targets.len()].wanted,
+        };
+        let held: Vec<bool> =
+            (first..first + asked.len() / width).flat_map(|k| held(self.task, wanted(k))).collect();
+        let made = close::close(sampler, first, asked, &held, settings)?;
+        Ok(Made {
+            maps: made.maps,
+            probabilities: made.probabilities,
+            latents: [made.z, made.r],
+            measured: made.measured,
+            closing: Some((made.tolerances, made.effort)),
+        })
     }
 
     /// Refuses targets that cannot be, before anything is written.

@@ -42,10 +42,22 @@ pub(in crate::cli) struct Record {
     pub(in crate::cli) soft: bool,
     /// Whether the noise and the conditions are kept.
     pub(in crate::cli) latents: bool,
+    /// How samples are closed on their targets; nothing of what the generator makes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) closing: Option<Closing>,
     /// Files, and folders of files, that the command writes.
     pub(in crate::cli) files: Vec<String>,
     /// Whether everything is there.
     pub(in crate::cli) complete: bool,
+}
+
+/// How samples are closed, as far as it decides them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct Closing {
+    /// In words.
+    pub(in crate::cli) tolerances: String,
+    /// Draws of noise.
+    pub(in crate::cli) tries: u32,
 }
 
 impl Record {
@@ -75,6 +87,7 @@ impl Record {
             targets: hex(&asked.finalize()),
             soft,
             latents,
+            closing: None,
             files: Vec::new(),
             complete: false,
         })
@@ -124,6 +137,10 @@ impl Record {
             (self.targets != other.targets, "what is asked for"),
             (self.soft != other.soft, "--soft"),
             (self.latents != other.latents, "--latents"),
+            (
+                self.closing != other.closing,
+                "how samples are closed (--within, --exact, --tries, --one-shot)",
+            ),
             (self.device != other.device, "the kind of device"),
         ];
         differs.into_iter().find_map(|(differs, what)| differs.then_some(what))

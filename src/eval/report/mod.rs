@@ -1,6 +1,7 @@
 //! What a trained generator achieved: random targets, repeated ones, and real images beside it.
 
 mod errors;
+pub mod matched;
 mod quality;
 mod repeated;
 mod text;

@@ -1,0 +1,27 @@
+//! Samples that have exactly what was asked: each is closed on its target, between the generator and
+//! whoever wants the samples. Nothing here knows which images or which properties it has.
+//!
+//! A generator misses its targets by a little, and what it makes can be measured, so that it is asked
+//! again. In this order, each for the samples that are not yet within their [`Tolerances`]:
+//!
+//! 1. `correct.rs`: the same noise, asked for as much more or less as was missing, by Broyden's method.
+//! 2. `descend.rs`: noise and conditions moved along the gradient of the distance from the target. Both
+//!    stay on what the generator has learned.
+//! 3. `pixels.rs`: single pixels at interfaces change their class, none that would make or remove a piece.
+//! 4. New noise, and the same again.
+//!
+//! [`free`] does the second and the third without a generator, on free logits.
+//!
+//! [`close`] strings them together; [`certificate`] is what is said of the result.
+
+pub mod certificate;
+mod closing;
+mod correct;
+mod descend;
+pub mod free;
+mod goal;
+mod pixels;
+mod tolerance;
+
+pub use closing::{Closed, Effort, Settings, close};
+pub use tolerance::{Tolerances, held};

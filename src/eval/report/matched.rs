@@ -1,0 +1,68 @@
+//! A person's image beside samples that are to have its properties.
+
+use std::path::Path;
+
+use super::errors::{Errors, column};
+use super::repeated::{Target, panels};
+use crate::close::Closed;
+use crate::error::Result;
+use crate::eval::figures::{ReportFigure, report_png};
+use crate::eval::grid::grid_png;
+use crate::eval::view::{palette, picture};
+use crate::train::Task;
+
+/// Samples shown, and how many in a row.
+const SHOWN: usize = 8;
+const ACROSS: usize = 4;
+
+/// Writes a picture of the image `[H, W]`, samples, and what was asked, `[P]`, over what came.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write(
+    path: &Path,
+    task: &Task,
+    image: &[u8],
+    [h, w]: [usize; 2],
+    asked: &[f32],
+    closed: &Closed,
+) -> Result<()> {
+    let width = asked.len();
+    let count = closed.within.len();
+    let errors: Vec<Errors> = (0..width)
+        .map(|i| {
+            let of = &task.columns()[i];
+            let asked = f64::from(asked[i]);
+            Errors::of(column(&closed.measured, width, i).map(|measured| of.error(measured, asked)))
+        })
+        .collect();
+    let target = Target {
+        asked: asked.iter().map(|&v| f64::from(v)).collect(),
+        mean: asked.iter().zip(&errors).map(|(&a, e)| f64::from(a) + e.bias).collect(),
+        std: errors.iter().map(|e| e.std).collect(),
+        mean_abs_error: errors.iter().map(|e| e.mean_abs_error).collect(),
+    };
+    let worst = closed
+        .measured
+        .chunks_exact(width)
+        .flat_map(|row| row.iter().zip(asked).map(|(m, a)| f64::from((m - a).abs())))
+        .fold(0.0, f64::max);
+    let mean = errors.iter().map(|e| e.mean_abs_error).sum::<f64>() / width as f64;
+    let within = closed.within.iter().filter(|w| **w).count();
+    let shown = count.min(SHOWN) * task.images().pixels();
+    let colours = palette(task.look(), task.images().classes);
+    let pictures = vec![
+        ("The image".to_owned(), grid_png(image, 1, h, w, 1, colours, &[])),
+        (format!("Samples, the first of {count}"), picture(task, &closed.maps[..shown], &[], ACROSS)),
+    ];
+    let figure = ReportFigure {
+        title: "Samples with the properties of an image".into(),
+        panels: panels(&[target], task),
+        pictures,
+        caption: format!(
+            "Asked is what is measured of the image, measured are the class maps of {count} samples, {within} of \
+             them within their tolerances: mean absolute error {mean:.5}, largest {worst:.5}."
+        ),
+    };
+    report_png(path, &figure)
+}

@@ -1,0 +1,181 @@
+//! Samples that are closed on their targets: never worse, the same bits however they are made, marked where
+//! they miss, and certified.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use invnet::close::{Closed, Settings, Tolerances, close};
+use invnet::device::Kind;
+use invnet::train::dataset::measured;
+use invnet::train::{Sampler, Task};
+
+/// A network that has learned a little.
+fn trained(folder: &Path, preset: &str, more: &[&str]) {
+    let tiny = "--iterations=60 -q --device=cpu --set=size=16 --set=width=4 --set=batch=8 --set=images=60 \
+                --set=latent=8 --set=eval_samples=4 --set=sample_every=0 --set=lr_i=0.002 --set=lr_g=0.002";
+    let args =
+        [["train", preset, "--out=run"].as_slice(), &tiny.split(' ').collect::<Vec<_>>(), more].concat();
+    let output = invnet(folder, &args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn invnet(folder: &Path, args: &[&str]) -> Output {
+    let args: Vec<&str> = args.iter().filter(|a| !a.is_empty()).copied().collect();
+    Command::new(env!("CARGO_BIN_EXE_invnet")).args(args).current_dir(folder).output().unwrap()
+}
+
+fn says(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn settings(task: &Task) -> Settings {
+    Settings { tolerances: Tolerances::usual(task), tries: 2, seed: 5 }
+}
+
+/// The sum of the squared errors over their tolerances of every sample.
+fn misses(task: &Task, asked: &[f32], found: &[f32], tolerances: &[f32]) -> Vec<f64> {
+    let width = task.columns().len();
+    let errors = found.iter().zip(asked).zip(tolerances).map(|((m, a), t)| f64::from((m - a) / t).powi(2));
+    let errors: Vec<f64> = errors.map(|e| if e.is_nan() { f64::INFINITY } else { e }).collect();
+    errors.chunks(width).map(|row| row.iter().sum()).collect()
+}
+
+#[test]
+fn closing_never_makes_a_sample_worse_and_every_sample_is_of_its_number_alone() {
+    for preset in ["two-phase-p1-quick", "circles-quick", "two-phase-quick"] {
+        let folder = tempfile::tempdir().unwrap();
+        let bins = if preset == "two-phase-quick" { "--set=ask.correlation.bins=6" } else { "" };
+        trained(folder.path(), preset, &[bins]);
+        let open = || Sampler::open(&folder.path().join("run"), Kind::Cpu).unwrap().1;
+        let mut sampler = open();
+        let task = sampler.task().clone();
+        let (count, width) = (40, task.columns().len());
+        let asked = task.sample_targets(count, 3);
+        let held = vec![true; asked.len()];
+        let once = sampler.sample(&asked, 5).unwrap();
+        let all = close(&mut sampler, 0, &asked, &held, &settings(&task)).unwrap();
+        // Together with others, sums may be rounded otherwise.
+        let again = measured(&task, &all.maps).unwrap();
+        assert!(
+            all.measured.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-5 || (a.is_nan() && b.is_nan()))
+        );
+
+        let before = misses(&task, &asked, &measured(&task, &once.maps).unwrap(), &all.tolerances);
+        let after = misses(&task, &asked, &all.measured, &all.tolerances);
+        for (k, (before, after)) in before.iter().zip(&after).enumerate() {
+            assert!(all.within[k] || after <= before, "{preset} {k}: {before} became {after}");
+        }
+        let sum = |v: &[f64]| v.iter().map(|e| e.min(1e6)).sum::<f64>();
+        assert!(sum(&after) < 0.9 * sum(&before), "{preset}: {} {}", sum(&before), sum(&after));
+        if preset == "two-phase-p1-quick" {
+            assert!(all.within.iter().filter(|w| **w).count() >= count / 2, "{:?}", all.within);
+        }
+
+        // Others beside it, and the number of threads, change nothing.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let part = pool.install(|| {
+            let (from, to) = (33 * width, 36 * width);
+            close(&mut open(), 33, &asked[from..to], &held[from..to], &settings(&task)).unwrap()
+        });
+        let pixels = task.images().pixels();
+        assert_eq!(part.maps, all.maps[33 * pixels..36 * pixels], "{preset}");
+        assert_eq!(part.r, all.r[33 * width..36 * width], "{preset}");
+        assert_eq!(part.effort, all.effort[33..36], "{preset}");
+        assert_eq!(close(&mut sampler, 0, &[], &[], &settings(&task)).unwrap(), Closed::default());
+    }
+}
+
+#[test]
+fn certificates_hold_and_what_was_tampered_with_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    trained(here, "two-phase-p1-quick", &[]);
+    let generate = ["generate", "--run=run", "--device=cpu", "--count=12", "--out=out", "--best-effort"];
+    let more = ["--target=p1=0.45", "--within=p1=0.002", "--format=npz,png,csv,hdf5"];
+    let output = invnet(here, &[generate.as_slice(), &more].concat());
+    assert!(
+        output.status.success() && says(&output).contains("of 12 samples within p1 0.002"),
+        "{}",
+        says(&output)
+    );
+    let certificate = fs::read_to_string(here.join("out/certificate.csv")).unwrap();
+    let header =
+        "sample,asked_p1,measured_p1,tolerance_p1,within_p1,within,passes,steps,flips,tries,draw,seed,index";
+    assert_eq!((certificate.lines().next(), certificate.lines().count()), (Some(header), 13));
+    for file in ["out/measured.csv", "out/samples.csv"] {
+        let table = fs::read_to_string(here.join(file)).unwrap();
+        assert!(table.lines().next().unwrap().ends_with("within,passes,steps,flips,tries"), "{file}");
+    }
+    let check = |samples: &str| invnet(here, &["check", samples, "--asks=out/certificate.csv"]);
+    for samples in ["out/samples.npy", "out/samples.npz", "out/samples.h5", "out/samples-png"] {
+        let output = check(samples);
+        assert!(output.status.success(), "{samples}: {}", says(&output));
+        assert!(says(&output).contains("12 samples are as certified"), "{}", says(&output));
+    }
+    // The certificate can be asked for again.
+    let again =
+        ["generate", "--run=run", "--count=12", "--targets=out/certificate.csv", "--one-shot", "--out=again"];
+    let output = invnet(here, &again);
+    assert!(output.status.success(), "{}", says(&output));
+
+    let samples = fs::read(here.join("out/samples.npy")).unwrap();
+    let mut changed = samples.clone();
+    let at = changed.len() - 100;
+    changed[at] = 1 - changed[at];
+    fs::write(here.join("changed.npy"), &changed).unwrap();
+    let output = check("changed.npy");
+    assert!(
+        output.status.code() == Some(1) && says(&output).contains("sample 11: p1 is"),
+        "{}",
+        says(&output)
+    );
+    // Another pixel the other way round, in the same sample: it measures the same.
+    let first = changed.len() - 256;
+    let other = (first..changed.len()).find(|&i| changed[i] == changed[at] && i != at).unwrap();
+    changed[other] = 1 - changed[other];
+    fs::write(here.join("changed.npy"), &changed).unwrap();
+    let output = check("changed.npy");
+    assert!(
+        output.status.code() == Some(1) && says(&output).contains("measure the same"),
+        "{}",
+        says(&output)
+    );
+    fs::write(here.join("out/certificate.csv"), certificate.replace("0.45,", "0.44,")).unwrap();
+    let output = check("out/samples.npy");
+    assert!(output.status.code() == Some(1) && says(&output).contains("was changed"), "{}", says(&output));
+}
+
+#[test]
+fn what_cannot_be_is_marked_and_exits_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    trained(here, "circles-quick", &[]);
+    // Two discs in one place.
+    let target = "--target=r1=4,cx1=8,cy1=8,r2=4,cx2=8,cy2=8";
+    let args = ["generate", "--run=run", "--device=cpu", "--count=3", "--tries=2", "--out=out", target];
+    let output = invnet(here, &args);
+    assert_eq!(output.status.code(), Some(3), "{}", says(&output));
+    assert!(says(&output).contains("3 of 3 samples miss what was asked"), "{}", says(&output));
+    let table = fs::read_to_string(here.join("out/certificate.csv")).unwrap();
+    let marks: Vec<&str> = table.lines().skip(1).map(|l| l.split(',').nth(25).unwrap()).collect();
+    assert_eq!(marks, ["0"; 3], "{table}");
+    let accepted = invnet(here, &[args.as_slice(), &["--overwrite", "--best-effort"]].concat());
+    assert!(accepted.status.success(), "{}", says(&accepted));
+
+    let bad = |more: &[&str], part: &str| {
+        let output =
+            invnet(here, &[["generate", "--run=run", "--count=1", "--out=x"].as_slice(), more].concat());
+        let said = says(&output);
+        assert!(output.status.code() == Some(2) && said.contains(part), "{more:?}: {said}");
+    };
+    bad(&["--within=q=1"], "unknown property q: use r1");
+    bad(&["--within=0.5"], "give name=0.5 or 0.5%");
+    bad(&["--within=r1=-1"], "above 0");
+    bad(&["--one-shot", "--exact"], "--one-shot");
+    let once =
+        invnet(here, &["generate", "--run=run", "--count=2", "--one-shot", "--out=once", "--device=cpu"]);
+    assert!(once.status.success() && !here.join("once/certificate.csv").exists(), "{}", says(&once));
+}
