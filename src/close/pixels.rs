@@ -17,17 +17,21 @@ const PRICE: f64 = 0.15;
 const ROUGH: f64 = 2.0;
 /// Flips between two surveys of all pixels.
 const BETWEEN: usize = 32;
-/// The same of flips that lengthen the interface.
+/// The same of flips that lengthen the interface: of figures, and of textures.
 const FEW: usize = 2;
+const SOME: usize = 8;
 /// Candidates of which pairs are tried, where no single flip helps.
 const PAIRED: usize = 120;
-/// How deep into its tolerance an error is brought before it no longer counts.
+/// How deep into its tolerance an error of a curve is brought: sums in single precision differ a little.
 const DEEP: f64 = 0.7;
 
 /// How many times its tolerance a count may be off beside a curve, at first, and the flips that bring it
 /// back at last.
 const LOOSE: f64 = 8.0;
 const LAST: usize = 16;
+
+/// Most pairs of flips that make the outlines of figures smoother.
+const SMOOTHED: usize = 12;
 
 /// No class: beyond the border of an image that does not go round.
 const OUTSIDE: u8 = u8::MAX;
@@ -45,6 +49,8 @@ pub(super) struct Pixels<'a> {
     reach: Vec<f64>,
     /// Which numbers are counts of pixels.
     counts: Vec<bool>,
+    /// Whether there are figures with places.
+    figures: bool,
     /// Sums of all tallies.
     sums: Vec<f64>,
 }
@@ -78,6 +84,7 @@ impl<'a> Pixels<'a> {
             target: Vec::new(),
             reach: Vec::new(),
             counts: Vec::new(),
+            figures: false,
             sums: Vec::new(),
         };
         let mut first = 0;
@@ -91,6 +98,7 @@ impl<'a> Pixels<'a> {
                 pixels.sums.extend_from_slice(tally.sums());
                 pixels.tallies.push(tally);
                 pixels.widths.push(columns.len());
+                pixels.figures |= property.invariance().grain() == Grain::Place;
                 let counts = matches!(property.invariance().grain(), Grain::Count | Grain::Partition);
                 pixels.counts.extend(columns.clone().map(|_| counts));
                 pixels.target.extend_from_slice(&target[columns.clone()]);
@@ -108,6 +116,10 @@ impl<'a> Pixels<'a> {
     /// Flips pixels, at most `most`, until all is within; returns how many. Beside a curve counts are
     /// loose at first: held to the pixel they would leave only flips in pairs.
     pub(super) fn settle(&mut self, most: usize) -> usize {
+        if self.figures {
+            let flips = self.tighten(most);
+            return flips + self.smooth();
+        }
         if self.counts.iter().all(|&c| c) || !self.counts.contains(&true) {
             return self.tighten(most);
         }
@@ -121,7 +133,7 @@ impl<'a> Pixels<'a> {
     /// The same with all held to what they are.
     fn tighten(&mut self, most: usize) -> usize {
         let (mut flips, mut misses) = (0, self.miss(&self.sums.clone()));
-        while misses.0 > DEEP && flips < most && misses.1.is_finite() {
+        while misses.0 > 1.0 && flips < most && misses.1.is_finite() {
             let left = most - flips;
             // Those that keep the interface as smooth as it is come first.
             let (smooth, rough): (Vec<_>, Vec<_>) =
@@ -131,7 +143,7 @@ impl<'a> Pixels<'a> {
                 made = self.pair(&smooth, left, &mut misses);
             }
             if made == 0 {
-                made = self.descend(&rough, left.min(FEW), &mut misses);
+                made = self.descend(&rough, left.min(if self.figures { FEW } else { SOME }), &mut misses);
             }
             if made == 0 {
                 let all: Vec<_> = smooth.into_iter().chain(rough).collect();
@@ -145,7 +157,41 @@ impl<'a> Pixels<'a> {
         flips
     }
 
-    /// The largest error over its tolerance, and the sum of squares, where the sums are these.
+    /// Shortens the outlines of figures by pairs of flips that leave all within its tolerance, once it is;
+    /// returns how many flips.
+    fn smooth(&mut self) -> usize {
+        let mut flips = 0;
+        for _ in 0..SMOOTHED {
+            if self.miss(&self.sums).0 > 1.0 {
+                break;
+            }
+            let open: Vec<_> = self.candidates().into_iter().filter(|c| c.longer <= 0).collect();
+            let mut after = vec![0.0; self.sums.len()];
+            let mut found: Vec<(i8, f64, usize, usize)> = Vec::new();
+            for (i, a) in open.iter().enumerate().filter(|(_, a)| a.longer < 0) {
+                for (j, b) in open.iter().enumerate().filter(|&(j, b)| b.longer == 0 || j < i) {
+                    for (k, after) in after.iter_mut().enumerate() {
+                        *after = self.sums[k] + a.change[k] + b.change[k];
+                    }
+                    if self.miss(&after).0 <= 1.0 {
+                        found.push((a.longer + b.longer, a.price + b.price, i, j));
+                    }
+                }
+            }
+            found.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            let make = |&(_, _, i, j): &(i8, f64, usize, usize)| {
+                self.made(&[open[i].flip, open[j].flip], |(worst, _)| worst <= 1.0).is_some()
+            };
+            if !found.iter().take(PAIRED).any(make) {
+                break;
+            }
+            flips += 2;
+        }
+        flips
+    }
+
+    /// The largest error over what it is to be brought to, and the sum of the squared errors over their
+    /// tolerances, where the sums are these.
     fn miss(&self, sums: &[f64]) -> (f64, f64) {
         let (mut worst, mut sum, mut column, mut at) = (0.0_f64, 0.0, 0, 0);
         let mut numbers = [0.0; 64];
@@ -165,7 +211,8 @@ impl<'a> Pixels<'a> {
                 // What is there is neither asked for nor missing where it counts nothing.
                 let error = if error.is_nan() { f64::INFINITY } else { error };
                 if self.reach[column].is_finite() {
-                    worst = worst.max(error.abs());
+                    let whole = self.counts[column] || self.figures;
+                    worst = worst.max(if whole { error.abs() } else { error.abs() / DEEP });
                     sum += error * error;
                 }
                 column += 1;
@@ -179,7 +226,7 @@ impl<'a> Pixels<'a> {
         let mut open: Vec<&Candidate> = candidates.iter().collect();
         let mut after = vec![0.0; self.sums.len()];
         let mut made = 0;
-        while made < most && misses.0 > DEEP {
+        while made < most && misses.0 > 1.0 {
             let mut best: Option<(f64, usize)> = None;
             for (i, candidate) in open.iter().enumerate() {
                 after.iter_mut().zip(&self.sums).zip(&candidate.change).for_each(|((a, s), c)| *a = s + c);
@@ -226,6 +273,14 @@ impl<'a> Pixels<'a> {
 
     /// Makes flips, if they are still allowed and the miss becomes less; undone otherwise.
     fn make(&mut self, flips: &[Flip], misses: &mut (f64, f64)) -> bool {
+        let before = misses.1;
+        let made = self.made(flips, |(_, sum)| sum < before);
+        *misses = made.unwrap_or(*misses);
+        made.is_some()
+    }
+
+    /// Makes flips, if they are still allowed and what is missing then is accepted; undone otherwise.
+    fn made(&mut self, flips: &[Flip], accepted: impl Fn((f64, f64)) -> bool) -> Option<(f64, f64)> {
         let mut done = Vec::new();
         for &flip in flips {
             if self.map[flip.at] != flip.from || self.simple(flip).is_none() {
@@ -235,14 +290,13 @@ impl<'a> Pixels<'a> {
             done.push(flip);
         }
         let found = self.miss(&self.sums);
-        if done.len() == flips.len() && found.1 < misses.1 {
-            *misses = found;
-            return true;
+        if done.len() == flips.len() && accepted(found) {
+            return Some(found);
         }
         for flip in done.into_iter().rev() {
             self.apply(Flip { from: flip.to, to: flip.from, ..flip });
         }
-        false
+        None
     }
 
     fn apply(&mut self, flip: Flip) {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Between, Images};
-use crate::device::boundary::{Step, steps};
 use crate::op::{Border, Direction};
+use crate::steps::{Step, steps};
 
 /// A pixel that changes its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
