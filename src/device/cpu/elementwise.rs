@@ -1,10 +1,12 @@
 //! Functions of one and two numbers, with broadcasting.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Real;
 use super::layout::Walk;
 use super::real::{CHUNK, simd};
+use super::vector::{LANES, lanes, load, store};
 use crate::op::{Binary, Unary};
 use crate::shape::Shape;
 
@@ -24,9 +26,7 @@ pub(super) fn unary<T: Real>(f: Unary, x: &[T], out: &mut [T]) {
         Unary::Tanh => map(x, out, T::tanh),
         Unary::Sigmoid => map(x, out, |v| one / (one + (-v).exponential())),
         Unary::LeakyRelu(slope) => {
-            let slope = T::of(slope);
-            // A choice between two factors vectorises; a choice between two results becomes a branch.
-            map(x, out, |v| v * if v > T::zero() { one } else { slope });
+            gate_alike(T::of(slope), x, x, out);
         }
         Unary::LeakyMask(slope) => {
             let slope = T::of(slope);
@@ -94,7 +94,45 @@ pub(super) fn gate<T: Real>(
     out: &mut [T],
     out_shape: &Shape,
 ) {
+    if a_shape == out_shape && b_shape == out_shape {
+        return gate_alike(slope, a, b, out);
+    }
     zip(a, a_shape, b, b_shape, out, out_shape, |a, b| b * if a > T::zero() { T::one() } else { slope });
+}
+
+/// The same of tensors of one shape: the most frequent of all loops, and one that compilers leave a branch in.
+fn gate_alike<T: Real>(slope: T, a: &[T], b: &[T], out: &mut [T]) {
+    let pieces = out.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).zip(b.par_chunks(CHUNK));
+    pieces.for_each(|((out, a), b)| pulp::Arch::new().dispatch(Gate { slope, a, b, out }));
+}
+
+/// out = b where a > 0, slope b elsewhere.
+struct Gate<'a, T> {
+    slope: T,
+    a: &'a [T],
+    b: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Gate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { slope, a, b, out } = self;
+        let lanes = lanes::<T, S>();
+        let by = T::splat(simd, slope);
+        let each = out.chunks_mut(lanes).zip(a.chunks(lanes)).zip(b.chunks(lanes));
+        for ((out, a), b) in each {
+            if out.len() == lanes {
+                let (a, b) = (load::<T, S>(a), load::<T, S>(b));
+                store::<T, S>(out, T::where_positive(simd, a, b, T::times(simd, by, b)));
+            } else {
+                let (a, b) = (T::get(simd, a), T::get(simd, b));
+                T::put(simd, out, T::where_positive(simd, a, b, T::times(simd, by, b)));
+            }
+        }
+    }
 }
 
 fn zip<T: Real>(
@@ -162,21 +200,47 @@ fn zip<T: Real>(
 
 /// Adds a bias to every pixel, then applies a LeakyReLU if a slope is given, in place.
 pub(super) fn bias<T: Real>(bias: &[T], slope: Option<T>, out: &mut [T]) {
-    // A short bias repeated, so that the inner loop is worth vectorising.
-    let tiled = bias.repeat(LONG_RUN.div_ceil(bias.len()));
+    // A short bias repeated to whole vectors.
+    let tiled = bias.repeat(LANES / gcd(bias.len(), LANES));
+    let tiled = tiled.repeat(LONG_RUN.div_ceil(tiled.len()));
     // A slope of one changes nothing: one loop for both.
     let slope = slope.unwrap_or(T::one());
     out.par_chunks_mut((CHUNK / tiled.len()).max(1) * tiled.len()).for_each(|out| {
-        simd(
-            #[inline(always)]
-            || {
-                for out in out.chunks_mut(tiled.len()) {
-                    for (o, &b) in out.iter_mut().zip(&tiled) {
-                        let v = *o + b;
-                        *o = v * if v > T::zero() { T::one() } else { slope };
-                    }
-                }
-            },
-        );
+        pulp::Arch::new().dispatch(Bias { slope, tiled: &tiled, out });
     });
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// v where v > 0, slope v elsewhere, of v = out + bias.
+struct Bias<'a, T> {
+    slope: T,
+    /// Whole vectors on every machine.
+    tiled: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Bias<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { slope, tiled, out } = self;
+        let lanes = lanes::<T, S>();
+        let by = T::splat(simd, slope);
+        for out in out.chunks_mut(tiled.len()) {
+            for (out, bias) in out.chunks_mut(lanes).zip(tiled.chunks_exact(lanes)) {
+                let bias = load::<T, S>(bias);
+                if out.len() == lanes {
+                    let v = T::plus(simd, load::<T, S>(out), bias);
+                    store::<T, S>(out, T::where_positive(simd, v, v, T::times(simd, by, v)));
+                } else {
+                    let v = T::plus(simd, T::get(simd, out), bias);
+                    T::put(simd, out, T::where_positive(simd, v, v, T::times(simd, by, v)));
+                }
+            }
+        }
+    }
 }

@@ -18,6 +18,15 @@ pub trait Vectors: Pod {
     fn plus<S: Simd>(simd: S, a: Self::Of<S>, b: Self::Of<S>) -> Self::Of<S>;
     /// a - b
     fn minus<S: Simd>(simd: S, a: Self::Of<S>, b: Self::Of<S>) -> Self::Of<S>;
+    /// a b
+    fn times<S: Simd>(simd: S, a: Self::Of<S>, b: Self::Of<S>) -> Self::Of<S>;
+    /// `then` where a > 0, `otherwise` elsewhere.
+    fn where_positive<S: Simd>(
+        simd: S,
+        a: Self::Of<S>,
+        then: Self::Of<S>,
+        otherwise: Self::Of<S>,
+    ) -> Self::Of<S>;
     /// a b + c, rounded once where the machine can.
     fn fma<S: Simd>(simd: S, a: Self::Of<S>, b: Self::Of<S>, c: Self::Of<S>) -> Self::Of<S>;
     /// The first elements of a slice, which may be shorter than a vector: then zeros.
@@ -27,7 +36,8 @@ pub trait Vectors: Pod {
 }
 
 macro_rules! vectors {
-    ($t:ty, $of:ident, $splat:ident, $add:ident, $sub:ident, $fma:ident, $load:ident, $store:ident) => {
+    ($t:ty, $of:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $greater:ident, $select:ident,
+     $fma:ident, $load:ident, $store:ident) => {
         impl Vectors for $t {
             type Of<S: Simd> = S::$of;
             #[inline(always)]
@@ -41,6 +51,14 @@ macro_rules! vectors {
             #[inline(always)]
             fn minus<S: Simd>(simd: S, a: S::$of, b: S::$of) -> S::$of {
                 simd.$sub(a, b)
+            }
+            #[inline(always)]
+            fn times<S: Simd>(simd: S, a: S::$of, b: S::$of) -> S::$of {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn where_positive<S: Simd>(simd: S, a: S::$of, then: S::$of, otherwise: S::$of) -> S::$of {
+                simd.$select(simd.$greater(a, simd.$splat(0.0)), then, otherwise)
             }
             #[inline(always)]
             fn fma<S: Simd>(simd: S, a: S::$of, b: S::$of, c: S::$of) -> S::$of {
@@ -58,8 +76,32 @@ macro_rules! vectors {
     };
 }
 
-vectors!(f32, f32s, splat_f32s, add_f32s, sub_f32s, mul_add_e_f32s, partial_load_f32s, partial_store_f32s);
-vectors!(f64, f64s, splat_f64s, add_f64s, sub_f64s, mul_add_e_f64s, partial_load_f64s, partial_store_f64s);
+vectors!(
+    f32,
+    f32s,
+    splat_f32s,
+    add_f32s,
+    sub_f32s,
+    mul_f32s,
+    greater_than_f32s,
+    select_f32s,
+    mul_add_e_f32s,
+    partial_load_f32s,
+    partial_store_f32s
+);
+vectors!(
+    f64,
+    f64s,
+    splat_f64s,
+    add_f64s,
+    sub_f64s,
+    mul_f64s,
+    greater_than_f64s,
+    select_f64s,
+    mul_add_e_f64s,
+    partial_load_f64s,
+    partial_store_f64s
+);
 
 /// Elements of a vector.
 pub(super) const fn lanes<T: Vectors, S: Simd>() -> usize {
