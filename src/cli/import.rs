@@ -105,6 +105,9 @@ pub(super) struct ReadArgs {
     /// Cut windows of S x S pixels instead of resizing.
     #[arg(long, value_name = "S")]
     tile: Option<usize>,
+    /// Pixels from one window to the next [default: S, windows touch].
+    #[arg(long, value_name = "D")]
+    stride: Option<usize>,
     /// Name of the array in an archive or HDF5 file.
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
@@ -141,6 +144,7 @@ impl ReadArgs {
             layout: self.layout,
             argmax: self.argmax,
             tile: self.tile,
+            stride: self.stride,
             orientations: self.orientations.map(usize::from),
             ..Options::default()
         }
@@ -157,9 +161,6 @@ pub(super) struct ImportArgs {
     out: PathBuf,
     #[command(flatten)]
     read: ReadArgs,
-    /// Pixels from one window to the next [default: S, windows touch].
-    #[arg(long, value_name = "D")]
-    stride: Option<usize>,
     /// Also take windows for training in a mirror: left to right, upside down, and both.
     #[arg(long)]
     flips: bool,
@@ -197,8 +198,7 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     let beside = args.format.format.iter().map(|&format| path_of(folder, &stem, format));
     let targets: Vec<PathBuf> = [args.out.clone(), table.clone()].into_iter().chain(beside).collect();
     targets.iter().try_for_each(|target| room::check_absent(target, args.overwrite))?;
-    let options =
-        Options { stride: args.stride, flips: args.flips, rotations: args.rotations, ..args.read.options() };
+    let options = Options { flips: args.flips, rotations: args.rotations, ..args.read.options() };
     let import = Import::open(&args.source, &options)?;
     check_source(&targets, &import)?;
     // Before there are files of this command's own.

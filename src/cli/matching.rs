@@ -41,7 +41,7 @@ that a sample misses what was asked.
 Examples:
   invnet match micrograph.png --threshold 110 --tile 64 --count 16 \\
     --run runs/two-phase-quick
-  invnet match micrograph.png --threshold 110 --tile 128 --count 4 --no-model";
+  invnet match micrograph.png --threshold 110 --size 128 --count 4 --no-model";
 
 /// Points of a correlation that is asked for where nothing else is, at most.
 const BINS: usize = 33;

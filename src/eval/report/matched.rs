@@ -6,7 +6,7 @@ use super::errors::{Errors, column};
 use super::repeated::{Target, panels};
 use crate::close::Closed;
 use crate::error::Result;
-use crate::eval::figures::{ReportFigure, report_png};
+use crate::eval::figures::{Panel, ReportFigure, report_png};
 use crate::eval::grid::grid_png;
 use crate::eval::view::{palette, picture};
 use crate::train::Task;
@@ -57,7 +57,8 @@ pub fn write(
     ];
     let figure = ReportFigure {
         title: "Samples with the properties of an image".into(),
-        panels: panels(&[target], task),
+        // One number of one target is a point: the table has it.
+        panels: panels(&[target], task).into_iter().filter(|p| !matches!(p, Panel::Bubbles(_))).collect(),
         pictures,
         caption: format!(
             "Asked is what is measured of the image, measured are the class maps of {count} samples, {within} of \
