@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::answer::Refusal;
 use super::catalog::{Catalog, View};
 use super::files::FileFormat;
+use crate::close::Tolerances;
 
 /// Pixels of all samples of a request, of an image that is sent, and samples.
 pub(super) const MOST_PIXELS: usize = 1 << 20;
@@ -43,17 +44,10 @@ pub(super) struct Sample {
     pub(super) seed: u64,
     /// Rows and columns, if not as in training.
     pub(super) size: Option<[usize; 2]>,
-    /// How near to come.
-    pub(super) within: Within,
-}
-
-/// How near samples must come to what is asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Within {
-    /// As the generator makes them.
-    OneShot,
-    /// Closed to the tolerances that properties have of themselves, but for these: true, or an object.
-    Closed(Value),
+    /// Whether samples are closed on their targets.
+    pub(super) closed: bool,
+    /// How near they must come.
+    pub(super) tolerances: Tolerances,
 }
 
 /// An image of somebody's.
@@ -128,29 +122,30 @@ fn sample(body: &Body, run: usize, view: &View) -> Result<Sample, Refusal> {
     for (name, value) in &body.target {
         wanted[place(name, view, "target")?] = Some(number(value, &format!("target: {name}"))?);
     }
-    let within = within(&body.within, view)?;
-    Ok(Sample { run, wanted, count: count as usize, seed: body.seed, size, within })
+    let (closed, tolerances) = within(&body.within, view)?;
+    Ok(Sample { run, wanted, count: count as usize, seed: body.seed, size, closed, tolerances })
 }
 
-/// Absent, null or false: one shot. True: closed. An object: closed, with tolerances of one's own.
-fn within(value: &Value, view: &View) -> Result<Within, Refusal> {
+/// Absent, null or false: one shot. True: closed, with the usual tolerances. An object, or a text as `generate
+/// --within` has it: closed, with tolerances of one's own.
+fn within(value: &Value, view: &View) -> Result<(bool, Tolerances), Refusal> {
+    let mut tolerances = Tolerances::usual(&view.task);
     match value {
-        Value::Null | Value::Bool(false) => return Ok(Within::OneShot),
+        Value::Null | Value::Bool(false) => return Ok((false, tolerances)),
         Value::Bool(true) => {}
         Value::Object(values) => {
             for (name, value) in values {
-                place(name, view, "within")?;
-                let origin = format!("within: {name}");
-                if number(value, &origin)? <= 0.0 {
-                    return Err(Refusal::wrong(format!("{origin} = {value}: must be above 0")));
-                }
+                let number = number(value, &format!("within: {name}"))?;
+                tolerances.set(&format!("{name}={number}"), &view.task, "within")?;
             }
         }
+        Value::String(text) => tolerances.set(text, &view.task, "within")?,
         other => {
-            return Err(Refusal::wrong(format!("within = {other}: must be true, false or {{name: number}}")));
+            let problem = format!("within = {other}: must be true, false, {{name: number}} or a text");
+            return Err(Refusal::wrong(problem));
         }
     }
-    Ok(Within::Closed(value.clone()))
+    Ok((true, tolerances))
 }
 
 fn place(name: &str, view: &View, origin: &str) -> Result<usize, Refusal> {

@@ -13,9 +13,6 @@ use crate::invariance::{Property, View as Shape};
 use crate::op::Border;
 use crate::train::{Config, Sampler, Task};
 
-/// Whether samples can be closed on their targets.
-const CLOSES: bool = false;
-
 /// A run and what is known of it.
 struct Run {
     name: String,
@@ -98,7 +95,6 @@ impl Catalog {
             (0..self.runs.len()).map(|i| self.view(i).describe(self.name(i), self.path(i))).collect();
         json!({
             "program": concat!("invnet ", env!("CARGO_PKG_VERSION")),
-            "closes": CLOSES,
             "runs": runs,
             "limits": {"pixels": super::ask::MOST_PIXELS, "samples": super::ask::MOST_SAMPLES},
         })

@@ -10,8 +10,8 @@ use npyz::zip::{DateTime, ZipWriter};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::ask::{Sample, Within};
-use super::generators::Made;
+use super::ask::Sample;
+use super::generators::{Made, TRIES};
 use crate::data::export::{Exported, Format, Quantity, cell, path_of, quoted, write_all};
 use crate::error::{Error, Result};
 use crate::eval::view::palette;
@@ -158,7 +158,7 @@ fn record(made: &Made, ask: &Sample, run: &str, path: &Path) -> Value {
         "path": path.display().to_string(),
         "request": {
             "run": run, "target": target, "count": ask.count, "seed": ask.seed, "size": made.task.images().size,
-            "within": match &ask.within { Within::OneShot => Value::Bool(false), Within::Closed(own) => own.clone() },
+            "within": within(made, ask),
         },
         "command": command(made, ask, path),
         "names": names,
@@ -182,10 +182,25 @@ pub(super) fn command(made: &Made, ask: &Sample, path: &Path) -> String {
     if !target.is_empty() {
         words.extend(["--target".into(), target.join(",")]);
     }
+    match within(made, ask) {
+        Value::Bool(false) => words.push("--one-shot".into()),
+        Value::String(own) => words.extend(["--tries".into(), TRIES.to_string(), "--within".into(), own]),
+        _ => words.extend(["--tries".into(), TRIES.to_string()]),
+    }
     if let Some([h, w]) = ask.size {
         words.extend(["--size".into(), format!("{h}x{w}")]);
     }
     words.join(" ")
+}
+
+/// How near samples must come, as it is asked for: as a text where tolerances are somebody's own.
+fn within(made: &Made, ask: &Sample) -> Value {
+    let text = ask.tolerances.text(&made.task);
+    match text.split_once(',') {
+        _ if !ask.closed => Value::Bool(false),
+        Some((_, own)) => Value::String(own.to_owned()),
+        None => Value::Bool(true),
+    }
 }
 
 /// A path as a shell takes it.

@@ -5,15 +5,20 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::Refusal;
-use super::ask::{Sample, Within};
+use super::ask::Sample;
 use super::catalog::Catalog;
+use crate::close::{Effort, Settings, close, held};
 use crate::device::Kind;
 use crate::error::{Error, Result};
-use crate::train::dataset::measured;
+use crate::train::dataset::Measurer;
 use crate::train::{Critic, Sampler, Task};
 
 /// Generators that stay open; the one that was used longest ago goes first.
 const MOST: usize = 6;
+/// Draws of noise of a sample: somebody waits.
+pub(super) const TRIES: u32 = 1;
+/// Samples that are measured at a time.
+const MEASURED: usize = 16;
 /// A checkpoint is looked at again after so long: a run may be under way.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -22,6 +27,7 @@ struct Opened {
     run: usize,
     size: Option<[usize; 2]>,
     sampler: Sampler,
+    measurer: Measurer,
     /// None of a run whose critic sees more than an image.
     critic: Option<Critic>,
     /// Which checkpoint it is of.
@@ -46,8 +52,10 @@ pub(super) struct Made {
     /// Asked and measured, `[N, P]`.
     pub(super) asked: Vec<f32>,
     pub(super) measured: Vec<f32>,
-    /// How far a measured number may be off, `[N, P]`; NaN where nothing holds it.
+    /// How far a measured number may be off, `[N, P]`; infinite where it is not held to what was asked.
     pub(super) tolerance: Vec<f32>,
+    /// What closing took, `[N]`; none where there was none.
+    pub(super) effort: Option<Vec<Effort>>,
     /// What the critic says, `[N]`: larger is more like a real image.
     pub(super) score: Option<Vec<f32>>,
 }
@@ -62,11 +70,20 @@ impl Generators {
         let opened = self.get(ask, catalog)?;
         let task = opened.sampler.task().clone();
         let asked = rows(ask, &task)?;
-        let samples = opened.sampler.sample(&asked, ask.seed)?;
-        let measured = measured(&task, &samples.maps)?;
-        let tolerance = tolerances(&ask.within, &asked, &task);
-        let score = opened.critic.as_mut().map(|critic| critic.score(&samples.maps)).transpose()?;
-        Ok(Made { task, maps: samples.maps, asked, measured, tolerance, score })
+        let held = held(&task, &ask.wanted).repeat(ask.count);
+        let (maps, measured, tolerance, effort) = if ask.closed {
+            let settings = Settings { tolerances: ask.tolerances.clone(), tries: TRIES, seed: ask.seed };
+            let made = close(&mut opened.sampler, 0, &asked, &held, &settings)?;
+            (made.maps, made.measured, made.tolerances, Some(made.effort))
+        } else {
+            let maps = opened.sampler.sample(&asked, ask.seed)?.maps;
+            let measured = opened.measurer.measure(&maps)?;
+            let tolerance = asked.chunks_exact(task.columns().len()).flat_map(|row| ask.tolerances.of(row, &task));
+            let tolerance = tolerance.zip(&held).map(|(t, held)| if *held { t as f32 } else { f32::INFINITY });
+            (maps, measured, tolerance.collect(), None)
+        };
+        let score = opened.critic.as_mut().map(|critic| critic.score(&maps)).transpose()?;
+        Ok(Made { task, maps, asked, measured, tolerance, effort, score })
     }
 
     /// Opens what is asked for, if it is not open as it now is.
@@ -104,7 +121,8 @@ fn open(ask: &Sample, path: &Path, device: Kind) -> Result<Opened> {
         None => Critic::open(&config, sampler.task(), path, device)?,
         Some(_) => None,
     };
-    Ok(Opened { run: ask.run, size: ask.size, sampler, critic, stamp, looked: Instant::now() })
+    let measurer = Measurer::new(sampler.task().properties(), sampler.task().images(), MEASURED)?;
+    Ok(Opened { run: ask.run, size: ask.size, sampler, measurer, critic, stamp, looked: Instant::now() })
 }
 
 fn stamp(path: &Path) -> Stamp {
@@ -121,21 +139,6 @@ fn rows(ask: &Sample, task: &Task) -> Result<Vec<f32>> {
     Ok(asked)
 }
 
-/// How far each measured number may be off, `[N, P]`.
-fn tolerances(within: &Within, asked: &[f32], task: &Task) -> Vec<f32> {
-    let own = |name: &str| match within {
-        Within::Closed(value) => value.get(name)?.as_f64(),
-        Within::OneShot => None,
-    };
-    let columns = task.columns().iter().cycle();
-    let usual = |column: &crate::invariance::Column, asked: f32| match (column.position, column.possible) {
-        (true, _) => 0.05,
-        (_, (0.0, 1.0)) => 1e-3,
-        _ => 5e-3 * f64::from(asked.abs()),
-    };
-    asked.iter().zip(columns).map(|(&v, c)| own(&c.name).unwrap_or_else(|| usual(c, v)) as f32).collect()
-}
-
 impl Made {
     /// Whether all numbers of a sample are within their tolerance, `[N]`.
     pub(super) fn within(&self) -> Vec<bool> {
@@ -145,8 +148,8 @@ impl Made {
         rows.map(|((asked, measured), tolerance)| {
             columns.iter().zip(asked).zip(measured).zip(tolerance).all(|(((column, &a), &m), &t)| {
                 // Single precision: what rounding does is no error.
-                let slack = 2.0 * f64::from(f32::EPSILON) * f64::from(a.abs());
-                t.is_nan() || column.error(f64::from(m), f64::from(a)).abs() <= f64::from(t) + slack
+                let slack = 2.0 * f64::from(f32::EPSILON) * f64::from(a.abs().max(m.abs()));
+                t.is_infinite() || column.error(f64::from(m), f64::from(a)).abs() <= f64::from(t) + slack
             })
         })
         .collect()

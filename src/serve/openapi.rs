@@ -89,7 +89,7 @@ pub(super) fn description() -> Value {
                 "Samples": {
                     "type": "object",
                     "required": ["run", "size", "classes", "maps", "seed", "asked", "measured", "tolerance",
-                                 "within", "score", "command"],
+                                 "within", "closed", "effort", "score", "command"],
                     "properties": {
                         "run": {"type": "string"}, "size": size(), "classes": {"type": "integer"}, "maps": maps(),
                         "seed": {"type": "integer"},
@@ -98,6 +98,9 @@ pub(super) fn description() -> Value {
                         "tolerance": {"type": "array", "items": values()},
                         "within": {"type": "array", "items": {"type": "boolean"},
                                    "description": "Of each sample, whether all numbers are within their tolerance"},
+                        "closed": {"type": "boolean"},
+                        "effort": {"type": ["array", "null"], "items": {"type": "object"},
+                                   "description": "What closing took: passes, steps along the gradient, pixels"},
                         "score": {"type": ["array", "null"], "items": {"type": "number"},
                                   "description": "The critic's: larger is more like real images of this run"},
                         "command": {"type": "string", "description": "Makes the same samples"},
@@ -122,9 +125,9 @@ fn ask(image: bool) -> Value {
                   "description": format!("All samples together have at most {MOST_PIXELS} pixels")},
         "seed": {"type": "integer", "minimum": 0, "default": 0},
         "size": size(),
-        "within": {"type": ["boolean", "object"], "default": false, "additionalProperties": {"type": "number"},
-                   "description": "How near to come: true for the usual tolerances, or tolerances by name; \
-                                   false for what the generator makes at once"},
+        "within": {"type": ["boolean", "object", "string"], "default": false, "additionalProperties": {"type": "number"},
+                   "description": "How near to come: true for the usual tolerances, or tolerances by name, or a \
+                                   text such as \"p1=0.001,1%\"; false for what the generator makes at once"},
         "page": {"type": "string", "maxLength": 64,
                  "description": "A word: a later request with the same word takes the place of one that waits"},
     });

@@ -15,6 +15,7 @@ use super::ask::{Ask, Image, MOST_PIXELS, Sample};
 use super::files::{self, Folder};
 use super::generators::{Generators, Made};
 use super::training;
+use crate::close::{Effort, Tolerances};
 use crate::data::import::{self, Resize};
 use crate::device::Kind;
 use crate::error::Error;
@@ -67,8 +68,8 @@ impl Worker {
     /// Opens the first run as the page will ask for it.
     fn warm_up(&mut self) -> Result<(), Refusal> {
         let wanted = vec![None; self.shared.catalog.view(0).task.columns().len()];
-        let within = super::ask::Within::OneShot;
-        let ask = Sample { run: 0, wanted, count: 1, seed: 0, size: None, within };
+        let tolerances = Tolerances::usual(&self.shared.catalog.view(0).task);
+        let ask = Sample { run: 0, wanted, count: 1, seed: 0, size: None, closed: false, tolerances };
         self.generators.make(&ask, &self.shared.catalog).map(|_| ())
     }
 
@@ -129,9 +130,16 @@ fn object(made: &Made, ask: &Sample, run: &str, path: &std::path::Path) -> Value
         "measured": named(&made.task, &made.measured),
         "tolerance": named(&made.task, &made.tolerance),
         "within": made.within(),
+        "closed": ask.closed,
+        "effort": made.effort.as_ref().map(|all| all.iter().map(effort).collect::<Vec<_>>()),
         "score": made.score,
         "command": files::command(made, ask, path),
     })
+}
+
+/// What closing a sample took.
+fn effort(effort: &Effort) -> Value {
+    json!({"passes": effort.passes, "steps": effort.steps, "flips": effort.flips})
 }
 
 /// Rows `[N, P]` as objects; null for what is missing.

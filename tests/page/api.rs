@@ -15,8 +15,13 @@ fn maps(answer: &Value) -> Vec<u8> {
 fn samples_are_those_of_generate() {
     let server = Served::runs();
     let target = json!({"r1": 5.5, "cx1": 12});
-    let body = json!({"run": "figures", "target": target, "count": 5, "seed": 7});
-    let answer = post(server.address, "/api/sample", &body);
+    for within in [json!(false), json!(true), json!({"r1": 0.5})] {
+        same_as_generate(&server, &json!({"run": "figures", "target": target, "count": 5, "seed": 7, "within": within}));
+    }
+}
+
+fn same_as_generate(server: &Served, body: &Value) {
+    let answer = post(server.address, "/api/sample", body);
     assert_eq!(answer.status, 200, "{answer}");
     let answer = answer.json();
     assert_eq!((&answer["size"], &answer["classes"]), (&json!([32, 32]), &json!(3)));
@@ -29,11 +34,13 @@ fn samples_are_those_of_generate() {
     let command = answer["command"].as_str().unwrap().strip_prefix("invnet ").unwrap();
     let output =
         invnet(&[]).args(command.split(' ')).arg("--out").arg(folder.path().join("made")).output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    // 3 says that some miss what was asked: they are the same here and there.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{command}: {said}");
     let file = std::fs::read(folder.path().join("made/samples.npy")).unwrap();
     assert_eq!(maps(&answer), file[file.len() - 5 * 1024..]);
     // What is left open differs from seed to seed, and is the same for one.
-    let again = post(server.address, "/api/sample", &body).json();
+    let again = post(server.address, "/api/sample", body).json();
     assert_eq!(again["maps"], answer["maps"]);
 }
 
@@ -50,7 +57,8 @@ fn what_is_within_is_measured_on_the_maps_that_are_sent() {
     for i in 0..3 {
         let within = names.iter().all(|name| {
             let value = |key: &str| answer[key][i][name].as_f64().unwrap_or(f64::NAN);
-            (value("measured") - value("asked")).abs() <= value("tolerance") * (1.0 + 1e-6)
+            answer["tolerance"][i][name].is_null()
+                || (value("measured") - value("asked")).abs() <= value("tolerance") * (1.0 + 1e-6)
         });
         assert_eq!(answer["within"][i], within, "{i}");
     }
@@ -107,8 +115,8 @@ fn every_mistake_is_one_line_of_json() {
         (json!({"run": "phases", "size": [33, 32]}), 400, "sides must be multiples of"),
         (json!({"size": [usize::MAX, 2]}), 400, "size: at most 1048576 pixels"),
         (json!({"size": [0, 0]}), 400, "size"),
-        (json!({"within": {"r1": -1}}), 400, "within: r1 = -1: must be above 0"),
-        (json!({"within": 3}), 400, "must be true, false or {name: number}"),
+        (json!({"within": {"r1": -1}}), 400, "within r1=-1: r1=-1: must be name=number, name=number% or number%, above 0"),
+        (json!({"within": 3}), 400, "must be true, false, {name: number} or a text"),
         (json!({"sample": 1}), 400, "the body: unknown field `sample`"),
         (json!([1]), 400, "the body"),
         (json!({"page": "x".repeat(65)}), 400, "page: must be"),

@@ -1,6 +1,6 @@
 //! The page in a real browser: every control, by pointer and by keyboard alone, at two widths, light and dark.
 
-use crate::driver::{Browser, RIGHT, TAB};
+use crate::driver::{Browser, RIGHT, SPACE, TAB};
 use crate::served::Served;
 
 const WIDE: [u32; 2] = [1280, 900];
@@ -60,7 +60,7 @@ fn figures_by_pointer_and_by_keyboard() {
         .map(|(x, y)| place(&browser, "#pictures canvas", (x + 0.5) / 32.0, (y + 0.5) / 32.0));
     open(
         &browser,
-        &format!("{}#run=figures&count=1&closed=0&target=r1:5,cx1:11,cy1:11,r2:4,cx2:23,cy2:24", server.link),
+        &format!("{}#run=figures&count=1&target=r1:5,cx1:11,cy1:11,r2:4,cx2:23,cy2:24", server.link),
     );
     let before = pixels(&browser, 0, SKY);
     assert!((before[1] - 11.0).abs() < 2.5 && (before[2] - 11.0).abs() < 2.5, "{before:?}");
@@ -97,6 +97,14 @@ fn figures_by_pointer_and_by_keyboard() {
     let seed = browser.number("Number(document.getElementById('seed').value)");
     browser.answered(|| browser.keys("n"));
     assert_eq!(browser.number("Number(document.getElementById('seed').value)"), seed + 1.0);
+    // Closed on the target, by the space bar: off, and on again.
+    let closed = "document.getElementById('closed')";
+    assert_eq!(browser.value(&format!("{closed}.checked")), true);
+    browser.value(&format!("{closed}.focus()"));
+    browser.answered(|| browser.keys(SPACE));
+    assert!(browser.text("document.getElementById('command').textContent").contains("--one-shot"));
+    browser.answered(|| browser.keys(SPACE));
+    assert!(!browser.text("document.getElementById('command').textContent").contains("--one-shot"));
     // Whoever comes by tabs alone gets to everything, in the order of the page.
     browser.value("document.activeElement.blur()");
     let mut met = Vec::new();
@@ -110,6 +118,7 @@ fn figures_by_pointer_and_by_keyboard() {
         "theme",
         "draw",
         "seed",
+        "closed",
         "centre1",
         "rim2",
         "slide-cx2",

@@ -21,6 +21,7 @@ pub struct Browser {
 
 /// The keys of WebDriver.
 pub const TAB: &str = "\u{e004}";
+pub const SPACE: &str = "\u{e00d}";
 pub const RIGHT: &str = "\u{e014}";
 
 impl Browser {

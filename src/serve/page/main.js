@@ -19,9 +19,9 @@ let answer = null;
 let reference = null;
 let showTarget = () => {};
 
-const request = () => ({
+const request = (closed = state.closed) => ({
   run: state.run.name, target: state.target, count: state.count, seed: state.seed,
-  ...(state.size ? { size: state.size } : {}), within: state.closed,
+  ...(state.size ? { size: state.size } : {}), within: closed,
 });
 
 function tell(text, error = null) {
@@ -30,10 +30,16 @@ function tell(text, error = null) {
   if (text) by('status').textContent = text;
 }
 
-const ask = newest(async () => {
+/** A slider that moves is answered by the generator alone where closing takes longer than this, in ms. */
+const SLOW = 60;
+const SETTLED = 180;
+let closing = 0;
+let settling = null;
+
+const send = newest(async (closed) => {
   const begun = performance.now();
   try {
-    const fresh = await post('api/sample', { ...request(), page: PAGE });
+    const fresh = await post('api/sample', { ...request(closed), page: PAGE });
     if (fresh.run !== state.run.name) return;
     answer = fresh;
   } catch (error) {
@@ -43,14 +49,27 @@ const ask = newest(async () => {
   }
   show();
   const time = performance.now() - begun;
+  if (closed) closing = time;
   tell(`${state.count} ${state.count === 1 ? 'sample' : 'samples'} in ${time.toFixed(0)} ms`);
   const { dataset } = document.documentElement;
   dataset.answered = String(Number(dataset.answered ?? 0) + 1);
   if (dataset.answered === '1') performance.mark('first');
 }, (busy) => {
   if (busy) document.documentElement.dataset.waiting = '';
-  else delete document.documentElement.dataset.waiting;
+  else if (!settling) delete document.documentElement.dataset.waiting;
 });
+
+/** Asks for what the state says: at once, and where that is slow closed when the sliders rest. */
+function ask() {
+  clearTimeout(settling);
+  settling = null;
+  if (!state.closed || closing < SLOW) return send(state.closed);
+  settling = setTimeout(() => {
+    settling = null;
+    send(true);
+  }, SETTLED);
+  return send(false);
+}
 
 function show() {
   state.selected = Math.min(state.selected, answer.within.length - 1);
@@ -113,6 +132,7 @@ async function choose(run, given = {}, size = null) {
   Object.assign(state, { run, target: start(run, given), size, selected: 0 });
   reference = null;
   answer = null;
+  closing = 0;
   by('run').value = run.name;
   document.title = `${run.name} · invnet`;
   sizes(run);
@@ -237,8 +257,6 @@ try {
   catalog = await get('api/runs');
   const link = linked();
   by('run').replaceChildren(...catalog.runs.map((run) => make('option', { value: run.name }, run.name)));
-  by('closed').closest('label').hidden = !catalog.closes;
-  state.closed &&= catalog.closes;
   wire();
   const run = catalog.runs.find((r) => r.name === link.run) ?? catalog.runs[0];
   const chosen = choose(run, run.name === link.run ? link.target : {}, link.size);

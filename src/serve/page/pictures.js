@@ -41,8 +41,11 @@ export function pictures(answer, run, state, { select, change }) {
     paint(shown.canvas, map, [h, w], run.palette, times);
     const within = answer.within[i];
     shown.root.classList.toggle('chosen', i === state.selected && count > 1);
-    shown.mark.replaceChildren(within ? '✓' : '✗', make('span', { className: 'word' }, within ? ' within' : ' not within'));
-    shown.mark.className = within ? 'pass' : 'fail';
+    // It is about to be closed: no verdict yet.
+    const waits = state.closed && !answer.closed && !within;
+    const words = waits ? ['…', ' closing'] : within ? ['✓', ' within'] : ['✗', ' not within'];
+    shown.mark.replaceChildren(words[0], make('span', { className: 'word' }, words[1]));
+    shown.mark.className = waits ? 'score' : within ? 'pass' : 'fail';
     const score = answer.score?.[i];
     shown.score.textContent = score === undefined ? '' : `critic ${score.toFixed(1)}`;
     shown.canvas.setAttribute('aria-label', `Sample ${i + 1} of ${count}, ${within ? 'within' : 'not within'} tolerance`);

@@ -11,7 +11,7 @@ export function results(answer, run, table, i, reference) {
   const count = answer.within.length;
   const head = make('p', { className: 'verdict' },
     make('strong', { className: answer.within[i] ? 'pass' : 'fail' }, answer.within[i] ? '✓ within tolerance' : '✗ not within tolerance'),
-    count > 1 ? ` sample ${i + 1}; ${passed} of ${count} samples within` : '');
+    count > 1 ? ` sample ${i + 1}; ${passed} of ${count} samples within` : '', effort(answer.effort?.[i]));
   const parts = [head];
   const rows = [];
   for (const property of run.properties) {
@@ -40,6 +40,15 @@ export function results(answer, run, table, i, reference) {
       make('tbody', {}, ...rows)));
   }
   box.replaceChildren(...parts);
+}
+
+/** What closing took, in words. */
+function effort(took) {
+  if (!took) return '';
+  const words = [`${took.passes} ${took.passes === 1 ? 'pass' : 'passes'}`];
+  if (took.steps) words.push(`${took.steps} steps`);
+  if (took.flips) words.push(`${took.flips} ${took.flips === 1 ? 'pixel' : 'pixels'} moved`);
+  return `; ${words.join(', ')}`;
 }
 
 function row(column, asked, measured, tolerance, bar) {
