@@ -78,8 +78,10 @@ impl Generators {
         } else {
             let maps = opened.sampler.sample(&asked, ask.seed)?.maps;
             let measured = opened.measurer.measure(&maps)?;
-            let tolerance = asked.chunks_exact(task.columns().len()).flat_map(|row| ask.tolerances.of(row, &task));
-            let tolerance = tolerance.zip(&held).map(|(t, held)| if *held { t as f32 } else { f32::INFINITY });
+            let tolerance =
+                asked.chunks_exact(task.columns().len()).flat_map(|row| ask.tolerances.of(row, &task));
+            let tolerance =
+                tolerance.zip(&held).map(|(t, held)| if *held { t as f32 } else { f32::INFINITY });
             (maps, measured, tolerance.collect(), None)
         };
         let score = opened.critic.as_mut().map(|critic| critic.score(&maps)).transpose()?;

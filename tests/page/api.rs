@@ -16,7 +16,10 @@ fn samples_are_those_of_generate() {
     let server = Served::runs();
     let target = json!({"r1": 5.5, "cx1": 12});
     for within in [json!(false), json!(true), json!({"r1": 0.5})] {
-        same_as_generate(&server, &json!({"run": "figures", "target": target, "count": 5, "seed": 7, "within": within}));
+        same_as_generate(
+            &server,
+            &json!({"run": "figures", "target": target, "count": 5, "seed": 7, "within": within}),
+        );
     }
 }
 
@@ -115,7 +118,11 @@ fn every_mistake_is_one_line_of_json() {
         (json!({"run": "phases", "size": [33, 32]}), 400, "sides must be multiples of"),
         (json!({"size": [usize::MAX, 2]}), 400, "size: at most 1048576 pixels"),
         (json!({"size": [0, 0]}), 400, "size"),
-        (json!({"within": {"r1": -1}}), 400, "within r1=-1: r1=-1: must be name=number, name=number% or number%, above 0"),
+        (
+            json!({"within": {"r1": -1}}),
+            400,
+            "within r1=-1: r1=-1: must be name=number, name=number% or number%, above 0",
+        ),
         (json!({"within": 3}), 400, "must be true, false, {name: number} or a text"),
         (json!({"sample": 1}), 400, "the body: unknown field `sample`"),
         (json!([1]), 400, "the body"),

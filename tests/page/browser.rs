@@ -108,7 +108,7 @@ fn figures_by_pointer_and_by_keyboard() {
     // Whoever comes by tabs alone gets to everything, in the order of the page.
     browser.value("document.activeElement.blur()");
     let mut met = Vec::new();
-    for _ in 0..45 {
+    for _ in 0..60 {
         browser.keys(TAB);
         met.push(browser.text("(document.activeElement.id || document.activeElement.dataset.handle || document.activeElement.className || document.activeElement.tagName).toString()"));
     }

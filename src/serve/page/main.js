@@ -33,7 +33,7 @@ function tell(text, error = null) {
 /** A slider that moves is answered by the generator alone where closing takes longer than this, in ms. */
 const SLOW = 60;
 const SETTLED = 180;
-let closing = 0;
+let closing = Infinity;
 let settling = null;
 
 const send = newest(async (closed) => {
@@ -132,7 +132,7 @@ async function choose(run, given = {}, size = null) {
   Object.assign(state, { run, target: start(run, given), size, selected: 0 });
   reference = null;
   answer = null;
-  closing = 0;
+  closing = Infinity;
   by('run').value = run.name;
   document.title = `${run.name} · invnet`;
   sizes(run);

@@ -57,7 +57,7 @@ function row(column, asked, measured, tolerance, bar) {
   if (turn) off -= turn * Math.round(off / turn);
   const allowed = tolerance[name];
   const pass = allowed === null || Math.abs(off) <= allowed + 2.4e-7 * Math.abs(asked[name]);
-  const cells = [asked[name], measured[name], off, allowed].map((v) => make('td', {}, show(v)));
+  const cells = [asked[name], measured[name], off, allowed].map((v, i) => make('td', {}, show(v, i < 2 ? 4 : 2)));
   if (bar) {
     for (const [cell, value] of [[cells[0], asked[name]], [cells[1], measured[name]]]) {
       const strip = make('i', { className: 'strip' });
