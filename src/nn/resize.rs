@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_ramp_stays_a_ramp() {
-        let ramp: Vec<f64> = (0..24).map(|i| (i / 2 % 4) as f64).collect();
+        let ramp: Vec<f64> = (0..24).map(|i| f64::from(i / 2 % 4)).collect();
         let mut middle = vec![0.0; 18];
         middle[8] = 1.0;
         let [fused, _] = both(&ramp, &middle, Border::Open);
