@@ -20,7 +20,7 @@ fn budget(preset: &str, settings: &[&str]) -> Budget {
 
 /// Preset, launches, MB of tensors and GFLOP of products, of an iteration.
 const BUDGETS: &[(&str, usize, u64, u64)] = &[
-    ("circles-quick", 740, 797, 9),
+    ("circles-quick", 1356, 928, 10),
     ("circle-square-quick", 918, 1057, 14),
     ("two-phase-quick", 904, 1182, 15),
     ("two-phase-p1-quick", 692, 975, 14),
