@@ -60,7 +60,7 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
     all
 }
 
-pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
+pub(super) fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     let n = x.shape()[0];
     let mut x = x;
     for level in 0..net.levels() {
@@ -68,5 +68,5 @@ pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t
         x = (convolved + weights.get(&format!("conv{level}.b"))).leaky_relu(SLOPE);
     }
     let features = x.shape().numel() / n;
-    x.reshape(Shape::from([n, features])).matmul(weights.get("linear.w"))
+    x.reshape(Shape::from([n, features]))
 }

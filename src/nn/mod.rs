@@ -208,12 +208,32 @@ pub fn critic_parameters(net: &Net) -> Vec<Parameter> {
     }
 }
 
+/// What the critic's score is a product with, `[N, F]`, of images `[N, H, W, classes]` of the size of
+/// `net`.
+pub fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
+    match net.family {
+        Family::Dcgan | Family::Resize => dcgan::critic_features(net, weights, x),
+        Family::Resnet => resnet::critic_features(net, weights, x),
+    }
+}
+
+/// How many features those are.
+#[must_use]
+pub fn critic_feature_count(net: &Net) -> usize {
+    let last = critic_parameters(net).pop();
+    last.map_or(0, |linear| linear.shape[0])
+}
+
 /// Scores `[N, 1]` of images `[N, H, W, classes]` of the size of `net`.
 pub fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
-    match net.family {
-        Family::Dcgan | Family::Resize => dcgan::critic(net, weights, x),
-        Family::Resnet => resnet::critic(net, weights, x),
-    }
+    critic_features(net, weights, x).matmul(weights.get("linear.w"))
+}
+
+/// Numbers `[N, K]` as constant channels behind those of images: `[N, H, W, C + K]`.
+pub fn with_channels<'t>(x: Var<'t>, numbers: Var<'t>) -> Var<'t> {
+    let ([n, h, w], count) = ([x.shape()[0], x.shape()[1], x.shape()[2]], numbers.shape()[1]);
+    let everywhere = numbers.reshape([n, 1, 1, count]).broadcast([n, h, w, count]);
+    x.tape().concat(&[x, everywhere], 3)
 }
 
 /// A filter `[KH, KW, CI, CO]` (or CO, CI for a transposed convolution) whose sums have `fan_in`

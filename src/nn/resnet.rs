@@ -109,7 +109,7 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
     all
 }
 
-pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
+pub(super) fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     let n = x.shape()[0];
     let mut x = biased(net, weights, "input", x);
     for level in 0..net.levels() {
@@ -126,5 +126,5 @@ pub(super) fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t
         x = main + shortcut;
     }
     let features = x.shape().numel() / n;
-    x.reshape(Shape::from([n, features])).matmul(weights.get("linear.w"))
+    x.reshape(Shape::from([n, features]))
 }

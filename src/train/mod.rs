@@ -9,13 +9,14 @@ pub mod critic;
 pub mod dataset;
 pub mod description;
 mod model;
+pub mod objective;
 pub mod phases;
 pub mod sampler;
 pub mod target;
 pub mod task;
 pub mod trainer;
 pub mod watch;
-mod whitening;
+pub(crate) mod whitening;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;

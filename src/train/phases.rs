@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use super::config::{Config, Decay, Targets};
 use super::dataset::Dataset;
 use super::model::{Network, Optimiser, images};
+use super::objective::{Losses, Objective, Shapes, Side, Step, invariance_losses};
 use super::task::Task;
 use super::whitening::{identity, whitening};
 use crate::error::Result;
 use crate::invariance::{Property, measure_all};
-use crate::nn::{self, Net, Norm, Weights, objective};
+use crate::nn::{self, Net, Norm, Weights};
 use crate::op::{AdamSettings, LeafId};
 use crate::plan::Plan;
 use crate::rng;
@@ -33,6 +34,7 @@ mod stream {
     pub(super) const BETWEEN: u32 = 2;
     pub(super) const PRIOR: u32 = 3;
     pub(super) const MIX: u32 = 4;
+    pub(super) const IMAGE_NOISE: u32 = 5;
 }
 
 /// A phase of Algorithm 1.
@@ -87,6 +89,7 @@ struct Recorder<'a> {
     config: &'a Config,
     images: usize,
     properties: &'a [Property],
+    objective: Box<dyn Objective>,
     net: Net,
     generator: Network,
     critic: Network,
@@ -122,7 +125,13 @@ impl Phases {
             }
         };
         transient.extend(prior);
-        let (mean, map) = if config.train.standardise { whitening(&asked, length) } else { identity(length) };
+        let objective = config.objective.make();
+        let (mean, mut map) =
+            if config.train.standardise { whitening(&asked, length) } else { identity(length) };
+        if !objective.asks() {
+            // A generator that is told nothing: r is zero whatever was asked.
+            map.fill(0.0);
+        }
         let condition_mean = store.add_real("condition.mean", [length], &mean)?;
         let condition_map = store.add_real("condition.map", [length, length], &map)?;
         let state = store.add_u32("rng", [rng::STATE_WORDS], &rng::state(seed))?;
@@ -131,12 +140,14 @@ impl Phases {
         let statistics = nn::generator_statistics(&net, input);
         let parameters = nn::generator_parameters(&net, input);
         let generator = Network::add(store, "generator", &parameters, &statistics, seed, 0)?;
-        let critic = Network::add(store, "critic", &nn::critic_parameters(&net), &[], seed, 1)?;
+        let shapes = Shapes { net: &net, numbers: length, properties: task.properties().len() };
+        let critic = Network::add(store, "critic", &objective.critic_parameters(&shapes), &[], seed, 1)?;
 
         let recorder = Recorder {
             config,
             images: data.count,
             properties: task.properties(),
+            objective,
             net,
             generator,
             critic,
@@ -202,8 +213,6 @@ impl Recorder<'_> {
         rate: f64,
         rows: usize,
     ) -> Result<Recorded> {
-        let names = self.logged(phase);
-        let ring = store.add_zeros(&format!("log.{}", phase.name()), [rows, names.len()])?;
         let settings =
             AdamSettings { beta1: self.config.train.beta1, beta2: self.config.train.beta2, eps: 1e-8 };
         let trained = if phase == Phase::Critic { &self.critic } else { &self.generator };
@@ -215,42 +224,62 @@ impl Recorder<'_> {
         let noted = RefCell::new(Vec::new());
         let fake = images(&self.net, &weights, batch.z, batch.r, &Norm::Batch(&noted));
         let critic_weights = self.critic.weights(store, &tape);
-        let critic = |x| nn::critic(&self.net, &critic_weights, x);
-        let (loss, scalars) = match phase {
+        let asked = Side { images: fake, numbers: batch.asked, r: batch.r };
+        let Losses { total, logged } = match phase {
+            Phase::Projection => invariance_losses(self.properties, asked),
             Phase::Generator => {
-                let loss = objective::generator_loss(critic, fake);
-                (loss, vec![loss])
+                self.objective.generator_loss(&self.step(store, &batch, asked, &critic_weights))
             }
-            Phase::Critic => {
-                let real = store.var(&tape, self.maps).one_hot(batch.rows, self.net.classes);
-                let u =
-                    tape.uniform(store.var(&tape, self.state), stream::BETWEEN, [self.config.train.batch]);
-                let parts = objective::critic_loss(critic, real, fake, u, self.config.train.lambda_gp);
-                (parts.total, vec![parts.total, parts.wasserstein, parts.penalty])
-            }
-            Phase::Projection => self.invariance_loss(fake, batch.asked),
+            Phase::Critic => self.objective.critic_loss(&self.step(store, &batch, asked, &critic_weights)),
         };
         let decay = self.decay(store, &tape);
         let trained_weights = if phase == Phase::Critic { &critic_weights } else { &weights };
-        optimiser.update(store, trained, trained_weights, loss, decay);
+        optimiser.update(store, trained, trained_weights, total, decay);
         if phase != Phase::Critic {
             self.generator.track_statistics(&weights, &noted.borrow(), &tape, MOMENTUM);
         }
+        let (names, scalars): (Vec<String>, Vec<Var<'_>>) = logged.into_iter().unzip();
+        let ring = store.add_zeros(&format!("log.{}", phase.name()), [rows, names.len()])?;
         tape.record(store.var(&tape, ring), store.var(&tape, self.iteration), &scalars);
         tape.tick(store.var(&tape, self.state));
         Ok(Recorded { phase, repeats, plan: Plan::new(&tape, &[], store), ring, names })
     }
 
-    /// Names of the scalars a phase logs, in the order it records them.
-    fn logged(&self, phase: Phase) -> Vec<String> {
-        match phase {
-            Phase::Generator => vec!["generator_loss".into()],
-            Phase::Critic => ["critic_loss", "wasserstein", "gradient_penalty"].map(String::from).to_vec(),
-            Phase::Projection => {
-                let each = self.properties.iter().map(Property::name);
-                ["invariance_loss"].into_iter().chain(each).map(String::from).collect()
+    /// What the losses of an adversarial step are made of.
+    fn step<'a, 't>(
+        &'a self,
+        store: &Store,
+        batch: &Batch<'t>,
+        fake: Side<'t>,
+        critic: &'a Weights<'t>,
+    ) -> Step<'a, 't> {
+        let tape = fake.images.tape();
+        let images = store.var(tape, self.maps).one_hot(batch.rows, self.net.classes);
+        let real = match self.config.train.targets {
+            // The numbers asked for are those of these images.
+            Targets::Data => Side { images, ..fake },
+            _ => {
+                let numbers = measure_all(self.properties, images);
+                Side { images, numbers, r: self.told(store, numbers) }
             }
+        };
+        let state = store.var(tape, self.state);
+        Step {
+            net: &self.net,
+            critic,
+            properties: self.properties,
+            real,
+            fake,
+            between: tape.uniform(state, stream::BETWEEN, [self.config.train.batch]),
+            noise: tape.normal(state, stream::IMAGE_NOISE, images.shape()),
+            lambda_gp: self.config.train.lambda_gp,
         }
+    }
+
+    /// Numbers as the generator sees them.
+    fn told<'t>(&self, store: &Store, numbers: Var<'t>) -> Var<'t> {
+        let tape = numbers.tape();
+        (numbers - store.var(tape, self.condition_mean)).matmul(store.var(tape, self.condition_map))
     }
 
     fn batch<'t>(&self, store: &Store, tape: &'t Tape) -> Batch<'t> {
@@ -273,29 +302,10 @@ impl Recorder<'_> {
             }
             _ => from_data(),
         };
-        let mean = store.var(tape, self.condition_mean);
-        let r = (asked - mean).matmul(store.var(tape, self.condition_map));
+        let r = self.told(store, asked);
         let noise = noise_shape(&self.net, n, self.net.base().grid, self.config.net.latent);
         let z = tape.normal(state, stream::NOISE, noise).scale(self.config.net.z_scale);
         Batch { rows, asked, r, z }
-    }
-
-    fn invariance_loss<'t>(&self, fake: Var<'t>, asked: Var<'t>) -> (Var<'t>, Vec<Var<'t>>) {
-        let n = fake.shape()[0];
-        let mut start = 0;
-        let mut total: Option<Var<'t>> = None;
-        let mut scalars = Vec::new();
-        for property in self.properties {
-            let (width, invariance) = (property.columns().len(), property.invariance());
-            let loss = invariance.loss(invariance.measure(fake), asked.slice(&[0, start], [n, width]));
-            start += width;
-            let weighted = loss.scale(property.weight());
-            total = Some(total.map_or(weighted, |sum| sum + weighted));
-            scalars.push(loss);
-        }
-        let total = total.expect("a run asks for at least one property");
-        scalars.insert(0, total);
-        (total, scalars)
     }
 
     /// The factor on every learning rate at the present iteration.

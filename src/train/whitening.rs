@@ -69,7 +69,7 @@ pub(super) fn whitening(rows: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
 /// Eigenvalues `[D]` and eigenvectors (columns of `[D, D]`) of a symmetric matrix by Jacobi rotations
 /// (G. Golub, C. Van Loan, Matrix Computations, section 8.5): exact to rounding, and quick at the
 /// lengths of a condition vector.
-fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
     /// A sweep squares what is left off the diagonal; a dozen is more than any matrix takes.
     const SWEEPS: usize = 30;
     let mut vectors = vec![0.0; n * n];

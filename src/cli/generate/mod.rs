@@ -67,7 +67,13 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let out = out_folder(args);
     room::check_folder_name(&out)?;
     let kind = args.device.kind();
-    let (_, mut sampler) = Sampler::open_at(&args.run, kind, args.size)?;
+    let (config, mut sampler) = Sampler::open_at(&args.run, kind, args.size)?;
+    if !config.objective.make().asks() && (args.targets.is_some() || !args.target.is_empty()) {
+        let (run, objective) = (args.run.display(), config.objective.name());
+        return Err(Error::Usage(format!(
+            "--target: the run {run} has the objective {objective}, whose generator is told nothing: give no target"
+        )));
+    }
     let task = sampler.task().clone();
     let targets = match &args.targets {
         Some(file) => target::read(file, args.ignore_unknown, &task)?,

@@ -348,11 +348,15 @@ impl<'a> Run<'a> {
                 rows.iter().filter_map(|row| Some((row.iteration as f64, row.number(key)?))).collect();
             Curve { name: name.into(), points, log }
         };
-        let curves = [
+        let mut curves = vec![
             curve("wasserstein", "Wasserstein estimate", false),
             curve("gradient_penalty", "gradient penalty", true),
             curve("invariance_loss", "invariance loss", true),
+            curve("label_loss", "error of the critic's estimate of r", true),
+            curve("label_pull", "the same of generated images", true),
         ];
+        // Which losses there are depends on the objective and on the steps of an iteration.
+        curves.retain(|curve| !curve.points.is_empty());
         losses_png(self.folder.join(LOSSES), "Training", &curves)
     }
 }

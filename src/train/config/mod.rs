@@ -10,6 +10,7 @@ mod text;
 
 use toml::{Table, Value};
 
+use super::objective;
 use crate::data::source::{self, Choice};
 use crate::error::{Error, Result};
 use crate::invariance::{self, Ask};
@@ -24,6 +25,8 @@ pub struct Config {
     pub data: Choice,
     /// What is asked of them.
     pub asks: Vec<Ask>,
+    /// What critic and generator minimise.
+    pub objective: objective::Choice,
     /// The networks.
     pub net: Networks,
     /// The training.
@@ -37,7 +40,12 @@ enum Place {
     Ask(usize),
     Net,
     Train,
+    /// An option of the objective, which stands in `[train]` too.
+    Objective,
 }
+
+/// The objective of a configuration that names none.
+const DEFAULT_OBJECTIVE: &str = "invnet";
 
 impl Config {
     /// A configuration of these images that asks for nothing yet, with the defaults of every key.
@@ -50,6 +58,7 @@ impl Config {
         Ok(Self {
             data: Choice::new(source)?,
             asks: Vec::new(),
+            objective: objective::Choice::new(DEFAULT_OBJECTIVE)?,
             net: typed(keys::NET).try_into().map_err(error)?,
             train: typed(keys::TRAIN).try_into().map_err(error)?,
         })
@@ -87,6 +96,11 @@ impl Config {
         let asks = table.remove("ask");
         let mut config = Self::with_data(data, origin)?;
         config.add_asks(asks, origin)?;
+        // First, because it decides which other keys there are.
+        let within = table.get_mut("train").and_then(Value::as_table_mut).and_then(|t| t.remove("objective"));
+        for objective in [table.remove("objective"), within].into_iter().flatten() {
+            config.assign("objective", objective, origin)?;
+        }
         for (key, value) in table {
             match (key.as_str(), value) {
                 (section @ ("net" | "train"), Value::Table(values)) => {
@@ -199,6 +213,14 @@ impl Config {
             let name = value.as_str().ok_or_else(|| error("must be a name".into()))?;
             return self.data.rename(name).map_err(error);
         }
+        if matches!(path, "objective" | "train.objective") {
+            let name = value.as_str().ok_or_else(|| error("must be a name".into()))?;
+            // Its options are its own: those of another objective mean nothing to it.
+            if name != self.objective.name() {
+                self.objective = objective::Choice::new(name).map_err(error)?;
+            }
+            return Ok(());
+        }
         let (place, name) = self.find(path).map_err(error)?;
         self.put(place, name, value).map_err(error)
     }
@@ -209,6 +231,7 @@ impl Config {
             let place = match section {
                 "data" => Place::Data,
                 "net" => Place::Net,
+                "train" if self.has(Place::Objective, name) => Place::Objective,
                 "train" => Place::Train,
                 "ask" => {
                     let (ask, name) = name.rsplit_once('.').ok_or("expected ask.NAME.KEY")?;
@@ -235,6 +258,10 @@ impl Config {
         if let Some(kind) = source::KINDS.iter().find(has) {
             return format!("is a key of the images {}, and these are {}", kind.name, self.data.name());
         }
+        if let Some(kind) = objective::KINDS.iter().find(|kind| kind.keys.iter().any(|k| k.name == name)) {
+            let run = self.objective.name();
+            return format!("is a key of the objective {}, and this run's is {run}", kind.name);
+        }
         unknown(name, self.places().flat_map(|place| self.keys(place)).map(|key| key.name))
     }
 
@@ -252,7 +279,7 @@ impl Config {
 
     fn places(&self) -> impl Iterator<Item = Place> {
         let asks = (0..self.asks.len()).map(Place::Ask);
-        [Place::Data, Place::Net, Place::Train].into_iter().chain(asks)
+        [Place::Data, Place::Net, Place::Train, Place::Objective].into_iter().chain(asks)
     }
 
     fn keys(&self, place: Place) -> &[Key] {
@@ -261,6 +288,7 @@ impl Config {
             Place::Ask(i) => self.asks[i].options().keys(),
             Place::Net => keys::NET,
             Place::Train => keys::TRAIN,
+            Place::Objective => self.objective.options().keys(),
         }
     }
 
@@ -273,7 +301,7 @@ impl Config {
             Place::Data => format!("data.{name}"),
             Place::Ask(i) => format!("ask.{}.{name}", self.asks[i].name()),
             Place::Net => format!("net.{name}"),
-            Place::Train => format!("train.{name}"),
+            Place::Train | Place::Objective => format!("train.{name}"),
         }
     }
 
@@ -283,6 +311,7 @@ impl Config {
             Place::Ask(i) => self.asks[i].options_mut().set(name, value),
             Place::Net => put_typed(&mut self.net, keys::NET, name, value),
             Place::Train => put_typed(&mut self.train, keys::TRAIN, name, value),
+            Place::Objective => self.objective.options_mut().set(name, value),
         }
     }
 
@@ -295,6 +324,11 @@ impl Config {
         if n_g + n_d + n_i == 0 {
             let problem = "n_g, n_d and n_i are all 0: nothing would be trained".into();
             return Err(config_error(origin, "train.n_g", &Value::Integer(0), problem));
+        }
+        let objective = self.objective.name();
+        if n_i > 0 && !self.objective.make().projects() {
+            let problem = format!("the objective {objective} has no projection: set n_i = 0");
+            return Err(config_error(origin, "train.n_i", &Value::Integer(n_i as i64), problem));
         }
         if self.data.is_file() {
             return self
@@ -392,7 +426,11 @@ mod tests {
         }
         for (name, _, text) in PRESETS {
             let config = Config::preset(name).unwrap();
-            for place in [Place::Data, Place::Net, Place::Train] {
+            assert!(
+                text.contains(&format!("\nobjective = \"{}\"", config.objective.name())),
+                "preset {name}"
+            );
+            for place in [Place::Data, Place::Net, Place::Train, Place::Objective] {
                 for key in config.keys(place) {
                     let line = text.lines().find(|l| l.split('=').next().unwrap().trim() == key.name);
                     assert!(line.is_some(), "preset {name} does not show {}", config.path(place, key.name));

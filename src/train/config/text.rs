@@ -23,6 +23,12 @@ pub(super) fn to_toml(config: &Config) -> String {
         ("train", keys::TRAIN, Table::try_from(&config.train)),
     ] {
         let _ = writeln!(text, "\n[{name}]");
+        if name == "train" {
+            let options = config.objective.options();
+            let value = Value::String(config.objective.name().to_owned());
+            line(&mut text, "objective", &value, "what critic and generator minimise");
+            section(&mut text, options.keys(), &options.to_table());
+        }
         section(&mut text, keys, &table.unwrap_or_default());
     }
     text
