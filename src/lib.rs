@@ -10,6 +10,7 @@
 //! - [`train`], [`close`] and [`eval`]: Algorithm 1, samples closed on their targets, and what was
 //!   achieved;
 //! - `serve`: the page, and the interface that it speaks;
+//! - [`paper`]: the paper's figures and tables, measured here;
 //! - [`cli`]: the commands.
 
 // Either stream may be full or closed, of which these panic: `cli::output` has what does not.
@@ -28,6 +29,7 @@ pub mod nn;
 pub mod op;
 mod ops;
 pub mod options;
+pub mod paper;
 pub mod plan;
 pub mod rng;
 pub mod samples;

@@ -32,6 +32,7 @@ fn commands() -> BTreeSet<String> {
 fn calls() -> Vec<(&'static str, String)> {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/neg.safetensors");
     vec![
+        ("paper", "--out=OUT".into()),
         ("presets", "".into()),
         ("presets", "circles-quick".into()),
         ("devices", "".into()),

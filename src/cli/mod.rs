@@ -15,6 +15,7 @@ mod lock;
 mod matching;
 mod model;
 mod output;
+mod paper;
 mod presets;
 mod room;
 mod serve;
@@ -131,6 +132,9 @@ Examples:
     /// Explore trained runs in a browser, or from a notebook: a page and a JSON interface.
     #[command(after_help = serve::NOTES)]
     Serve(serve::ServeArgs),
+    /// Reproduce the figures and tables of the paper, or list them.
+    #[command(after_help = paper::NOTES)]
+    Paper(paper::PaperArgs),
     /// List the presets, or print one.
     Presets {
         /// The preset to print.
@@ -440,6 +444,7 @@ impl Command {
             Self::Data { world } => data::run(&world, quiet),
             Self::Ask(args) => ask::run(&args, quiet),
             Self::Serve(args) => serve::run(&args, quiet),
+            Self::Paper(args) => paper::run(&args, quiet),
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths, device } => gradcheck::run(&paths, device),
             Self::Bench { what: BenchCommand::Step(args) } => {

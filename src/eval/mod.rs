@@ -7,6 +7,7 @@ mod canvas;
 pub mod descriptors;
 pub mod figures;
 pub mod grid;
+pub mod lines;
 pub mod obedience;
 pub mod palette;
 pub mod plot;

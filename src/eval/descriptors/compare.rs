@@ -93,16 +93,8 @@ pub fn compare(
 ) -> Vec<Comparison> {
     let counts = (generated.len(), real.len());
     assert!(counts.0 > 0 && counts.1 > 1, "{} generated and {} real images to compare", counts.0, counts.1);
-    let frame = Frame { h, w, periodic };
     let last = generated.iter().chain(real).flat_map(|map| map.iter()).max().copied().unwrap_or(0);
-    let measure: Measure = match look {
-        Look::Phases => {
-            let tools = Phases::new(frame, last.max(1));
-            Box::new(move |map| tools.measure(map))
-        }
-        Look::Grains => Box::new(move |map| measure_grains(map, frame)),
-        Look::Figures => Box::new(move |map| measure_figures(map, frame, last)),
-    };
+    let measure = measure(look, Frame { h, w, periodic }, last);
     let all = |maps: &[&[u8]]| maps.par_iter().map(|map| measure(map)).collect::<Vec<_>>();
     let (generated, real) = (all(generated), all(real));
     let descriptors = 0..generated[0].len();
@@ -132,6 +124,26 @@ pub fn compare(
 
 fn slices(lists: &[Vec<f64>]) -> Vec<&[f64]> {
     lists.iter().map(Vec::as_slice).collect()
+}
+
+/// The measure of images of classes up to `last`.
+fn measure(look: Look, frame: Frame, last: u8) -> Measure {
+    match look {
+        Look::Phases => {
+            let tools = Phases::new(frame, last.max(1));
+            Box::new(move |map| tools.measure(map))
+        }
+        Look::Grains => Box::new(move |map| measure_grains(map, frame)),
+        Look::Figures => Box::new(move |map| measure_figures(map, frame, last)),
+    }
+}
+
+/// All descriptors of each of some maps of classes up to `last`; of one that has a value for each grain
+/// their mean.
+pub(super) fn profiles(look: Look, maps: &[&[u8]], frame: Frame, last: u8) -> Vec<Vec<f64>> {
+    let measure = measure(look, frame, last);
+    let mean = |d: &Values| d.values.iter().sum::<f64>() / d.values.len().max(1) as f64;
+    maps.par_iter().map(|map| measure(map).iter().map(mean).collect()).collect()
 }
 
 /// What the descriptors of images of phases share.

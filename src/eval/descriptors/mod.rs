@@ -7,6 +7,7 @@
 
 mod compare;
 mod correlation;
+mod frechet;
 mod grains;
 mod interface;
 mod likeness;
@@ -16,6 +17,7 @@ mod seam;
 
 pub use compare::{Comparison, Spread, compare, wasserstein1};
 pub use correlation::{two_point, two_point_cluster};
+pub use frechet::Frechet;
 pub use grains::{Grain, grains};
 pub(super) use interface::Crossings;
 pub use interface::interface_length;

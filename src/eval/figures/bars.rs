@@ -15,6 +15,8 @@ pub struct BarPanel {
     pub name: String,
     /// Its unit, e.g. `px`; empty if it has none.
     pub unit: String,
+    /// What there is a bar for each of, e.g. `target`.
+    pub each: &'static str,
     /// The asked value for each target, in the unit.
     pub targets: Vec<f64>,
     /// Mean of the measured values for each target, in the unit.
@@ -38,7 +40,7 @@ impl BarPanel {
             title: "",
             x: 0.4..count as f64 + 0.6,
             y: reach(&bars),
-            x_name: "target",
+            x_name: self.each,
             y_name: with_unit(&self.name, &self.unit),
             x_labels: count.clamp(1, 12),
             x_label: &whole_label,

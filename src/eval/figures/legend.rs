@@ -141,6 +141,7 @@ mod tests {
         let empty = Vec::new;
         let bars = Panel::Bars(BarPanel {
             name: "r1".into(),
+            each: "target",
             unit: "px".into(),
             targets: empty(),
             mean: empty(),

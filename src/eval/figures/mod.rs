@@ -290,7 +290,7 @@ mod tests {
 
     fn bars(targets: Vec<f64>) -> Panel {
         let (mean, std) = (targets.clone(), vec![f64::NAN; targets.len()]);
-        Panel::Bars(BarPanel { name: "r1".into(), unit: String::new(), targets, mean, std })
+        Panel::Bars(BarPanel { name: "r1".into(), unit: String::new(), each: "target", targets, mean, std })
     }
 
     fn report(panels: Vec<Panel>, pictures: Vec<(String, Image)>) -> ReportFigure {
@@ -371,6 +371,7 @@ mod tests {
         let panel = BarPanel {
             name: "r1".into(),
             unit: String::new(),
+            each: "target",
             targets: vec![1.0],
             mean: vec![1.0, 2.0],
             std: vec![0.0],

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::descriptors::{self, Comparison, Likeness, Seam};
+use super::descriptors::{self, Comparison, Frechet, Likeness, Seam};
 use super::figures::{ReportFigure, report_png};
 use super::obedience;
 use super::variety::{self, Variety};
@@ -84,6 +84,8 @@ pub struct Report {
     pub likeness: Option<Likeness>,
     /// Whether samples are remembered, repeated or left out.
     pub variety: Variety,
+    /// How far those of the generated images are from those of held-out ones, all together.
+    pub frechet: Frechet,
     /// How visible the border is where samples lie side by side as tiles, if images go round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seam: Option<Seam>,
@@ -158,6 +160,7 @@ impl Report {
             likeness: Likeness::of(&descriptors),
             descriptors,
             variety,
+            frechet: frechet(&task, &alike, held_out),
             seam: seam(&task, &samples.maps),
             seconds_per_sample,
             targets: repeated.targets,
@@ -178,6 +181,14 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("numbers and names are JSON");
         write_atomically(folder.join("report.json"), |file| writeln!(file, "{text}"))?;
+        self.write_picture(&folder.join("report.png"))
+    }
+
+    /// Draws the report.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_picture(&self, path: &Path) -> Result<()> {
         let Shown { task, generated, asked, real, repeated } = &self.shown;
         let mut pictures = Vec::new();
         let columns = if self.figures.is_some() {
@@ -209,7 +220,7 @@ impl Report {
             pictures,
             caption: self.caption(),
         };
-        report_png(folder.join("report.png"), &figure)
+        report_png(path, &figure)
     }
 }
 
@@ -248,6 +259,14 @@ fn like_held_out(
     let maps = sampler.sample(&own, NOISE_SEED)?.maps;
     let numbers = measured(&task, &maps)?;
     Ok((maps, numbers, own))
+}
+
+/// The distance of all of them together.
+fn frechet(task: &Task, generated: &[u8], real: &ClassMaps) -> Frechet {
+    let images = task.images();
+    let [generated, real] = [generated, &real.maps].map(|maps| maps.chunks_exact(images.pixels()).collect());
+    let (generated, real): (Vec<&[u8]>, Vec<&[u8]>) = (generated, real);
+    Frechet::of(task.look(), &generated, &real, images.size, images.border == Border::Periodic)
 }
 
 /// Descriptors that no loss sees.

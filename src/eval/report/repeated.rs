@@ -141,7 +141,8 @@ fn over(targets: &[Target], i: usize) -> [Vec<f64>; 3] {
 fn bars(rows: &[Target], task: &Task, i: usize) -> Panel {
     let [targets, mean, std] = over(rows, i);
     let column = &task.columns()[i];
-    Panel::Bars(BarPanel { name: column.name.clone(), unit: column.unit.clone(), targets, mean, std })
+    let (name, unit) = (column.name.clone(), column.unit.clone());
+    Panel::Bars(BarPanel { name, unit, each: "target", targets, mean, std })
 }
 
 fn bubbles(rows: &[Target], task: &Task, i: usize) -> Panel {
