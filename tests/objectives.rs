@@ -197,8 +197,9 @@ fn five_iterations_on_the_kernels_follow_double_precision() {
     use common::device;
     use invnet::device::gpu::{Precision, simt::Schedule};
     use invnet::device::{Cpu, Device};
-    for (net, variants) in [("dcgan", &VARIANTS[1..]), ("resnet", &VARIANTS[2..7])] {
-        for (name, options) in variants {
+    // What no other of them computes; InvNet's five are in `learn.rs`.
+    for (net, variants) in [("dcgan", &[3, 4, 6, 7][..]), ("resnet", &[2])] {
+        for (name, options) in variants.iter().map(|&i| VARIANTS[i]) {
             let mut config = tiny(net, name, options);
             // Small rates: Adam's first steps are the sign of a gradient, rounding where there is none.
             config.set_all(["batch=3", "lr_g=1e-5", "lr_d=1e-5", "lr_i=1e-5"], "test").unwrap();

@@ -21,8 +21,9 @@ pub(super) const NOTES: &str =
 
 Written to DIR: report.md with its pictures, report.json, results/ID.json, and
 the trainings in runs/, which parts share. Ctrl-C, TERM and HUP keep all that
-was done; the same command goes on. `all` leaves out what was found already
-with the same settings; a part by name is measured again.
+was done; the same command goes on. `all` begins with the cheapest part and
+leaves out what was found already with the same settings; a part by name is
+measured again.
 
 Without --quick: the paper's sizes and iterations, for a CUDA host.
 
@@ -196,6 +197,11 @@ fn reproduce(args: &PaperArgs, mut parts: Vec<&'static Part>, only_new: bool, qu
     if only_new {
         parts.retain(|part| !last(&args.out, part.id).is_some_and(|o| is_current(&o, part, &estimates)));
     }
+    // The cheapest first, so that there is something to look at soon.
+    let alone = |part: &Part| estimates.left(part, &mut Vec::new());
+    let mut costs = parts.iter().map(|part| Ok((alone(part)?, *part))).collect::<Result<Vec<_>>>()?;
+    costs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let parts: Vec<&Part> = costs.into_iter().map(|(_, part)| part).collect();
     let mut counted = Vec::new();
     let seconds = parts.iter().map(|part| estimates.left(part, &mut counted)).sum::<Result<f64>>()?;
     if !quiet && !parts.is_empty() && kind == Kind::Cpu {

@@ -26,15 +26,16 @@ const TIMES: u64 = 30;
 const TARGET_SEED: u64 = 0x7A28;
 const NOISE_SEED: u64 = 0x5EEF;
 
-/// What is kept of a training beside its checkpoint.
+/// What is kept of a training beside its checkpoint. Losses are single precision, as they were computed,
+/// so that they are read back to the bit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     /// Iterations of the checkpoint that belongs to it.
     pub iteration: u64,
     /// Losses by name, now and then.
-    pub losses: Vec<(u64, BTreeMap<String, f64>)>,
+    pub losses: Vec<(u64, BTreeMap<String, f32>)>,
     /// Error of what is asked, in pixels, now and then, of runs that are followed.
-    pub errors: Vec<(u64, f64)>,
+    pub errors: Vec<(u64, f32)>,
     /// Wall time.
     pub seconds: f64,
     /// Processor time of all threads, where the system tells it.
@@ -48,7 +49,7 @@ pub struct History {
 impl History {
     /// A loss over the iterations.
     pub fn curve(&self, loss: &str) -> Vec<(f64, f64)> {
-        self.losses.iter().filter_map(|(i, row)| Some((*i as f64, *row.get(loss)?))).collect()
+        self.losses.iter().filter_map(|(i, row)| Some((*i as f64, f64::from(*row.get(loss)?)))).collect()
     }
 }
 
@@ -143,10 +144,11 @@ pub fn train(
         let now = trainer.iteration();
         let due = |every: u64| now.is_multiple_of(every) || now == total;
         if let Some(LogRow { values, .. }) = rows.last().filter(|_| due(log)) {
-            history.losses.push((now, values.iter().cloned().collect()));
+            let values = values.iter().map(|(name, value)| (name.clone(), *value as f32));
+            history.losses.push((now, values.collect()));
         }
         if followed && due(follow) {
-            history.errors.push((now, error_of(&mut trainer)?));
+            history.errors.push((now, error_of(&mut trainer)? as f32));
         }
         let (wall, processor) = clock.elapsed();
         history.seconds = before.0 + wall;

@@ -239,7 +239,8 @@ fn convergence(bench: &mut Bench<'_>) -> Result<Finding> {
         let mean = mean_curve(&runs);
         let at = stays_below(&mean, limit(side));
         let each = runs[0].config.train.n_g + runs[0].config.train.n_i;
-        let ends: Vec<f64> = runs.iter().filter_map(|run| Some(run.history.errors.last()?.1)).collect();
+        let ends: Vec<f64> =
+            runs.iter().filter_map(|run| Some(f64::from(run.history.errors.last()?.1))).collect();
         let or_never = |n: Option<u64>| n.map_or("never".to_owned(), |n| n.to_string());
         table.push(vec![
             recipe.label.to_owned(),
@@ -296,7 +297,7 @@ fn mean_curve(runs: &[Run]) -> Vec<(u64, f64)> {
     let shortest = runs.iter().map(|run| run.history.errors.len()).min().unwrap_or(0);
     (0..shortest)
         .map(|k| {
-            let at: Vec<f64> = runs.iter().map(|run| run.history.errors[k].1).collect();
+            let at: Vec<f64> = runs.iter().map(|run| f64::from(run.history.errors[k].1)).collect();
             (runs[0].history.errors[k].0, spread(&at).0)
         })
         .collect()
