@@ -104,9 +104,10 @@ pub fn duration(seconds: f64) -> String {
 fn markdown(all: &[Outcome]) -> String {
     let mut text = String::from("# The paper, reproduced\n\n");
     text.push_str(
-        "Joshi et al., *InvNet: Encoding Geometric and Statistical Invariances in Deep Generative Models*, AAAI 2020: what \
-         its figures and tables claim, and what `invnet paper` measured. A claim *holds* by the rule that stands with it, which \
-         was fixed before the measurement; numbers beside one another are mean ± standard deviation over seeds.\n\n",
+        "Joshi et al., *InvNet: Encoding Geometric and Statistical Invariances in Deep Generative Models*, \
+         AAAI 2020: what its figures and tables claim, and what `invnet paper` measured. A claim *holds* by \
+         the rule that stands with it, which was fixed before the measurement; numbers beside one another \
+         are mean ± standard deviation over seeds.\n\n",
     );
     text.push_str(
         "| | claim | paper | here | holds | seeds | time |\n| --- | --- | --- | --- | --- | --- | --- |\n",
@@ -144,12 +145,12 @@ fn markdown(all: &[Outcome]) -> String {
         );
     }
     text.push_str(
-        "\n## Definitions\n\n\
-         Errors are measured on class maps, after argmax, at targets that all models share. *Diversity* is the share of \
-         pixels in which two samples of one target differ. *Right shape* is the share of figures recognised as the shape of \
-         their class. The *Fréchet distance* is that of Gaussians over descriptors that no loss sees (chords, interface, pieces, \
-         areas, neighbours, ...), each in units of its deviation over real images, divided by their number; between two halves of \
-         the real images it is what sampling alone leaves. Every number stands in `report.json`.\n",
+        "\n## Definitions\n\nErrors are measured on class maps, after argmax, at targets that all models \
+         share. *Diversity* is the share of pixels in which two samples of one target differ. *Right shape* \
+         is the share of figures recognised as the shape of their class. The *Fréchet distance* is that of \
+         Gaussians over descriptors that no loss sees (chords, interface, pieces, areas, neighbours, ...), \
+         each in units of its deviation over real images, divided by their number; between two halves of the \
+         real images it is what sampling alone leaves. Every number stands in `report.json`.\n",
     );
     text
 }

@@ -16,7 +16,8 @@ const ABLATIONS: &[&Recipe] = &[&FRACTION, &NO_PROJECTION, &NO_CRITIC, &JOINT, &
 
 pub(super) const APPENDIX: Part = Part {
     id: "appendix",
-    claim: "grain distributions absent from the data are met too, and projection, critic and alternation all matter",
+    claim: "grain distributions absent from the data are met too, and projection, critic and alternation all \
+            matter",
     paper: "samples at such distributions (Fig. 15)",
     recipes: &[&GRAINS],
     compared: ABLATIONS,
@@ -62,7 +63,8 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
         distances.push(spread(&over(|r| r.frechet.distance)).0);
         let seeds = runs.iter().zip(&reports).map(|(run, report)| {
             json!({ "training": cost(run), "mean_abs_error": report.mean_abs_error,
-                "worst_target_error": report.worst_target_error, "diversity": report.diversity, "frechet": report.frechet })
+                "worst_target_error": report.worst_target_error, "diversity": report.diversity,
+                "frechet": report.frechet })
         });
         numbers.insert(recipe.name.to_owned(), seeds.collect());
     }
@@ -108,17 +110,17 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
     };
     Ok(Finding {
         ours: format!(
-            "error of p1: InvNet {ours:.4}, without projection {no_projection:.4}, without critic {no_critic:.4} \
-             (Fréchet distance {:.1} against {:.1}), joint loss {joint:.4}, r from a prior {prior:.4}; at one orientation of \
-             0.8 a fraction is {farthest:.3} off",
+            "error of p1: InvNet {ours:.4}, without projection {no_projection:.4}, without critic \
+             {no_critic:.4} (Fréchet distance {:.1} against {:.1}), joint loss {joint:.4}, r from a prior \
+             {prior:.4}; at one orientation of 0.8 a fraction is {farthest:.3} off",
             distances[2], distances[0]
         ),
         holds: farthest < UNSEEN && no_projection > ours && distances[2] > distances[0] && joint > ours,
         note: format!(
-            "Rule: at a distribution with one orientation of 0.8, which is far from all of the data, fractions are less than {UNSEEN} \
-             off; without projection and with the joint loss the error of p1 is larger than InvNet's; without critic the \
-             Fréchet distance to real images is. The joint loss updates the generator as often as InvNet's two kinds of \
-             steps together."
+            "Rule: at a distribution with one orientation of 0.8, which is far from all of the data, \
+             fractions are less than {UNSEEN} off; without projection and with the joint loss the error of \
+             p1 is larger than InvNet's; without critic the Fréchet distance to real images is. The joint \
+             loss updates the generator as often as InvNet's two kinds of steps together."
         ),
         table,
         pictures,

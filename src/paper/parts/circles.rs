@@ -143,9 +143,10 @@ fn fig1(bench: &mut Bench<'_>) -> Result<Finding> {
         ours: format!("centroid error {}", each.join(", ")),
         holds,
         note: format!(
-            "Rule: a model obeys if figures are on average less than {limit:.1} px from where they are asked (5 px of \
-             the paper's 128). {verdict}. {beside} All have the same generator, data, number of generator updates and \
-             targets; errors are of class maps after argmax, of the figures that are there."
+            "Rule: a model obeys if figures are on average less than {limit:.1} px from where they are asked \
+             (5 px of the paper's 128). {verdict}. {beside} All have the same generator, data, number of \
+             generator updates and targets; errors are of class maps after argmax, of the figures that are \
+             there."
         ),
         table,
         pictures: vec![(
@@ -207,15 +208,15 @@ fn fig3(bench: &mut Bench<'_>) -> Result<Finding> {
         .map_or((f64::NAN, f64::NAN), |f| (f.mean_centroid_error, f.mean_relative_area_error));
     let found = (
         format!(
-            "worst mean of a number {worst:.2} px from the asked one over {} targets; at random targets centroid error \
-             {centroid:.2} px, area error {:.1} %",
+            "worst mean of a number {worst:.2} px from the asked one over {} targets; at random targets \
+             centroid error {centroid:.2} px, area error {:.1} %",
             report.targets.len(),
             100.0 * area
         ),
         worst < limit,
         format!(
-            "Rule: at every target the mean of every radius and coordinate is less than {limit:.1} px from the asked \
-             one. {} images a target.",
+            "Rule: at every target the mean of every radius and coordinate is less than {limit:.1} px from \
+             the asked one. {} images a target.",
             report.repeats
         ),
     );
@@ -278,10 +279,11 @@ fn convergence(bench: &mut Bench<'_>) -> Result<Finding> {
         ),
         holds,
         note: format!(
-            "Rule: the mean over seeds of the distance of figures from where they are asked (of a missing one that of the \
-             image's middle) stays under {limit:.1} px (5 px of the paper's 128) in less than half of AC-GAN's iterations. \
-             An iteration of InvNet updates the generator three times, one of the others once; rates fall \
-             to zero at the end of the quick settings, so that errors of all fall late."
+            "Rule: the mean over seeds of the distance of figures from where they are asked (of a missing \
+             one that of the image's middle) stays under {limit:.1} px (5 px of the paper's 128) in less \
+             than half of AC-GAN's iterations. An iteration of InvNet updates the generator three times, one \
+             of the others once; rates fall to zero at the end of the quick settings, so that errors of all \
+             fall late."
         ),
         table,
         pictures: vec![(

@@ -39,14 +39,15 @@ fn fig7(bench: &mut Bench<'_>) -> Result<Finding> {
     let worst = report.targets.iter().map(off).fold(0.0, f64::max);
     let found = (
         format!(
-            "worst mean of a fraction {worst:.3} from the asked one over {} skewed distributions; single images {:.3} off \
-             at random targets",
+            "worst mean of a fraction {worst:.3} from the asked one over {} skewed distributions; single \
+             images {:.3} off at random targets",
             report.targets.len(),
             report.mean_abs_error
         ),
         worst < FRACTION,
         format!(
-            "Rule: at every distribution the mean of every fraction is less than {FRACTION} from the asked one; {} images each.",
+            "Rule: at every distribution the mean of every fraction is less than {FRACTION} from the asked \
+             one; {} images each.",
             report.repeats
         ),
     );
@@ -64,8 +65,8 @@ fn fig8(bench: &mut Bench<'_>) -> Result<Finding> {
     let ((ours, real), (specks, real_specks)) = (means(count), means(tiny));
     let found = (
         format!(
-            "{ours:.1} grains an image against {real:.1} in the data, {:.0} % of them specks under 5 pixels against {:.0} %; \
-             Fréchet distance {:.2}, {:.2} between halves of the data",
+            "{ours:.1} grains an image against {real:.1} in the data, {:.0} % of them specks under 5 pixels \
+             against {:.0} %; Fréchet distance {:.2}, {:.2} between halves of the data",
             100.0 * specks,
             100.0 * real_specks,
             report.frechet.distance,
@@ -73,8 +74,8 @@ fn fig8(bench: &mut Bench<'_>) -> Result<Finding> {
         ),
         (ours - real).abs() < GRAIN_COUNT * real,
         format!(
-            "Rule: the mean number of grains, specks included, is within {:.0} % of the data's. The samples are those of \
-             Fig. 7, below its bars.",
+            "Rule: the mean number of grains, specks included, is within {:.0} % of the data's. The samples \
+             are those of Fig. 7, below its bars.",
             100.0 * GRAIN_COUNT
         ),
     );

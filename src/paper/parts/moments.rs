@@ -39,15 +39,16 @@ fn fig5(bench: &mut Bench<'_>) -> Result<Finding> {
     let single = report.targets.iter().map(|t| t.mean_abs_error[0] / t.asked[0]).fold(0.0, f64::max);
     let found = (
         format!(
-            "worst mean {:.1} % off, at p1 = {at:.2}; single images {:.1} % off at worst, {:.4} at random targets",
+            "worst mean {:.1} % off, at p1 = {at:.2}; single images {:.1} % off at worst, {:.4} at random \
+             targets",
             100.0 * relative,
             100.0 * single,
             report.mean_abs_error
         ),
         relative < RELATIVE,
         format!(
-            "Rule: at each of {} fractions from 0.2 to 0.8 the mean of {} images is less than 5 % of the asked fraction \
-             from it. For single images the mean of the relative error is given beside it.",
+            "Rule: at each of {} fractions from 0.2 to 0.8 the mean of {} images is less than 5 % of the \
+             asked fraction from it. For single images the mean of the relative error is given beside it.",
             report.targets.len(),
             report.repeats
         ),
@@ -65,8 +66,8 @@ fn table1_left(bench: &mut Bench<'_>) -> Result<Finding> {
         format!("p1 {fraction:.4} off, the correlation curve {mean:.4}, mean over held-out targets"),
         fraction < SHARE && mean < SHARE,
         format!(
-            "Rule: both errors under {SHARE}, of single images at {} pairs of moments that held-out images have. Curves \
-             are shown at {} of them.",
+            "Rule: both errors under {SHARE}, of single images at {} pairs of moments that held-out images \
+             have. Curves are shown at {} of them.",
             report.samples,
             report.targets.len()
         ),

@@ -61,7 +61,8 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
             verdict.to_owned(),
         ]);
         says.push(format!("{} {loss:.1e}", recipe.label));
-        let losses = json!({ "critic": run.history.curve("critic_loss"), "wasserstein": run.history.curve("wasserstein") });
+        let [critic, wasserstein] = ["critic_loss", "wasserstein"].map(|loss| run.history.curve(loss));
+        let losses = json!({ "critic": critic, "wasserstein": wasserstein });
         let entry = json!({ "training": cost(run), "largest": loss, "at": at, "losses": losses,
             "mean_abs_error": report.mean_abs_error, "frechet": report.frechet });
         numbers.insert(recipe.name.to_owned(), entry);
@@ -82,12 +83,13 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
         ours: format!("largest critic loss: {}", says.join("; ")),
         holds,
         note: format!(
-            "Rule: the size of the critic's loss passes {EXPLODED:.0e} in one of the settings tried, or is not finite. The \
-             paper does not say what its gradient penalty holds. On image and residual together it bounds the critic's slope along both; \
-             on the image alone nothing bounds the slope along the residual, which is zero for real images, so that the loss can \
-             fall without end, with the learning rate and the number of iterations as its only measure. With noisy data \
-             the residual of real images is not zero. Residuals are of shares (p1 from 0 to 1): as counts of pixels they \
-             would be {} times as large. All runs took {} iterations or more.",
+            "Rule: the size of the critic's loss passes {EXPLODED:.0e} in one of the settings tried, or is \
+             not finite. The paper does not say what its gradient penalty holds. On image and residual \
+             together it bounds the critic's slope along both; on the image alone nothing bounds the slope \
+             along the residual, which is zero for real images, so that the loss can fall without end, with \
+             the learning rate and the number of iterations as its only measure. With noisy data the \
+             residual of real images is not zero. Residuals are of shares (p1 from 0 to 1): as counts of \
+             pixels they would be {} times as large. All runs took {} iterations or more.",
             64 * 64,
             runs[1].history.iteration
         ),

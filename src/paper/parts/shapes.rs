@@ -33,7 +33,8 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
         ),
         centroid < limit && right > RIGHT,
         format!(
-            "Rule: centroid error under {limit:.1} px, and over {:.0} % of figures recognised as the shape of their class.",
+            "Rule: centroid error under {limit:.1} px, and over {:.0} % of figures recognised as the shape \
+             of their class.",
             100.0 * RIGHT
         ),
     );

@@ -14,7 +14,8 @@ use crate::train::Task;
 pub(super) const TABLE1: Part = Part {
     id: "table1",
     claim: "100,000 microstructures, training included, take less time than by simulation",
-    paper: "1.84 s an image simulated, 184,000 s for 100,000; 57,600 s training, 0.0110 s an image, 58,700 s in all",
+    paper: "1.84 s an image simulated, 184,000 s for 100,000; 57,600 s training, 0.0110 s an image, 58,700 s \
+            in all",
     recipes: &[&FRACTION],
     compared: &[],
     measuring: 70.0,
@@ -73,16 +74,17 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
     ];
     Ok(Finding {
         ours: format!(
-            "{one_simulated:.4} s an image simulated, {all_simulated:.0} s for 100,000; {trained:.0} s training, \
-             {one_sampled:.5} s an image, {all_sampled:.0} s in all; even after {} images ({kind})",
+            "{one_simulated:.4} s an image simulated, {all_simulated:.0} s for 100,000; {trained:.0} s \
+             training, {one_sampled:.5} s an image, {all_sampled:.0} s in all; even after {} images ({kind})",
             shown_count(even)
         ),
         holds: all_sampled < all_simulated,
         note: format!(
-            "Rule: training and 100,000 samples take less {kind} than simulating 100,000 images. Here both run on the same \
-             machine, where the paper compares a processor of four cores with a GPU. The solver is this program's own, \
-             semi-implicit and spectral, and takes ten snapshots of each simulation; an image is of {} x {} pixels. {COUNT} \
-             samples were made, measured on their probabilities, and written to a file as they came.",
+            "Rule: training and 100,000 samples take less {kind} than simulating 100,000 images. Here both \
+             run on the same machine, where the paper compares a processor of four cores with a GPU. The \
+             solver is this program's own, semi-implicit and spectral, and takes ten snapshots of each \
+             simulation; an image is of {} x {} pixels. {COUNT} samples were made, measured on their \
+             probabilities, and written to a file as they came.",
             run.config.data.size().ok().flatten().map_or(0, |s| s[0]),
             run.config.data.size().ok().flatten().map_or(0, |s| s[1]),
         ),
