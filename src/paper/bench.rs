@@ -8,7 +8,7 @@ use super::{Part, clock::Clock};
 use crate::device::Kind;
 use crate::error::Result;
 use crate::eval::report::Report;
-use crate::train::dataset::held_out;
+use crate::train::dataset::Real;
 
 /// Who is told of the work, and may stop it.
 pub trait Watch {
@@ -110,10 +110,7 @@ impl Bench<'_> {
     pub fn measure(&mut self, run: &Run, recipe: &Recipe) -> Result<Report> {
         self.watch.at(&format!("measuring {}", recipe.name), 0, 0)?;
         let mut sampler = run.sampler(self.kind)?;
-        // The same images for all seeds.
-        let mut config = run.config.clone();
-        config.train.seed = 0;
-        let real = held_out(&config, &mut *self.kind.for_data()?)?;
+        let real = Real::of(&run.config, &mut *self.kind.for_data()?)?;
         Report::measure(&mut sampler, &real, run.config.train.eval_samples)
     }
 

@@ -87,7 +87,8 @@ impl Run {
 
 /// The history of a training with that configuration, if the folder holds one.
 pub fn history_of(folder: &Path, config: &Config) -> Option<History> {
-    let same = fs::read_to_string(folder.join(CONFIG)).ok()? == config.to_toml();
+    let text = fs::read_to_string(folder.join(CONFIG)).ok()?;
+    let same = Config::from_toml(&text, CONFIG).ok()? == *config;
     let text = fs::read_to_string(folder.join(HISTORY)).ok()?;
     let history = serde_json::from_str(&text).ok()?;
     (same && folder.join(CHECKPOINT).exists()).then_some(history)
