@@ -96,6 +96,9 @@ pub fn from_noise(
     Ok(all)
 }
 
+/// The nearest class map `[H, W]` of a descent, its probabilities and its logits `[H, W, C]`, and what it took.
+type Reached = (Vec<u8>, Vec<f32>, Vec<f64>, Effort);
+
 /// Free logits of one image, and the gradient of their distance from a target.
 struct Loose<'a> {
     task: &'a Task,
@@ -144,8 +147,8 @@ impl<'a> Loose<'a> {
         Ok(starts.into_iter().nth(best).unwrap_or_default())
     }
 
-    /// Steps along the gradient: the nearest class map, its probabilities and logits, and what it took.
-    fn descend(&mut self, start: Vec<f64>, goal: &Goal) -> Result<(Vec<u8>, Vec<f32>, Vec<f64>, Effort)> {
+    /// Steps along the gradient.
+    fn descend(&mut self, start: Vec<f64>, goal: &Goal) -> Result<Reached> {
         let mut descent = Descent::new([start, Vec::new()], Pace::FREE, &goal.target, &goal.reach);
         self.store.write(self.weight, &descent.weight)?;
         let mut kept = (Vec::new(), Vec::new(), Vec::new(), Effort::default());

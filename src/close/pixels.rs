@@ -321,7 +321,8 @@ impl<'a> Pixels<'a> {
         // Most pixels are inside.
         let inside = at >= w && at + w < self.map.len();
         let alone = inside && [at - 1, at + 1, at - w, at + w].iter().all(|&i| self.map[i] == from);
-        let around = if alone && at % w > 0 && at % w + 1 < w { [from; 8] } else { self.around(at) };
+        let around =
+            if alone && !at.is_multiple_of(w) && at % w + 1 < w { [from; 8] } else { self.around(at) };
         let beside = [0, 2, 4, 6].map(|i| around[i]);
         (0..4).filter_map(move |i| {
             let to = beside[i];
