@@ -15,9 +15,10 @@ const ROWS: usize = 24;
 
 pub(super) const NOTES: &str = "\
 Every launch of an iteration is listed by a dry run; its time is that of the
-slowest of instructions (NVRTC's machine code, disassembled), second-level cache,
-tensor cores and memory, and of its launch. No device is used. scripts/setup-nvrtc
-fetches compiler and disassembler; without them instructions are left out.
+slowest of instructions (NVRTC's machine code, disassembled), second-level
+cache, tensor cores and memory, and of its launch. No device is used.
+scripts/setup-nvrtc fetches compiler and disassembler; without them
+instructions are left out.
 
 Example:
   invnet bench model --arch sm_90 --size 128 --width 64 --batch 64 \\

@@ -103,7 +103,7 @@ impl<L: Launcher> Gpu<L> {
         let steps = [a, b].map(|place| place.shape.broadcast_strides(&y.shape));
         let mut params = Strided { slope: slope as f32, ..walk(&y.shape, &steps[0], &steps[1]) };
         // Rows of a whole number of fours that both operands have as they lie, or as one number.
-        if params.dims[0] % 4 == 0 && params.a[0] <= 1 && params.b[0] <= 1 {
+        if params.dims[0].is_multiple_of(4) && params.a[0] <= 1 && params.b[0] <= 1 {
             params.width = 4;
         }
         self.launch(kernel, blocks_for(n, 256 * params.width as usize), &spans, &params)

@@ -81,7 +81,8 @@ fn of_run(
     launcher: &mut dyn Launcher,
     card: Option<&DeviceDetails>,
 ) -> Result<Vec<Timing>> {
-    let mut distinct: BTreeMap<(&str, [u32; 3], &[u8], u64), (&Seen, usize)> = BTreeMap::new();
+    // Kernel, grid, arguments and bytes make a launch; how often it is made.
+    let mut distinct = BTreeMap::<_, (&Seen, usize)>::new();
     for launch in seen {
         let key = (launch.kernel, launch.grid, &launch.params[..], Work::of(launch).bytes);
         distinct.entry(key).or_insert((launch, 0)).1 += 1;
