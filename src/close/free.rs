@@ -240,7 +240,7 @@ mod tests {
             let task = Task::asked(&[ask.clone()], images, "test").unwrap();
             // Stripes that waver: nothing that smooth noise has.
             let map: Vec<u8> = (0..1024)
-                .map(|i| ((i % 32) as f64 + 2.0 * ((i / 32) as f64 / 5.0).sin()) / 4.0)
+                .map(|i: i32| (f64::from(i % 32) + 2.0 * (f64::from(i / 32) / 5.0).sin()) / 4.0)
                 .map(|v| u8::from(v.rem_euclid(2.0) < 0.8))
                 .collect();
             let asked = Measurer::new(task.properties(), &images, 1).unwrap().measure(&map).unwrap();
