@@ -27,12 +27,20 @@ const BUDGETS: &[(&str, usize, u64, u64)] = &[
     ("two-phase-p2-quick", 678, 997, 14),
     ("polycrystal-quick", 723, 1146, 15),
     ("polycrystal-size-quick", 769, 1190, 15),
+    ("circles-wgan-gp-quick", 330, 453, 7),
+    ("circles-cgan-quick", 349, 631, 8),
+    ("circles-acgan-quick", 366, 458, 7),
+    ("two-phase-stinis-quick", 338, 506, 7),
     ("circles", 2262, 37541, 2631),
     ("circle-square", 1018, 16959, 1158),
     ("two-phase", 857, 16843, 1150),
     ("two-phase-p1", 792, 16623, 1150),
     ("two-phase-p2", 780, 16778, 1150),
     ("polycrystal", 823, 17324, 1173),
+    ("circles-wgan-gp", 1152, 23915, 2102),
+    ("circles-cgan", 1227, 26770, 2170),
+    ("circles-acgan", 1268, 24104, 2102),
+    ("two-phase-stinis", 588, 11886, 945),
 ];
 
 #[test]

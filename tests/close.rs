@@ -47,8 +47,13 @@ fn misses(task: &Task, asked: &[f32], found: &[f32], tolerances: &[f32]) -> Vec<
 fn closing_never_makes_a_sample_worse_and_every_sample_is_of_its_number_alone() {
     for preset in ["two-phase-p1-quick", "circles-quick", "two-phase-quick"] {
         let folder = tempfile::tempdir().unwrap();
-        let bins = if preset == "two-phase-quick" { "--set=ask.correlation.bins=6" } else { "" };
-        trained(folder.path(), preset, &[bins]);
+        let more = match preset {
+            "two-phase-quick" => "--set=ask.correlation.bins=6",
+            // Draws figures after sixty iterations.
+            "circles-quick" => "--set=net=dcgan",
+            _ => "",
+        };
+        trained(folder.path(), preset, &[more]);
         let open = || Sampler::open(&folder.path().join("run"), Kind::Cpu).unwrap().1;
         let mut sampler = open();
         let task = sampler.task().clone();

@@ -46,7 +46,7 @@ fn calls() -> Vec<(&'static str, String)> {
         ("generate", "--run=base --count=2 --device=cpu --out=OUT".into()),
         ("gather", "part1 part2 --out=OUT".into()),
         ("check", "part1/samples.npy --asks part1/certificate.csv".into()),
-        ("match", "base.npz --tile=16 --no-model --best-effort --within=5% --out=OUT".into()),
+        ("match", "base.npz --tile=8 --stride=1 --no-model --best-effort --within=5% --out=OUT".into()),
         ("ask", "mean(x[1]) --on base.npz".into()),
         ("serve", "--run=base --port=0 --device=cpu".into()),
         ("evaluate", "--run=base --samples=10 --device=cpu --out=OUT".into()),

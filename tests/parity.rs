@@ -24,7 +24,7 @@ fn device(schedule: Schedule) -> Box<dyn Device> {
 
 /// The largest error over its tolerance.
 fn worst(case: &Case, device: Box<dyn Device>) -> f64 {
-    let want = exact(&case.inputs, &case.build);
+    let want = case.exact();
     let (_, got) = run(device, &case.inputs, &case.build);
     assert_eq!(got.len(), want.len(), "{}", case.name);
     let allowed = tolerance(case, &want);

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common::cases::{self, Case, tolerance};
 use common::host::{changed_library, library_of};
-use common::{Build, exact, exact_results, run, updates};
+use common::{Build, exact_results, run, updates};
 use invnet::device::Device;
 use invnet::device::gpu::launch::Span;
 use invnet::device::gpu::simt::{Schedule, Simt};
@@ -58,7 +58,7 @@ fn every_order_gives_the_same_bits() {
 fn caught(library: &Path, cases: &[Case]) -> bool {
     let on = |order| Gpu::new(Simt::from_library(library, order).unwrap(), Precision::Fp32);
     cases.iter().any(|case| {
-        let want = exact(&case.inputs, &case.build);
+        let want = case.exact();
         let allowed = tolerance(case, &want);
         let results = ORDERS.map(|order| run(Box::new(on(order)), &case.inputs, &case.build));
         // Not "greater": a NaN is wrong too.

@@ -9,7 +9,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::host::changed_library;
-use common::{multiprocessors, watched, whole};
+use common::{multiprocessors, settled, watched, whole};
 use invnet::device::gpu::watch::{Launched, Watch};
 
 use invnet::device::gpu::launch::FAMILIES;
@@ -348,7 +348,7 @@ fn products_of_whole_numbers_are_exact() {
     for product in matmuls().into_iter().chain(convolutions()) {
         let operands: Vec<Vec<f64>> =
             product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
-        let exact = product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare);
+        let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
         for precision in PRECISIONS {
             let found = product.run(watched(Schedule::Forward, precision).0, &operands, Finish::Bare);
             assert!(found == exact, "{precision:?} {product:?}");

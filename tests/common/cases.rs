@@ -18,7 +18,7 @@ pub use layers::{normalisation, penalties};
 pub use products::{convolutions, fused, products};
 pub use transforms::{correlations, stepping};
 
-use super::{Build, U, exact, labels, magnitudes, real, values, whole, words};
+use super::{Build, U, exact, labels, magnitudes, real, settled, values, whole, words};
 
 /// What the exact result may be missed by.
 pub enum Bound {
@@ -27,6 +27,8 @@ pub enum Bound {
     Sum { roundings: usize },
     /// So many units roundoff of the result.
     Units(f64),
+    /// Nothing: numbers whose sums and products single precision holds.
+    Nothing,
     /// From the inputs and the exact result.
     Of(fn(&[Input], &[f64]) -> Vec<f64>),
     /// So much for each number of the result.
@@ -40,6 +42,14 @@ pub struct Case {
     pub bound: Bound,
 }
 
+impl Case {
+    /// The exact result.
+    pub fn exact(&self) -> Vec<f64> {
+        let result = exact(&self.inputs, &self.build);
+        if matches!(self.bound, Bound::Nothing) { settled(result) } else { result }
+    }
+}
+
 /// The one tolerance function.
 pub fn tolerance(case: &Case, exact_result: &[f64]) -> Vec<f64> {
     match &case.bound {
@@ -48,6 +58,7 @@ pub fn tolerance(case: &Case, exact_result: &[f64]) -> Vec<f64> {
             sums.iter().map(|s| together(roundings) * U * s.abs() + 1e-30).collect()
         }
         Bound::Units(units) => exact_result.iter().map(|y| units * U * y.abs() + 1e-30).collect(),
+        Bound::Nothing => vec![1e-30; exact_result.len()],
         Bound::Of(f) => f(&case.inputs, exact_result),
         Bound::Each(bound) => bound.clone(),
     }
@@ -262,7 +273,7 @@ pub fn whole_numbers() -> Vec<Case> {
     let mut cases: Vec<Case> = groups.into_iter().flatten().filter(exact).collect();
     for case in &mut cases {
         case.name = format!("whole {}", case.name);
-        case.bound = Bound::Units(0.0);
+        case.bound = Bound::Nothing;
         for input in &mut case.inputs {
             if let Values::Real(v) | Values::Constant(v) = &mut input.values {
                 v.iter_mut().for_each(|v| *v = whole(*v));

@@ -153,7 +153,6 @@ fn figures_by_pointer_and_by_keyboard() {
     assert!(
         browser.text("document.getElementById('problem').textContent").contains("r1 = 900 is impossible")
     );
-    browser.errors();
 
     // Training, looked at.
     browser.click("#show-training");
@@ -164,7 +163,10 @@ fn figures_by_pointer_and_by_keyboard() {
     browser.resize(PHONE[0], PHONE[1]);
     browser.screenshot("training-390");
     assert!(browser.number("document.documentElement.scrollWidth") <= 390.0);
-    assert_eq!(browser.errors(), Vec::<String>::new());
+    // The refusals come when they come, and the browser notes them.
+    let refused = |e: &String| e.contains("/api/sample") && e.contains("400 (Bad Request)");
+    let errors = browser.errors();
+    assert!(errors.iter().all(refused), "{errors:?}");
 }
 
 #[test]

@@ -33,19 +33,25 @@ impl Distances {
         for k in 0..HALVINGS {
             let halves = |images: &[&[f64]]| [0, 1].map(|i| pooled(images, k + i * HALVINGS));
             let (ours, theirs) = (halves(generated), halves(real));
-            sums[0] += wasserstein1(&ours[0], &theirs[1]) + wasserstein1(&ours[1], &theirs[0]);
-            sums[1] += 2.0 * wasserstein1(&theirs[0], &theirs[1]);
+            sums[0] += between(&ours[0], &theirs[1]) + between(&ours[1], &theirs[0]);
+            sums[1] += 2.0 * between(&theirs[0], &theirs[1]);
         }
         let [generated, real] = sums.map(|sum| sum / (2 * HALVINGS) as f64);
         Self { generated, real }
     }
 
     /// How many times as far the generated images are as real ones. `least` is the smallest distance that
-    /// counts; none where all real images are alike and nothing says what would be near.
+    /// counts; none where all real images are alike and nothing says what would be near, or where a half has
+    /// no value.
     pub(super) fn ratio(self, least: f64) -> Option<f64> {
-        let scale = self.real.max(least);
-        (scale > 0.0).then(|| self.generated / scale)
+        let scale = if self.real.is_nan() { return None } else { self.real.max(least) };
+        (scale > 0.0 && !self.generated.is_nan()).then(|| self.generated / scale)
     }
+}
+
+/// The Wasserstein-1 distance; NaN where either side has no value, as half of one image has not.
+fn between(a: &[f64], b: &[f64]) -> f64 {
+    if a.is_empty() || b.is_empty() { f64::NAN } else { wasserstein1(a, b) }
 }
 
 /// The values of half of all images, from the `start`-th of 2 [`HALVINGS`] parts on and round the end.
