@@ -28,7 +28,7 @@ pub struct Variety {
     pub coverage: f64,
 }
 
-/// Mean share of pixels in which up to [`SAMPLES`] of the maps differ from the nearest of `others`; both
+/// Mean share of pixels in which up to `SAMPLES` of the maps differ from the nearest of `others`; both
 /// of `pixels` each. 1 if there is no other.
 #[must_use]
 pub fn nearest(maps: &[u8], others: &[u8], pixels: usize) -> f64 {
@@ -39,7 +39,7 @@ pub fn nearest(maps: &[u8], others: &[u8], pixels: usize) -> f64 {
     sum as f64 / (maps.len() * pixels) as f64
 }
 
-/// Share of maps that differ in more than [`DISTINCT`] of their pixels from every other.
+/// Share of maps that differ in more than `DISTINCT` of their pixels from every other.
 #[must_use]
 pub fn distinct(maps: &[&[u8]]) -> f64 {
     let alone = |i: usize| {

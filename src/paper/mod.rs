@@ -1,7 +1,7 @@
 //! The paper, reproduced: each figure and table of it that makes a claim, with what is trained for it,
 //! measured, drawn and said.
 //!
-//! A [`Part`] is one row of [`PARTS`]. Parts share trainings ([`recipe`], [`run`]), which are kept in
+//! A [`Part`] is one row of [`PARTS`]. Parts share trainings ([`recipe`], `run`), which are kept in
 //! folders of their own and go on where they were interrupted; what a part found is a file too, so that
 //! the whole may be stopped at any time.
 

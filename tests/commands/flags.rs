@@ -7,7 +7,9 @@ use invnet::data::export::write_npy_u8;
 use invnet::data::import::{Options, Resize, import, read_npz};
 use invnet::data::polycrystal::PolycrystalWorld;
 
-use super::program::{bytes, good, invnet, log, text, training};
+#[cfg(feature = "simt")]
+use super::program::log;
+use super::program::{bytes, good, invnet, text, training};
 
 #[test]
 fn threads_reach_the_pool_and_change_no_byte() {

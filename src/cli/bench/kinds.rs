@@ -39,9 +39,9 @@ impl KindCost {
 /// What the device reaches in the simplest cases.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Peak {
-    /// GFLOP/s of its own product of two square matrices of [`SIDE`] rows.
+    /// GFLOP/s of its own product of two square matrices of `SIDE` rows.
     pub product_gflops: f64,
-    /// GB/s, read and written, of doubling [`LENGTH`] numbers.
+    /// GB/s, read and written, of doubling `LENGTH` numbers.
     pub copy_gbytes: f64,
 }
 

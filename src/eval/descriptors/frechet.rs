@@ -13,7 +13,7 @@ const MOST: usize = 400;
 
 /// How far the descriptors of generated images are from those of real ones.
 ///
-/// Every image is a vector of its descriptors (those of [`compare`](super::compare); of grains their
+/// Every image is a vector of its descriptors (those of [`compare`](super::compare()); of grains their
 /// means), each less its mean over the real images and over its deviation there, or as it is where real
 /// images do not differ in it. Between two sets with means m, n and covariances A, B the distance is
 /// (|m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2)) / D, that of Gaussians (D. Dowson, B. Landau, The
