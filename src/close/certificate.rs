@@ -325,15 +325,17 @@ impl Certificate {
     /// If a file is not there or no certificate, or the table is not the one that the summary is of.
     pub fn read(path: &Path) -> Result<Self> {
         let (table, summary) = files(path);
-        let text = |path: &Path| fs::read_to_string(path).map_err(|e| Error::file(path, e.to_string()));
-        let json = text(&summary)?;
+        let text = |path: &Path, hint: &str| {
+            fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}{hint}")))
+        };
+        let rows = text(&table, "")?;
+        let json = text(&summary, "; a certificate is a table and the summary beside it")?;
         let summary: Summary = serde_json::from_str(&json)
             .map_err(|e| Error::file(&summary, format!("is no certificate ({e})")))?;
         if summary.format != FORMAT {
             let problem = format!("is of format {}: this is format {FORMAT}", summary.format);
             return Err(Error::file(&table, problem));
         }
-        let rows = text(&table)?;
         let mut sum = Sha256::new();
         sum.update(rows.as_bytes());
         if hex(sum) != summary.table_sha256 {
