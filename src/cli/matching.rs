@@ -102,7 +102,6 @@ pub(super) fn run(args: &MatchArgs, quiet: bool) -> Result<()> {
     let image = first(&args.image, import(&args.image, &args.read.options())?, quiet)?;
     let kind = args.device.kind();
     let count = args.count as usize;
-    let bar = progress(count, quiet);
     let (task, asked, closed, settings) = if let Some(run) = &args.run {
         let (_, mut sampler) = Sampler::open(run, kind)?;
         let task = sampler.task().clone();
@@ -114,14 +113,16 @@ pub(super) fn run(args: &MatchArgs, quiet: bool) -> Result<()> {
     } else {
         let task = free_task(args, &image)?;
         let asked = whole(measured(&task, &image.maps)?, &task, &args.image)?;
-        let settings = args.close.settings(&task, args.seed)?;
+        // Noise is drawn once.
+        let settings = Settings { tries: 1, ..args.close.settings(&task, args.seed)? };
         let tolerances = settings.tolerances.of(&asked, &task);
         let shares = shares(&image);
         let wanted = Wanted { task: &task, asked: &asked, tolerances: &tolerances, shares: &shares };
+        let bar = progress(count, quiet);
         let closed = from_noise(wanted, count, args.seed, kind, &mut || bar.inc(1))?;
+        bar.finish_and_clear();
         (task, asked, closed, settings)
     };
-    bar.finish_and_clear();
     let _lock = Lock::take(&out)?;
     write(&out, &task, &image, &asked, &closed, &settings, quiet, args.close.best_effort)
 }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::DeviceArg;
 use crate::error::Result;
+use crate::train::Sampler;
 
 /// What the help says after the options.
 pub(super) const NOTES: &str =
@@ -137,7 +138,7 @@ mod with_page {
     fn all(folder: &Path) -> Result<Vec<PathBuf>> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut runs: Vec<PathBuf> =
-            entries.map(|e| e.path()).filter(|p| p.join("checkpoint.safetensors").exists()).collect();
+            entries.map(|e| e.path()).filter(|p| p.is_dir() && Sampler::checkpoint_of(p).exists()).collect();
         runs.sort();
         if runs.is_empty() {
             let problem = "no run in runs/: give --run DIR, or train one: invnet train circles-quick";

@@ -324,17 +324,17 @@ impl Certificate {
     /// # Errors
     /// If a file is not there or no certificate, or the table is not the one that the summary is of.
     pub fn read(path: &Path) -> Result<Self> {
-        let (table, summary) = files(path);
+        let (table, beside) = files(path);
         let text = |path: &Path, hint: &str| {
             fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}{hint}")))
         };
         let rows = text(&table, "")?;
-        let json = text(&summary, "; a certificate is a table and the summary beside it")?;
+        let json = text(&beside, "; a certificate is a table and the summary beside it")?;
         let summary: Summary = serde_json::from_str(&json)
-            .map_err(|e| Error::file(&summary, format!("is no certificate ({e})")))?;
+            .map_err(|e| Error::file(&beside, format!("is no certificate ({e})")))?;
         if summary.format != FORMAT {
             let problem = format!("is of format {}: this is format {FORMAT}", summary.format);
-            return Err(Error::file(&table, problem));
+            return Err(Error::file(&beside, problem));
         }
         let mut sum = Sha256::new();
         sum.update(rows.as_bytes());
@@ -344,8 +344,8 @@ impl Certificate {
         let border = if summary.periodic { Border::Periodic } else { Border::Open };
         let images = Images { size: summary.size, classes: summary.classes, border };
         let asked = |text: &String| -> Result<Property> {
-            let ask = Ask::from_toml(text).map_err(|p| Error::file(&table, p))?;
-            ask.of(&images).map_err(|(key, problem)| Error::file(&table, format!("{key}: {problem}")))
+            let ask = Ask::from_toml(text).map_err(|p| Error::file(&beside, p))?;
+            ask.of(&images).map_err(|(key, problem)| Error::file(&beside, format!("{key}: {problem}")))
         };
         let properties = summary.asks.iter().map(asked).collect::<Result<_>>()?;
         let mut certificate = Self {

@@ -132,7 +132,7 @@ impl<'a> Pixels<'a> {
 
     /// The same with all held to what they are.
     fn tighten(&mut self, most: usize) -> usize {
-        let (mut flips, mut misses) = (0, self.miss(&self.sums.clone()));
+        let (mut flips, mut misses) = (0, self.miss(&self.sums));
         while misses.0 > 1.0 && flips < most && misses.1.is_finite() {
             let left = most - flips;
             // Those that keep the interface as smooth as it is come first.

@@ -1,7 +1,7 @@
 //! Networks: generators and critics as formulas over named weights.
 //!
 //! A network is a list of [`Parameter`]s and a function from [`Weights`] and an input to an
-//! output; nothing is stored in between. Both families double the image at every level from a base
+//! output; nothing is stored in between. All families double the image at every level from a base
 //! grid up to `size`, and the critic mirrors the generator.
 //!
 //! No network has a bias that its losses cannot feel: one before a norm that takes it out again, or

@@ -111,6 +111,7 @@ impl Var<'_> {
     /// If the filter is not 3 x 3 or the channels differ.
     #[track_caller]
     pub fn upsample_conv(self, w: Self, border: Border) -> Self {
+        assert!(w.shape()[..2] == [3, 3], "a filter that is not 3 x 3: {:?}", w.shape());
         let turned = w.reversed(0).reversed(1).permute(&[0, 1, 3, 2]);
         self.conv_transpose(turned.widened(), [2, 2], [1, 1], [0, 0], border)
     }
@@ -123,20 +124,20 @@ impl Var<'_> {
     /// If the filter is not 3 x 3, the channels differ, or H or W is odd.
     #[track_caller]
     pub fn conv_mean_pool(self, w: Self, border: Border) -> Self {
-        let s = self.shape();
+        let (s, filter) = (self.shape(), w.shape());
         assert!(s[1].is_multiple_of(2) && s[2].is_multiple_of(2), "conv_mean_pool: {s:?}");
+        assert!(filter[..2] == [3, 3], "a filter that is not 3 x 3: {filter:?}");
         self.conv(w.widened().scale(0.25), [2, 2], [1, 1], border)
     }
 
-    /// A filter `[3, 3, ..]` as `[4, 4, ..]`: the sum of itself at four places, its full convolution
-    /// with 2 x 2 ones.
+    /// A filter `[K, L, ..]` as `[K + 1, L + 1, ..]`: the sum of itself at four places, its full
+    /// convolution with 2 x 2 ones.
     #[track_caller]
-    fn widened(self) -> Self {
+    pub(crate) fn widened(self) -> Self {
         let s = self.shape();
-        assert!(s.rank() == 4 && s[0] == 3 && s[1] == 3, "a filter that is not 3 x 3: {s:?}");
-        let tall = Shape::from([4, 3, s[2], s[3]]);
+        let tall = Shape::from([s[0] + 1, s[1], s[2], s[3]]);
         let tall = self.pad_into(&[0; 4], tall) + self.pad_into(&[1, 0, 0, 0], tall);
-        let wide = Shape::from([4, 4, s[2], s[3]]);
+        let wide = Shape::from([s[0] + 1, s[1] + 1, s[2], s[3]]);
         tall.pad_into(&[0; 4], wide) + tall.pad_into(&[0, 1, 0, 0], wide)
     }
 

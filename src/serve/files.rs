@@ -31,7 +31,7 @@ pub(super) enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format of that name, and what all are called.
+    /// The format of that name.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "csv" => Some(Self::Table),
@@ -45,7 +45,7 @@ impl FileFormat {
         ["png", "tiff", "npy", "npz", "vti", "hdf5", "dream3d", "csv", "json"];
 }
 
-/// The file of some samples; `run` is the name of the run, `command` makes them again.
+/// The file of some samples; `run` is the name of the run, `path` where it is.
 pub(super) fn file(made: &Made, ask: &Sample, format: FileFormat, run: &str, path: &Path) -> Result<Answer> {
     let name = |extension: &str| Some(format!("{run}-{STEM}.{extension}"));
     match format {
@@ -74,7 +74,7 @@ fn images(made: &Made, format: Format, name: &dyn Fn(&str) -> Option<String>) ->
         names: columns.iter().map(|c| c.name.as_str()).collect(),
         quantities: columns.iter().map(|c| Quantity::of(&c.unit, c.position)).collect(),
         properties: &made.measured,
-        labels: &[],
+        labels: made.task.labels(),
         held_out: &[],
         spacing: 1.0,
         unit: "px",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::answer::Refusal;
 use super::ask::Sample;
 use super::catalog::Catalog;
+use crate::close::certificate::whole;
 use crate::close::{Effort, Settings, close, held};
 use crate::device::Kind;
 use crate::error::{Error, Result};
@@ -147,13 +148,6 @@ impl Made {
         let columns = self.task.columns();
         let rows = |values| <[f32]>::chunks_exact(values, columns.len());
         let rows = rows(&self.asked).zip(rows(&self.measured)).zip(rows(&self.tolerance));
-        rows.map(|((asked, measured), tolerance)| {
-            columns.iter().zip(asked).zip(measured).zip(tolerance).all(|(((column, &a), &m), &t)| {
-                // Single precision: what rounding does is no error.
-                let slack = 2.0 * f64::from(f32::EPSILON) * f64::from(a.abs().max(m.abs()));
-                t.is_infinite() || column.error(f64::from(m), f64::from(a)).abs() <= f64::from(t) + slack
-            })
-        })
-        .collect()
+        rows.map(|((asked, measured), tolerance)| whole(columns, measured, asked, tolerance)).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! `invnet serve`: a page in the browser, and the JSON interface that it and notebooks speak.
 //!
-//! Requests come in over HTTP (`http`, limits in `guard` and `connections`) and are handed to one
+//! Requests come in over HTTP (`api`, limits in `guard` and `connections`) and are handed to one
 //! worker through a bounded queue. The worker owns every generator; nothing else
 //! computes. The page itself is plain HTML, CSS and JavaScript, compiled into the program (`assets`).
 //!

@@ -45,7 +45,8 @@ pub fn write(
     let worst = closed
         .measured
         .chunks_exact(width)
-        .flat_map(|row| row.iter().zip(asked).map(|(m, a)| f64::from((m - a).abs())))
+        .flat_map(|row| task.columns().iter().zip(row).zip(asked))
+        .map(|((column, &m), &a)| column.error(f64::from(m), f64::from(a)).abs())
         .fold(0.0, f64::max);
     let mean = errors.iter().map(|e| e.mean_abs_error).sum::<f64>() / width as f64;
     let within = closed.within.iter().filter(|w| **w).count();

@@ -223,7 +223,7 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
             lines.next();
             if let Some(label) = line.strip_suffix(':') {
                 // What follows are functions that the kernel calls.
-                if label.starts_with("$__internal") || label.starts_with("$_") {
+                if label.starts_with("$_") {
                     break;
                 }
                 labels.insert(label, listing.len());
