@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::simd;
@@ -43,7 +43,7 @@ pub(super) fn boundary<T: Real>(x: &[T], shape: &Shape, border: Border, soft: f6
     let (row, channels) = (shape[2] * shape[3], shape[3]);
     let steps = steps([shape[1], shape[2]], border, soft);
     let soft = T::of(soft);
-    out.par_chunks_mut(channels).zip(x.par_chunks(shape[1] * row)).for_each(|(out, image)| {
+    out.par_chunks_mut(channels).zip(x.par_chunks(shape[1] * row)).each(&|(out, image)| {
         scratch::with(row, |sums: &mut [T]| {
             sums.fill(T::zero());
             for step in steps.iter().filter(|step| step.weight > 0.0) {
@@ -83,7 +83,7 @@ pub(super) fn boundary_grad<T: Real>(
     let steps = steps([shape[1], shape[2]], border, soft);
     let soft = T::of(soft);
     let images = out.par_chunks_mut(pixels * channels).zip(x.par_chunks(pixels * channels));
-    images.zip(g.par_chunks(channels)).for_each(|((out, image), g)| {
+    images.zip(g.par_chunks(channels)).each(&|((out, image), g)| {
         out.fill(T::zero());
         scratch::with(2 * row, |lines: &mut [T]| {
             let (slopes, factors) = lines.split_at_mut(row);

@@ -5,8 +5,8 @@
 
 use std::f64::consts::TAU;
 
+use super::pieces::*;
 use num_complex::Complex;
-use rayon::prelude::*;
 
 use super::fft::{Plane, complex_scratch};
 use super::{Real, scratch};
@@ -18,7 +18,7 @@ pub(super) fn advance<T: Real>(stepping: &CahnHilliard, u: &[T], shape: &Shape, 
     let (h, w) = (shape[1], shape[2]);
     let plane = Plane::new(h, w);
     let (keep, force) = factors(stepping, &plane);
-    out.par_chunks_mut(h * w).zip(u.par_chunks(h * w)).for_each(|(out, u)| {
+    out.par_chunks_mut(h * w).zip(u.par_chunks(h * w)).each(&|(out, u)| {
         out.copy_from_slice(u);
         if stepping.steps > 0 {
             advance_one(stepping, &plane, [&keep, &force], out);

@@ -3,7 +3,7 @@
 //! Pixels are unfolded (im2col) a block at a time into working space that stays in the cache. The
 //! convolutions of the networks, 4 x 4 at stride 2 and 3 x 3 at stride 1, take `winograd/` instead.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::extents::{Extents, row_of};
@@ -103,7 +103,7 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co);
     let rows = block_rows::<T>(columns).min(e.out_pixels().div_ceil(4)).max(1);
-    y.par_chunks_mut(rows * e.co).enumerate().for_each(|(block, y)| {
+    y.par_chunks_mut(rows * e.co).enumerate().each(&|(block, y)| {
         let pixels = y.len() / e.co;
         scratch::with(pixels * columns, |cols: &mut [T]| {
             unfold(e, x, block * rows, 0..e.window.kernel[0], cols);
@@ -171,7 +171,7 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
     };
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co).t();
-    x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).for_each(|(x, g)| {
+    x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).each(&|(x, g)| {
         scratch::with(oh * ow * columns, |cols: &mut [T]| {
             product(Mat::new(g, oh * ow, e.co), filter, false, cols, false, e.precision);
             x.fill(T::zero());
@@ -225,7 +225,7 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     if w.len() > SMALL_FILTER {
         // Each task owns some filter rows and walks all pixels.
         let columns = e.window.kernel[1] * e.ci;
-        w.par_chunks_mut(columns * e.co).enumerate().for_each(|(ky, w)| {
+        w.par_chunks_mut(columns * e.co).enumerate().each(&|(ky, w)| {
             w.fill(T::zero());
             accumulate_w(e, x, g, 0, ky..ky + 1, w);
         });
@@ -235,11 +235,9 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     let piece = e.out_pixels().div_ceil(PIECES);
     scratch::with(PIECES * w.len(), |partial: &mut [T]| {
         partial.fill(T::zero());
-        partial.par_chunks_mut(w.len()).zip(g.par_chunks(piece * e.co)).enumerate().for_each(
-            |(i, (w, g))| {
-                accumulate_w(e, x, g, i * piece, 0..e.window.kernel[0], w);
-            },
-        );
+        partial.par_chunks_mut(w.len()).zip(g.par_chunks(piece * e.co)).enumerate().each(&|(i, (w, g))| {
+            accumulate_w(e, x, g, i * piece, 0..e.window.kernel[0], w);
+        });
         w.fill(T::zero());
         for partial in partial.chunks_exact(w.len()) {
             for (w, &p) in w.iter_mut().zip(partial) {

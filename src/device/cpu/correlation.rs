@@ -11,8 +11,8 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::pieces::*;
 use num_complex::Complex;
-use rayon::prelude::*;
 
 use super::fft::{Plane, complex_scratch};
 use super::matmul::{Mat, product};
@@ -83,7 +83,7 @@ impl Geometry {
         let plane = Plane::<f64>::new(th, tw);
         let [qw, qh] = self.part();
         let mut table = vec![T::zero(); self.bins * qw * qh];
-        table.par_chunks_mut(qw * qh).enumerate().for_each(|(bin, row)| {
+        table.par_chunks_mut(qw * qh).enumerate().each(&|(bin, row)| {
             let mut weights = vec![0.0; th * tw];
             for (i, weight) in weights.iter_mut().enumerate() {
                 if let Some((_, value)) = self.weight(&counts, [i / tw, i % tw]).filter(|(of, _)| *of == bin)
@@ -137,7 +137,7 @@ pub(super) fn curve<T: Real>(
     let [qw, qh] = geometry.part();
     let scale = T::of(1.0 / (th * tw) as f64);
     scratch::with(n * qw * qh, |folded: &mut [T]| {
-        folded.par_chunks_mut(qw * qh).enumerate().for_each(|(i, folded)| {
+        folded.par_chunks_mut(qw * qh).enumerate().each(&|(i, folded)| {
             let image = i * pixels..(i + 1) * pixels;
             complex_scratch(2 * plane.len(), |spectra: &mut [Complex<T>]| {
                 let (a, b) = spectra.split_at_mut(plane.len());
@@ -197,7 +197,7 @@ pub(super) fn field<T: Real>(
         let curves = Mat::new(g, n, geometry.bins);
         product(curves, Mat::new(&table, geometry.bins, qw * qh), false, filters, true, Precision::Fp32);
         let images = out.par_chunks_mut(pixels).zip(y.par_chunks(pixels)).zip(filters.par_chunks(qw * qh));
-        images.for_each(|((out, y), filter)| {
+        images.each(&|((out, y), filter)| {
             complex_scratch(plane.len(), |spectrum: &mut [Complex<T>]| {
                 geometry.spectrum(&plane, y, spectrum);
                 for (line, filter) in spectrum.chunks_exact_mut(th).zip(filter.chunks_exact(qh)) {

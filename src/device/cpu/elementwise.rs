@@ -1,7 +1,7 @@
 //! Functions of one and two numbers, with broadcasting.
 
+use super::pieces::*;
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::Real;
 use super::layout::Walk;
@@ -61,7 +61,7 @@ fn map<T: Real>(x: &[T], out: &mut [T], f: impl Fn(T) -> T + Sync) {
     if out.len() <= CHUNK {
         piece((out, x));
     } else {
-        out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(piece);
+        out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).each(&piece);
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn gate<T: Real>(
 /// The same of tensors of one shape: the most frequent of all loops, and one that compilers leave a branch in.
 fn gate_alike<T: Real>(slope: T, a: &[T], b: &[T], out: &mut [T]) {
     let pieces = out.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).zip(b.par_chunks(CHUNK));
-    pieces.for_each(|((out, a), b)| pulp::Arch::new().dispatch(Gate { slope, a, b, out }));
+    pieces.each(&|((out, a), b)| pulp::Arch::new().dispatch(Gate { slope, a, b, out }));
 }
 
 /// out = b where a > 0, slope b elsewhere.
@@ -152,7 +152,7 @@ fn zip<T: Real>(
         let repeats = LONG_RUN.div_ceil(period);
         let tiled: Vec<T> = (0..repeats).flat_map(|_| b[..period].iter().copied()).collect();
         let piece = CHUNK / tiled.len() * tiled.len();
-        out.par_chunks_mut(piece).zip(a.par_chunks(piece)).for_each(|(out, a)| {
+        out.par_chunks_mut(piece).zip(a.par_chunks(piece)).each(&|(out, a)| {
             simd(
                 #[inline(always)]
                 || {
@@ -205,7 +205,7 @@ pub(super) fn bias<T: Real>(bias: &[T], slope: Option<T>, out: &mut [T]) {
     let tiled = tiled.repeat(LONG_RUN.div_ceil(tiled.len()));
     // A slope of one changes nothing: one loop for both.
     let slope = slope.unwrap_or(T::one());
-    out.par_chunks_mut((CHUNK / tiled.len()).max(1) * tiled.len()).for_each(|out| {
+    out.par_chunks_mut((CHUNK / tiled.len()).max(1) * tiled.len()).each(&|out| {
         pulp::Arch::new().dispatch(Bias { slope, tiled: &tiled, out });
     });
 }

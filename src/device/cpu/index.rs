@@ -1,6 +1,6 @@
 //! Rows of tables, one-hot images, and the largest class of a pixel.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use crate::shape::Shape;
@@ -8,7 +8,7 @@ use crate::shape::Shape;
 /// The given rows of class maps `[M, H, W]` as one-hot images `[N, H, W, C]`.
 pub(super) fn one_hot<T: Real>(maps: &[u8], rows: &[u32], shape: &Shape, out: &mut [T]) {
     let (pixels, channels) = (shape[1] * shape[2], shape[3]);
-    out.par_chunks_mut(pixels * channels).zip(rows).for_each(|(out, &row)| {
+    out.par_chunks_mut(pixels * channels).zip(rows).each(&|(out, &row)| {
         out.fill(T::zero());
         let map = &maps[row as usize * pixels..][..pixels];
         for (pixel, &class) in out.chunks_exact_mut(channels).zip(map) {

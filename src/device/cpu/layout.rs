@@ -1,6 +1,6 @@
 //! Moving elements: strided copies and padding, and the walk all strided loops share.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::CHUNK;
@@ -52,12 +52,12 @@ impl<const K: usize> Walk<K> {
         } else if self.run > 2 * CHUNK {
             for (i, row) in out.chunks_mut(self.run).enumerate() {
                 let start = self.start(i);
-                row.par_chunks_mut(CHUNK).enumerate().for_each(|(piece, part)| {
+                row.par_chunks_mut(CHUNK).enumerate().each(&|(piece, part)| {
                     f(part, std::array::from_fn(|k| start[k] + piece * CHUNK * self.inner[k]));
                 });
             }
         } else {
-            out.par_chunks_mut(per_task * self.run).enumerate().for_each(task);
+            out.par_chunks_mut(per_task * self.run).enumerate().each(&task);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Matrix products of any layout: b packed into panels of columns, the rows of a taken as they lie, and
 //! both multiplied block by block.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::block::{Block, Whole};
@@ -173,7 +173,7 @@ pub(super) fn packed<F: Factors>(
             if share && a.rows < 4 * ROWS {
                 // Too few rows to share: the panels of the result one after another, put together after.
                 scratch::with(a.rows * n.next_multiple_of(width), |sums: &mut [F::Number]| {
-                    sums.par_chunks_mut(a.rows * width).enumerate().for_each(|(i, sums)| {
+                    sums.par_chunks_mut(a.rows * width).enumerate().each(&|(i, sums)| {
                         let panel = &panels[i * terms * width..][..terms * width];
                         rows_by_panels::<F>(a, 0, panel, width, false, sums, width);
                     });
@@ -200,7 +200,7 @@ fn with_factors<F: Factors, R>(count: usize, f: impl FnOnce(&mut [F::Factor]) ->
 /// Every chunk of a slice, shared between threads or one after another.
 fn each<T: Send>(all: &mut [T], chunk: usize, share: bool, f: impl Fn((usize, &mut [T])) + Send + Sync) {
     if share {
-        all.par_chunks_mut(chunk).enumerate().for_each(f);
+        all.par_chunks_mut(chunk).enumerate().each(&f);
     } else {
         all.chunks_mut(chunk).enumerate().for_each(f);
     }

@@ -20,6 +20,7 @@ mod norm;
 mod optim;
 mod pairs;
 mod penalty;
+mod pieces;
 mod pool;
 mod random;
 mod real;

@@ -1,6 +1,6 @@
 //! Moments of every channel in one pass, and their adjoint.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::simd;
@@ -24,7 +24,7 @@ fn centred<T: Real>(i: usize, extent: usize) -> T {
 /// number of channels; the short sums along that row follow once per image.
 pub(super) fn moments<T: Real>(x: &[T], shape: &Shape, out: &mut [T]) {
     let (height, row, channels) = (shape[1], shape[2] * shape[3], shape[3]);
-    out.par_chunks_mut(channels * MOMENTS).zip(x.par_chunks(height * row)).for_each(|(out, image)| {
+    out.par_chunks_mut(channels * MOMENTS).zip(x.par_chunks(height * row)).each(&|(out, image)| {
         scratch::with(3 * row, |sums: &mut [T]| {
             sums.fill(T::zero());
             let mut lines = image.chunks_exact(row).enumerate();
@@ -82,7 +82,7 @@ fn add_rows<T: Real, const L: usize>(rows: [(T, &[T]); L], sums: &mut [T]) {
 /// m `[N, C, 6]` to m0 + u m1 + v m2 + u^2 m3 + u v m4 + v^2 m5 `[N, H, W, C]`.
 pub(super) fn quadratic_field<T: Real>(m: &[T], shape: &Shape, out: &mut [T]) {
     let (height, row, channels) = (shape[1], shape[2] * shape[3], shape[3]);
-    out.par_chunks_mut(height * row).zip(m.par_chunks(channels * MOMENTS)).for_each(|(image, m)| {
+    out.par_chunks_mut(height * row).zip(m.par_chunks(channels * MOMENTS)).each(&|(image, m)| {
         scratch::with(3 * row, |base: &mut [T]| {
             let (level, slope) = base.split_at_mut(row);
             let (slope, curve) = slope.split_at_mut(row);

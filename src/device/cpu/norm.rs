@@ -3,7 +3,7 @@
 //! Batch groups are the columns of x seen as a matrix `[rows, C]`; layer groups are the rows of x
 //! seen as `[N, elements]`.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::{CHUNK, simd};
@@ -20,7 +20,7 @@ pub(super) fn stats<T: Real>(over: Over, x: &[T], shape: &Shape, out: &mut [T]) 
     match over {
         Over::Layer => {
             let rows = x.par_chunks(x.len() / groups);
-            rows.zip(mean).zip(variance).for_each(|((x, mean), variance)| {
+            rows.zip(mean).zip(variance).each(&|((x, mean), variance)| {
                 *mean = sum(x) / n;
                 let centre = *mean;
                 *variance = column_sums(x, 16, |v| (v - centre) * (v - centre)).into_iter().sum::<T>() / n;
@@ -76,7 +76,7 @@ pub(super) fn normalise<T: Real>(over: Over, eps: T, x: &[T], shape: &Shape, sta
     match over {
         Over::Layer => {
             let length = x.len() / groups;
-            out.par_chunks_mut(length).zip(x.par_chunks(length)).enumerate().for_each(|(i, (out, x))| {
+            out.par_chunks_mut(length).zip(x.par_chunks(length)).enumerate().each(&|(i, (out, x))| {
                 simd(
                     #[inline(always)]
                     || {
@@ -89,7 +89,7 @@ pub(super) fn normalise<T: Real>(over: Over, eps: T, x: &[T], shape: &Shape, sta
         }
         Over::Batch => {
             let piece = (CHUNK / groups).max(1) * groups;
-            out.par_chunks_mut(piece).zip(x.par_chunks(piece)).for_each(|(out, x)| {
+            out.par_chunks_mut(piece).zip(x.par_chunks(piece)).each(&|(out, x)| {
                 simd(
                     #[inline(always)]
                     || {
@@ -123,7 +123,7 @@ pub(super) fn normalise_grad<T: Real>(
         Over::Layer => {
             let length = x.len() / groups;
             let rows = out.par_chunks_mut(length).zip(x.par_chunks(length)).zip(g.par_chunks(length));
-            rows.enumerate().for_each(|(i, ((out, x), g))| {
+            rows.enumerate().each(&|(i, ((out, x), g))| {
                 let (mean, r) = (mean[i], r[i]);
                 let mean_g = sum(g) / n;
                 simd(
@@ -162,8 +162,8 @@ pub(super) fn normalise_grad<T: Real>(
                 slope[c] *= r[c] * r[c] / n;
             }
             let (mean_g, slope) = (&*mean_g, &*slope);
-            out.par_chunks_mut(piece).zip(x.par_chunks(piece)).zip(g.par_chunks(piece)).for_each(
-                |((out, x), g)| {
+            out.par_chunks_mut(piece).zip(x.par_chunks(piece)).zip(g.par_chunks(piece)).each(
+                &|((out, x), g)| {
                     simd(
                         #[inline(always)]
                         || {
@@ -193,7 +193,7 @@ fn column_reduce<T: Real>(
     let width = out.len();
     scratch::with(x.len().div_ceil(piece) * width, |partial: &mut [T]| {
         let pieces = x.par_chunks(piece).zip(g.par_chunks(piece));
-        partial.par_chunks_mut(width).zip(pieces).for_each(|(sums, (x, g))| {
+        partial.par_chunks_mut(width).zip(pieces).each(&|(sums, (x, g))| {
             sums.fill(T::zero());
             simd(
                 #[inline(always)]

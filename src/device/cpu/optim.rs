@@ -1,6 +1,6 @@
 //! Updates in place: Adam and exponential averages.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::{CHUNK, simd};
@@ -36,7 +36,7 @@ impl<T: Real> Adam<T> {
         p.par_chunks_mut(CHUNK)
             .zip(g.par_chunks(CHUNK))
             .zip(m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK)))
-            .for_each(|((p, g), (m, v))| {
+            .each(&|((p, g), (m, v))| {
                 simd(
                     #[inline(always)]
                     || {
@@ -53,7 +53,7 @@ impl<T: Real> Adam<T> {
 
 /// target += weight (source - target)
 pub(super) fn lerp<T: Real>(target: &mut [T], source: &[T], weight: T) {
-    target.par_chunks_mut(CHUNK).zip(source.par_chunks(CHUNK)).for_each(|(target, source)| {
+    target.par_chunks_mut(CHUNK).zip(source.par_chunks(CHUNK)).each(&|(target, source)| {
         simd(
             #[inline(always)]
             || {

@@ -1,6 +1,6 @@
 //! The two passes of the gradient penalty over whole images.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::simd;
@@ -11,7 +11,7 @@ use crate::shape::Shape;
 pub(super) fn interpolate<T: Real>(a: &[T], b: &[T], u: &[T], out: &mut [T]) {
     let width = out.len() / u.len();
     let rows = a.par_chunks(width).zip(b.par_chunks(width)).zip(u);
-    out.par_chunks_mut(width).zip(rows).for_each(|(out, ((a, b), &u))| {
+    out.par_chunks_mut(width).zip(rows).each(&|(out, ((a, b), &u))| {
         simd(
             #[inline(always)]
             || {
@@ -27,7 +27,7 @@ pub(super) fn interpolate<T: Real>(a: &[T], b: &[T], u: &[T], out: &mut [T]) {
 pub(super) fn row_norm<T: Real>(g: &[T], shape: &Shape, eps: T, out: &mut [T]) {
     let width = g.len() / shape[0];
     scratch::with(g.len(), |squares: &mut [T]| {
-        squares.par_chunks_mut(width).zip(g.par_chunks(width)).for_each(|(squares, g)| {
+        squares.par_chunks_mut(width).zip(g.par_chunks(width)).each(&|(squares, g)| {
             simd(
                 #[inline(always)]
                 || {

@@ -1,6 +1,6 @@
 //! Sums over any axes, in an order that does not depend on the number of threads.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::{CHUNK, simd};
@@ -31,7 +31,7 @@ pub(super) fn sum_to<T: Real>(x: &[T], shape: &Shape, out: &mut [T], out_shape: 
         Some((first, rest)) if first.kept && x.len() > CHUNK => {
             let (x_step, out_step) = (x.len() / first.extent, out.len() / first.extent);
             let rows = (CHUNK / x_step).max(1);
-            out.par_chunks_mut(rows * out_step).zip(x.par_chunks(rows * x_step)).for_each(|(out, x)| {
+            out.par_chunks_mut(rows * out_step).zip(x.par_chunks(rows * x_step)).each(&|(out, x)| {
                 for (out, x) in out.chunks_mut(out_step).zip(x.chunks(x_step)) {
                     accumulate(x, rest, out);
                 }
@@ -42,7 +42,7 @@ pub(super) fn sum_to<T: Real>(x: &[T], shape: &Shape, out: &mut [T], out_shape: 
             let rows = (CHUNK / step).max(1);
             let pieces = first.extent.div_ceil(rows);
             scratch::with(pieces * out.len(), |partial: &mut [T]| {
-                partial.par_chunks_mut(out.len()).zip(x.par_chunks(rows * step)).for_each(|(sum, x)| {
+                partial.par_chunks_mut(out.len()).zip(x.par_chunks(rows * step)).each(&|(sum, x)| {
                     sum.fill(T::zero());
                     let here = Group { extent: x.len() / step, kept: false };
                     let groups: Vec<Group> = [here].into_iter().chain(rest.iter().copied()).collect();

@@ -24,17 +24,25 @@ thread_local! {
 
 /// Lends `numel` numbers with unspecified contents to `f`.
 pub(super) fn with<T: Real, R>(numel: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
+    let mut block = take((numel * size_of::<T>()).div_ceil(size_of::<Line>()));
+    let result = f(&mut bytemuck::cast_slice_mut(&mut block)[..numel]);
+    give_back(block);
+    result
+}
+
+fn take(lines: usize) -> Vec<Line> {
     let mut block = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let lines = (numel * size_of::<T>()).div_ceil(size_of::<Line>());
     if block.len() < lines {
         HELD.fetch_add((lines - block.len()) * size_of::<Line>(), Ordering::Relaxed);
         // Freed before its replacement is taken, so that the two never coexist.
         drop(block);
         block = vec![Line::ZERO; lines];
     }
-    let result = f(&mut bytemuck::cast_slice_mut(&mut block)[..numel]);
+    block
+}
+
+fn give_back(block: Vec<Line>) {
     SPARE.with_borrow_mut(|spare| spare.push(block));
-    result
 }
 
 /// Bytes held by all threads.

@@ -4,7 +4,7 @@
 //! Up to [`FEW`] channels, pixels are taken [`LANES`] at a time and turned channel by channel, so
 //! that every step is a loop over pixels; with more, the loop over channels is long enough.
 
-use rayon::prelude::*;
+use super::pieces::*;
 
 use super::Real;
 use super::real::{CHUNK, simd};
@@ -118,7 +118,7 @@ fn softmax_many<T: Real>(x: &[T], channels: usize, out: &mut [T]) {
 /// out = exp(x - max x) / sum, for each pixel.
 pub(super) fn softmax<T: Real>(x: &[T], channels: usize, out: &mut [T]) {
     let chunk = (CHUNK / channels).max(1) * channels;
-    out.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(out, x)| {
+    out.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).each(&|(out, x)| {
         simd(
             #[inline(always)]
             || with_channels!(channels, softmax_few(x, out), softmax_many(x, channels, out)),
@@ -160,7 +160,7 @@ fn softmax_grad_many<T: Real>(y: &[T], g: &[T], channels: usize, out: &mut [T]) 
 /// out = y (g - sum(y g)), for each pixel.
 pub(super) fn softmax_grad<T: Real>(y: &[T], g: &[T], channels: usize, out: &mut [T]) {
     let chunk = (CHUNK / channels).max(1) * channels;
-    out.par_chunks_mut(chunk).zip(y.par_chunks(chunk)).zip(g.par_chunks(chunk)).for_each(|((out, y), g)| {
+    out.par_chunks_mut(chunk).zip(y.par_chunks(chunk)).zip(g.par_chunks(chunk)).each(&|((out, y), g)| {
         simd(
             #[inline(always)]
             || {

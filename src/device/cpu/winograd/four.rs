@@ -18,8 +18,8 @@
 
 use std::array::from_fn;
 
+use super::super::pieces::*;
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, panel_of, pieces, times};
 use crate::device::cpu::Real;
@@ -134,7 +134,7 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &
     scratch::with(e.co.div_ceil(panel) * POINTS * depth * panel, |u: &mut [T]| {
         filter_to_points(e, w, panel, u);
         let u = &*u;
-        pieces.into_par_iter().for_each(|piece| {
+        pieces.into_par_iter().each(&|piece| {
             let count = piece.rows * grid.across;
             scratch::with(POINTS * count * (step + panel), |space: &mut [T]| {
                 let (v, m) = space.split_at_mut(POINTS * count * step);
@@ -183,7 +183,7 @@ pub(in crate::device::cpu) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &
     scratch::with(4 * panels, |u: &mut [T]| {
         turned_filter_to_points(e, w, panel, u);
         let u = &*u;
-        pieces.into_par_iter().for_each(|piece| {
+        pieces.into_par_iter().each(&|piece| {
             let count = piece.rows * grid.across;
             scratch::with(POINTS * count * (2 * step + panel), |space: &mut [T]| {
                 let (v, m) = space.split_at_mut(2 * POINTS * count * step);
@@ -236,12 +236,12 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
                 let (v, m) = space.split_at_mut(POINTS * count * inner);
                 let m = &mut m[..POINTS * count * outer];
                 let (by_v, by_m) = (bands(v, count, inner, grid.across), bands(m, count, outer, grid.across));
-                by_v.into_par_iter().zip(by_m).enumerate().for_each(|(row, (v, m))| {
+                by_v.into_par_iter().zip(by_m).enumerate().each(&|(row, (v, m))| {
                     image_to_points(e, &grid, x, first + row, v);
                     outputs_to_points(e, &grid, g, first + row, m);
                 });
                 let points = v.par_chunks_mut(count * inner).zip(m.par_chunks_mut(count * outer));
-                u.par_chunks_mut(depth * outer).zip(points).for_each(|(out, (a, b))| {
+                u.par_chunks_mut(depth * outer).zip(points).each(&|(out, (a, b))| {
                     pair_below(a, inner, e.precision);
                     pair_below(b, outer, e.precision);
                     let (step, columns, accumulate) = (inner, true, first > 0);
@@ -268,7 +268,7 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
 /// U as `[panels, POINTS, parities, CI, panel]`, with zeros behind the last channel.
 fn filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut [T]) {
     let depth = 4 * e.ci;
-    u.par_chunks_mut(depth * panel).enumerate().for_each(|(task, u)| {
+    u.par_chunks_mut(depth * panel).enumerate().each(&|(task, u)| {
         let (first, point) = (task / POINTS * panel, task % POINTS);
         let channels = panel.min(e.co - first);
         for (parity, u) in u.chunks_exact_mut(e.ci * panel).enumerate() {
@@ -288,7 +288,7 @@ fn filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut [T]) {
 fn turned_filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut [T]) {
     // The channels of g come first in each tap.
     scratch::with(w.len(), |turned: &mut [T]| {
-        turned.par_chunks_mut(e.ci * e.co).zip(w.par_chunks(e.ci * e.co)).for_each(|(to, from)| {
+        turned.par_chunks_mut(e.ci * e.co).zip(w.par_chunks(e.ci * e.co)).each(&|(to, from)| {
             for (i, row) in from.chunks_exact(e.co).enumerate() {
                 for (o, &v) in row.iter().enumerate() {
                     to[o * e.ci + i] = v;
@@ -296,7 +296,7 @@ fn turned_filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut 
             }
         });
         let (turned, panels) = (&*turned, e.ci.div_ceil(panel));
-        u.par_chunks_mut(e.co * panel).enumerate().for_each(|(task, u)| {
+        u.par_chunks_mut(e.co * panel).enumerate().each(&|(task, u)| {
             let (parity, part, point) = (task / POINTS / panels, task / POINTS % panels, task % POINTS);
             let (py, px, first) = (parity / 2, parity % 2, part * panel);
             let taps = from_fn(|i| {
@@ -352,7 +352,7 @@ impl<T: Real> WithSimd for FilterToPoint<'_, T> {
 
 /// The transpose of [`filter_to_points`], from `[POINTS, parities, CI, outer]`.
 fn points_to_filter<T: Real>(e: &Extents, u: &[T], outer: usize, w: &mut [T]) {
-    w.par_chunks_mut(e.co).enumerate().for_each(|(row, w)| {
+    w.par_chunks_mut(e.co).enumerate().each(&|(row, w)| {
         let (tap, i) = (row / e.ci, row % e.ci);
         let (ky, kx) = (tap / 4, tap % 4);
         let parity = ky % 2 * 2 + kx % 2;

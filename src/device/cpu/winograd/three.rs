@@ -19,8 +19,8 @@
 
 use std::array::from_fn;
 
+use super::super::pieces::*;
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, panel_of, pieces, times};
 use crate::device::cpu::Real;
@@ -119,7 +119,7 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &
     scratch::with(e.co.div_ceil(panel) * POINTS * e.ci * panel, |u: &mut [T]| {
         filter_to_points(e, w, panel, u);
         let u = &*u;
-        pieces.into_par_iter().for_each(|piece| {
+        pieces.into_par_iter().each(&|piece| {
             let count = piece.rows * grid.across;
             scratch::with(POINTS * count * (padded + panel), |space: &mut [T]| {
                 let (v, m) = space.split_at_mut(POINTS * count * padded);
@@ -164,12 +164,12 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
                 let (v, m) = space.split_at_mut(POINTS * count * inner);
                 let m = &mut m[..POINTS * count * outer];
                 let (by_v, by_m) = (bands(v, count, inner, grid.across), bands(m, count, outer, grid.across));
-                by_v.into_par_iter().zip(by_m).enumerate().for_each(|(row, (v, m))| {
+                by_v.into_par_iter().zip(by_m).enumerate().each(&|(row, (v, m))| {
                     image_to_points(e, &grid, x, first + row, v);
                     outputs_to_points(e, &grid, g, first + row, m);
                 });
                 let (v, m) = (&*v, &*m);
-                u.par_chunks_mut(e.ci * outer).enumerate().for_each(|(point, out)| {
+                u.par_chunks_mut(e.ci * outer).enumerate().each(&|(point, out)| {
                     let a = &v[point * count * inner..][..count * inner];
                     let b = &m[point * count * outer..][..count * outer];
                     let (columns, rows, k, accumulate) = (true, e.ci, count, first > 0);
@@ -195,7 +195,7 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
 
 /// U as `[panels, POINTS, CI, panel]`, with zeros behind the last channel.
 fn filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut [T]) {
-    u.par_chunks_mut(SIDE * e.ci * panel).enumerate().for_each(|(task, u)| {
+    u.par_chunks_mut(SIDE * e.ci * panel).enumerate().each(&|(task, u)| {
         let (first, point) = (task / SIDE * panel, task % SIDE);
         let channels = panel.min(e.co - first);
         pulp::Arch::new().dispatch(FilterToPoints { e, w, first, channels, point, panel, u });
@@ -248,7 +248,7 @@ impl<T: Real> WithSimd for FilterToPoints<'_, T> {
 /// The transpose of [`filter_to_points`], from `[POINTS, CI, outer]`.
 fn points_to_filter<T: Real>(e: &Extents, u: &[T], outer: usize, w: &mut [T]) {
     let rows = e.ci.div_ceil(16);
-    bands(w, e.ci, e.co, rows).into_par_iter().enumerate().for_each(|(part, w)| {
+    bands(w, e.ci, e.co, rows).into_par_iter().enumerate().each(&|(part, w)| {
         pulp::Arch::new().dispatch(PointsToFilter { e, u, outer, first: part * rows, w });
     });
 }

@@ -14,7 +14,7 @@
 //! `x[4 t + p - 1], x[4 t + p + 1], x[4 t + p + 3]`; only the first and the last pixel of an axis see
 //! what lies beyond the border.
 
-use rayon::prelude::*;
+use super::super::pieces::*;
 
 use super::bands;
 use crate::device::Precision;
@@ -127,7 +127,7 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
                 outputs_to_points(e, &tiles, g, first, count, m);
                 // Two tasks a point, each alone with two parities of the result.
                 let (half, rows) = (depth / 2 * e.co, depth / 2);
-                u.par_chunks_mut(half).enumerate().for_each(|(task, u)| {
+                u.par_chunks_mut(half).enumerate().each(&|(task, u)| {
                     let (point, part) = (task / 2, task % 2);
                     let v = &v[point * count * depth + part * rows..(point + 1) * count * depth];
                     let v = Mat { data: v, rows: count, cols: rows, row_step: depth, col_step: 1 };
@@ -153,7 +153,7 @@ fn multiply<T: Real>(a: &[T], b: Mat<'_, T>, count: usize, out: &mut [T]) {
             out.chunks_mut(half * n).enumerate().map(move |(part, out)| (point, part, out))
         })
         .collect();
-    pieces.into_par_iter().for_each(|(point, part, out)| {
+    pieces.into_par_iter().each(&|(point, part, out)| {
         let rows = out.len() / n;
         let a = &a[(point * count + part * half) * k..][..rows * k];
         let b = Mat { data: &b.data[point * k * n..][..k * n], ..b };
@@ -165,7 +165,7 @@ fn multiply<T: Real>(a: &[T], b: Mat<'_, T>, count: usize, out: &mut [T]) {
 /// U of every point, parity and pair of channels: `[POINTS, PARITIES, CI, CO]`.
 fn filter_to_points<T: Real>(e: &Extents, w: &[T], u: &mut [T]) {
     let size = e.ci * e.co;
-    u.par_chunks_mut(size).enumerate().for_each(|(task, u)| {
+    u.par_chunks_mut(size).enumerate().each(&|(task, u)| {
         let (point, parity) = (task / PARITIES, task % PARITIES);
         // Point k of an axis takes taps p, both, or 2 + p.
         let taps = |k: usize, p: usize| [[p, p], [p, 2 + p], [2 + p, 2 + p]][k];
@@ -193,7 +193,7 @@ fn filter_to_points<T: Real>(e: &Extents, w: &[T], u: &mut [T]) {
 /// The transpose of [`filter_to_points`]: tap p collects points 0 and 1, tap 2 + p points 1 and 2.
 fn points_to_filter<T: Real>(e: &Extents, u: &[T], w: &mut [T]) {
     let size = e.ci * e.co;
-    w.par_chunks_mut(size).enumerate().for_each(|(tap, w)| {
+    w.par_chunks_mut(size).enumerate().each(&|(tap, w)| {
         let (ky, kx) = (tap / 4, tap % 4);
         let parity = (ky % 2) * 2 + kx % 2;
         let point =
@@ -222,7 +222,7 @@ fn image_to_points<T: Real>(e: &Extents, tiles: &Tiles, x: &[T], first: usize, c
     let [h, w] = e.window.image;
     let [down, across] = tiles.grid;
     let (ci, depth) = (e.ci, PARITIES * e.ci);
-    bands::<_, POINTS>(v, count, depth, across).into_par_iter().enumerate().for_each(|(band, mut v)| {
+    bands::<_, POINTS>(v, count, depth, across).into_par_iter().enumerate().each(&|(band, mut v)| {
         let row = first / across + band;
         let (n, ty) = (row / down, row % down);
         scratch::with(3 * (w + 2) * ci, |lines: &mut [T]| {
@@ -294,7 +294,7 @@ fn outputs_to_points<T: Real>(e: &Extents, tiles: &Tiles, g: &[T], first: usize,
     let [_, ow] = e.window.out;
     let across = tiles.grid[1];
     let co = e.co;
-    bands::<_, POINTS>(m, count, co, across).into_par_iter().enumerate().for_each(|(band, mut m)| {
+    bands::<_, POINTS>(m, count, co, across).into_par_iter().enumerate().each(&|(band, mut m)| {
         let top = &g[(first / across + band) * 2 * ow * co..][..2 * ow * co];
         let (top, bottom) = top.split_at(ow * co);
         simd(
@@ -325,7 +325,7 @@ fn points_to_outputs<T: Real>(e: &Extents, tiles: &Tiles, m: &[T], first: usize,
     let co = e.co;
     let rows = count / across;
     let y = &mut y[first / across * 2 * ow * co..][..rows * 2 * ow * co];
-    y.par_chunks_mut(2 * ow * co).enumerate().for_each(|(row, y)| {
+    y.par_chunks_mut(2 * ow * co).enumerate().each(&|(row, y)| {
         let (top, bottom) = y.split_at_mut(ow * co);
         simd(
             #[inline(always)]
@@ -370,7 +370,7 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
     // Band r of an image holds rows 4r - 1 .. 4r + 2, cut to the image: row 4r - 1 and 4r are
     // shared between tile rows r - 1 and r, the other two belong to r alone. One task writes one
     // row of x, gathering from the one or two tile rows that reach it.
-    x.par_chunks_mut(w * ci).enumerate().for_each(|(line, x)| {
+    x.par_chunks_mut(w * ci).enumerate().each(&|(line, x)| {
         let (n, y) = (line / h, line % h);
         // Row y is d_j of parity p of tile row t: y = 4 t + p - 1 + 2 j.
         let parity = (y + 1) % 2;
