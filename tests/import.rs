@@ -2,12 +2,12 @@
 //! refused in one line that names it, and no bytes whatever make the reader panic.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use invnet::data::ClassMaps;
 use invnet::data::circles::CircleWorld;
-use invnet::data::export::{Exported, Format, write_all, write_npz};
+use invnet::data::export::{Exported, Format, write_all, write_npy_f32, write_npz};
 use invnet::data::import::{Options, Resize, import, read_npz};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -81,15 +81,12 @@ fn a_data_set_comes_back_as_it_was() {
         assert!(text.contains(says) && text.starts_with(&path.display().to_string()), "{text}");
     }
     // Archives of another origin.
-    let mut archive = npyz::npz::NpzWriter::create(&path).expect("a file");
-    use npyz::WriterBuilder;
-    let mut array = archive
-        .array::<f32>("maps", Default::default())
-        .and_then(|a| a.default_dtype().shape(&[1, 2]).begin_nd())
-        .expect("begins");
-    array.extend([0.25f32, 0.5]).expect("writes");
-    array.finish().expect("writes");
-    drop(archive);
+    let other = folder.path().join("other.npy");
+    write_npy_f32(&other, &[0.25, 0.5], &[1, 2]).expect("writes");
+    let mut archive = zip::ZipWriter::new(fs::File::create(&path).expect("a file"));
+    archive.start_file("maps.npy", zip::write::SimpleFileOptions::default()).expect("begins");
+    archive.write_all(&fs::read(&other).expect("reads")).expect("writes");
+    archive.finish().expect("writes");
     assert!(read_npz(&path).expect_err("refused").to_string().contains("`maps` holds f4"));
     fs::write(&path, b"PK\x03\x04 and nothing else").expect("writes");
     assert!(read_npz(&path).expect_err("refused").to_string().contains("no whole .npz archive"));

@@ -5,9 +5,9 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use npyz::zip::write::FileOptions;
-use npyz::zip::{DateTime, ZipWriter};
 use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{DateTime, ZipWriter};
 
 use super::answer::Answer;
 use super::ask::Sample;
@@ -101,7 +101,7 @@ fn images(made: &Made, format: Format, name: &dyn Fn(&str) -> Option<String>) ->
     for file in &files {
         let entry = file.file_name().unwrap_or_default().to_string_lossy();
         let packed = archive
-            .start_file(entry, FileOptions::default().last_modified_time(DateTime::default()))
+            .start_file(entry, SimpleFileOptions::default().last_modified_time(DateTime::default()))
             .map_err(std::io::Error::from)
             .and_then(|()| archive.write_all(&read(file).map_err(std::io::Error::other)?));
         packed.map_err(|e| Error::io(file, e))?;

@@ -1,6 +1,7 @@
 //! Flags reach what they are about.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use invnet::data::export::write_npy_u8;
@@ -73,15 +74,15 @@ fn sources(here: &Path) {
     write_npy_u8(here.join("rows.npy"), &labels[..48], &[2, 24]).unwrap();
     let soft: Vec<u8> = (0..2 * 3 * 36).map(|i| (i * 37 % 101) as u8).collect();
     write_npy_u8(here.join("soft.npy"), &soft, &[2, 3, 6, 6]).unwrap();
-    let mut archive = npyz::npz::NpzWriter::create(here.join("two.npz")).unwrap();
+    let mut archive = zip::ZipWriter::new(fs::File::create(here.join("two.npz")).unwrap());
     for (name, value) in [("a", 0u8), ("b", 1)] {
-        use npyz::WriterBuilder;
-        let array = archive.array::<u8>(name, Default::default()).unwrap();
-        let mut array = array.default_dtype().shape(&[4, 4]).begin_nd().unwrap();
-        array.extend((0..16).map(|i| value * (i % 2))).unwrap();
-        array.finish().unwrap();
+        let pixels: Vec<u8> = (0..16).map(|i| value * (i % 2)).collect();
+        write_npy_u8(here.join("one.npy"), &pixels, &[4, 4]).unwrap();
+        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(&fs::read(here.join("one.npy")).unwrap()).unwrap();
     }
-    drop(archive);
+    archive.finish().unwrap();
+    fs::remove_file(here.join("one.npy")).unwrap();
     let mut encoder = png::Encoder::new(fs::File::create(here.join("colours.png")).unwrap(), 4, 4);
     encoder.set_color(png::ColorType::Rgb);
     let pixels: Vec<u8> = (0..16).flat_map(|i| [[255, 0, 0], [0, 0, 255]][i / 3 % 2]).collect();

@@ -3,10 +3,9 @@
 use std::io::{self, Seek, Write};
 use std::path::Path;
 
-use npyz::npz::NpzWriter;
-use npyz::zip::DateTime;
-use npyz::zip::write::FileOptions;
 use npyz::{AutoSerialize, DType, WriteOptions, WriterBuilder};
+use zip::write::SimpleFileOptions;
+use zip::{DateTime, ZipWriter};
 
 use super::{Exported, checked_shape, write_atomically};
 use crate::data::ClassMaps;
@@ -79,9 +78,8 @@ pub fn write_npz(path: impl AsRef<Path>, data: &ClassMaps) -> Result<()> {
 pub(super) fn write_data_set(path: &Path, data: &Exported) -> Result<()> {
     write_atomically(path, |file| {
         let shape = [data.count, data.height, data.width];
-        let mut archive =
-            begin(file, shape, &mut |maps| data.filling(|_, piece| maps.write_all(piece.maps)))?;
-        finish(&mut archive, data)
+        let archive = begin(file, shape, &mut |maps| data.filling(|_, piece| maps.write_all(piece.maps)))?;
+        finish(archive, data)
     })
 }
 
@@ -101,7 +99,7 @@ pub fn write_npz_by_map(
     let mut outcome = None;
     let mut fill = Some(fill);
     let written = write_atomically(&path, |file| {
-        let mut archive = begin(file, shape, &mut |maps| {
+        let archive = begin(file, shape, &mut |maps| {
             let Some(fill) = fill.take() else { return Ok(()) };
             let mut bytes = 0;
             let filled = fill(&mut |map| {
@@ -116,7 +114,7 @@ pub fn write_npz_by_map(
             if failed { Err(io::Error::other("nothing to write")) } else { Ok(()) }
         })?;
         match &outcome {
-            Some(Ok(data)) => finish(&mut archive, &Exported::new(data, &[])),
+            Some(Ok(data)) => finish(archive, &Exported::new(data, &[])),
             _ => Ok(()),
         }
     });
@@ -132,60 +130,74 @@ fn begin<W: Write + Seek>(
     file: W,
     shape: [usize; 3],
     maps: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<NpzWriter<W>> {
-    let mut archive = NpzWriter::new(file);
-    let bytes: usize = shape.iter().product();
-    let entry = archive.array::<u8>("maps", options(bytes))?;
-    let shape = shape.map(|n| n as u64);
-    maps(&mut entry.default_dtype().shape(&shape).write_header_only()?)?;
+) -> io::Result<ZipWriter<W>> {
+    let mut archive = ZipWriter::new(file);
+    start(&mut archive, "maps", shape.iter().product())?;
+    WriteOptions::new_header_only()
+        .dtype(<u8 as AutoSerialize>::default_dtype())
+        .shape(&shape.map(|n| n as u64))
+        .writer(&mut archive)
+        .write_header_only()?;
+    maps(&mut archive)?;
     Ok(archive)
 }
 
-fn options(bytes: usize) -> FileOptions {
+/// Begins an array of an archive: what is written next is its header and its contents.
+fn start<W: Write + Seek>(archive: &mut ZipWriter<W>, name: &str, bytes: usize) -> io::Result<()> {
     // The zip format must be told beforehand of entries that may pass 4 GiB.
-    FileOptions::default().large_file(u32::try_from(bytes).is_err()).last_modified_time(DateTime::default())
+    let options = SimpleFileOptions::default()
+        .large_file(u32::try_from(bytes).is_err())
+        .last_modified_time(DateTime::default());
+    Ok(archive.start_file(format!("{name}.npy"), options)?)
+}
+
+/// Writes a whole array into an archive.
+fn write_array<W: Write + Seek, T: AutoSerialize>(
+    archive: &mut ZipWriter<W>,
+    name: &str,
+    shape: &[u64],
+    values: impl IntoIterator<Item = T>,
+) -> io::Result<()> {
+    start(archive, name, 0)?;
+    let mut array = WriteOptions::new().default_dtype().shape(shape).writer(archive).begin_nd()?;
+    array.extend(values)?;
+    array.finish()
 }
 
 /// Writes everything but the maps.
-fn finish<W: Write + Seek>(archive: &mut NpzWriter<W>, data: &Exported) -> io::Result<()> {
+fn finish<W: Write + Seek>(mut archive: ZipWriter<W>, data: &Exported) -> io::Result<()> {
     let properties = data.names.len();
-    let options = options(4 * data.count * properties);
+    start(&mut archive, "properties", 4 * data.count * properties)?;
     let rows = [data.count, properties].map(|n| n as u64);
-    let mut array = archive.array("properties", options)?.default_dtype().shape(&rows).begin_nd()?;
+    let mut array = WriteOptions::new().default_dtype().shape(&rows).writer(&mut archive).begin_nd()?;
     data.filling(|_, piece| piece.properties.iter().try_for_each(|value| array.push(value)))?;
     array.finish()?;
 
     // Fixed-width strings as wide as the longest name; NumPy has no strings of width 0.
     let widest = data.names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
     let text = format!("<U{widest}").parse().map_err(io::Error::other)?;
-    let mut array = archive
-        .array::<str>("names", options)?
+    start(&mut archive, "names", 0)?;
+    let mut array = WriteOptions::<str>::new()
         .dtype(DType::Plain(text))
         .shape(&[properties as u64])
+        .writer(&mut archive)
         .begin_nd()?;
     for name in &data.names {
         array.push(*name)?;
     }
     array.finish()?;
 
-    let mut array = archive.array("classes", options)?.default_dtype().shape(&[]).begin_nd()?;
-    array.push(&(data.classes as i64))?;
-    array.finish()?;
-
+    write_array(&mut archive, "classes", &[], [data.classes as i64])?;
     if !data.labels.is_empty() {
         let shape = checked_shape(data.labels.len(), &[data.classes]);
-        let mut array = archive.array("labels", options)?.default_dtype().shape(&shape).begin_nd()?;
-        array.extend(data.labels)?;
-        array.finish()?;
+        write_array(&mut archive, "labels", &shape, data.labels.iter().copied())?;
     }
     if !data.held_out.is_empty() {
         let shape = checked_shape(data.held_out.len(), &[data.count]);
-        let mut array = archive.array("held_out", options)?.default_dtype().shape(&shape).begin_nd()?;
-        array.extend(data.held_out.iter().map(|&flag| u8::from(flag)))?;
-        array.finish()?;
+        write_array(&mut archive, "held_out", &shape, data.held_out.iter().map(|&flag| u8::from(flag)))?;
     }
 
     // Dropping the writer would finish the archive too, but swallow what goes wrong.
-    archive.zip_writer().finish().map_err(io::Error::from)?;
+    archive.finish()?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use npyz::zip::ZipArchive;
+use zip::ZipArchive;
 
 use super::collect::{Carried, Collector, Values};
 use super::numpy::{self, Header};
@@ -23,7 +23,7 @@ fn open(path: &Path) -> Result<Archive> {
 pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let mut archive = open(path)?;
     let mut names: Vec<String> =
-        archive.file_names().filter_map(|n| n.strip_suffix(".npy")).map(String::from).collect();
+        archive.file_names().filter_map(|n| n.ok()?.strip_suffix(".npy").map(String::from)).collect();
     names.sort();
     let asked = collector.options.dataset.as_deref();
     let name = match (asked, names.as_slice()) {
@@ -104,7 +104,7 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<ClassMaps> {
 
 /// Whether the archive has an array of that name.
 fn has(archive: &Archive, name: &str) -> bool {
-    archive.file_names().any(|n| n.strip_suffix(".npy") == Some(name))
+    archive.file_names().flatten().any(|n| n.strip_suffix(".npy") == Some(name))
 }
 
 /// The value of each class where it is from, or nothing.
@@ -134,7 +134,7 @@ fn held_out(path: &Path, archive: &mut Archive) -> Result<Vec<bool>> {
 fn entry<'a>(path: &Path, archive: &'a mut Archive, name: &str) -> Result<impl Read + use<'a>> {
     archive.by_name(&format!("{name}.npy")).map_err(|e| {
         let what = match e {
-            npyz::zip::result::ZipError::FileNotFound => {
+            zip::result::ZipError::FileNotFound => {
                 format!("has no array `{name}`: no data set of invnet (`invnet data import` makes one)")
             }
             other => format!("`{name}` cannot be read: {other}"),
