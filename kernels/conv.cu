@@ -32,17 +32,17 @@ struct TurnedColumn : Turned {
 
 // Tiles of 16 TM x 16 TN.
 template <u32 TM, u32 TN>
-DEVICE void leg_y(const float* x, const float* w, const float* bias, float* y, const Conv& p, float* memory) {
-    const ToY store = {y, bias, &p};
+DEVICE void leg_y(const float* x, const float* w, const float* extra, float* y, const Conv& p, float* memory) {
+    const ToY store = {y, extra, &p};
     gemm<Unfolded, Filter, ToY, TM, TN>(x, w, store, p, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.co, 0u,
                                         p.kh * p.kw * p.ci, memory);
 }
 
 template <u32 TM, u32 TN>
-DEVICE void leg_x(const float* g, const float* w, const float* bias, float* x, const Conv& p, float* memory) {
+DEVICE void leg_x(const float* g, const float* w, const float* extra, float* x, const Conv& p, float* memory) {
     const ConvX c = {&p, Parity(p, blockIdx.z)};
     if (blockIdx.x * 16 * TM >= c.parity.rows(p)) return;  // a whole block at once
-    const ToX store = {x, bias, &p, c.parity};
+    const ToX store = {x, extra, &p, c.parity};
     gemm<FoldedRow, TurnedColumn, ToX, TM, TN>(g, w, store, c, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.ci, 0u,
                                                c.parity.depth(p), memory);
 }
@@ -55,29 +55,29 @@ DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p, float
                                         least(begin + p.piece, pixels), memory);
 }
 
-KERNEL(256) conv_y_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
+KERNEL(256) conv_y_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
-    leg_y<4, 4>(x, w, bias, y, p, memory);
+    leg_y<4, 4>(x, w, extra, y, p, memory);
 }
-KERNEL(256) conv_y_128x64(const float* x, const float* w, const float* bias, float* y, Conv p) {
+KERNEL(256) conv_y_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 4));
-    leg_y<8, 4>(x, w, bias, y, p, memory);
+    leg_y<8, 4>(x, w, extra, y, p, memory);
 }
-KERNEL(256) conv_y_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
+KERNEL(256) conv_y_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
-    leg_y<8, 8>(x, w, bias, y, p, memory);
+    leg_y<8, 8>(x, w, extra, y, p, memory);
 }
-KERNEL(256) conv_x_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
+KERNEL(256) conv_x_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
-    leg_x<4, 4>(g, w, bias, x, p, memory);
+    leg_x<4, 4>(g, w, extra, x, p, memory);
 }
-KERNEL(256) conv_x_128x64(const float* g, const float* w, const float* bias, float* x, Conv p) {
+KERNEL(256) conv_x_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 4));
-    leg_x<8, 4>(g, w, bias, x, p, memory);
+    leg_x<8, 4>(g, w, extra, x, p, memory);
 }
-KERNEL(256) conv_x_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
+KERNEL(256) conv_x_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
-    leg_x<8, 8>(g, w, bias, x, p, memory);
+    leg_x<8, 8>(g, w, extra, x, p, memory);
 }
 KERNEL(256) conv_w_64(const float* x, const float* g, float* w, Conv p) {
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));

@@ -116,7 +116,7 @@ DEVICE void few_filter(const Few& leg, const float* w, u32 first, float* filter)
 }
 
 template <u32 OUTPUTS>
-DEVICE void few(const Few& leg, const float* source, const float* w, const float* bias, float* result, const Conv& p) {
+DEVICE void few(const Few& leg, const float* source, const float* w, const float* extra, float* result, const Conv& p) {
     if (leg.rows == 0 || leg.columns == 0) return;  // a whole block at once
     DYNAMIC_SHARED(float, tile);
     const u32 across = FEW_COLUMNS + leg.taps_x - 1;
@@ -156,21 +156,21 @@ DEVICE void few(const Few& leg, const float* source, const float* w, const float
         if (x >= leg.columns) continue;
         float* const to = result + (u64)(leg.pixel + row * leg.pixel_y + x * leg.pixel_x) * leg.outputs;
         UNROLL for (u32 c = 0; c < OUTPUTS; ++c)
-            if (c < leg.outputs) to[c] = activated(sum[i][c], bias, c, p);
+            if (c < leg.outputs) to[c] = gated(activated(sum[i][c], extra, c, p), extra, to - result + c, p);
     }
 }
 
-KERNEL(128) conv_y_few_4(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    few<4>(few_y(p), x, w, bias, y, p);
+KERNEL(128) conv_y_few_4(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    few<4>(few_y(p), x, w, extra, y, p);
 }
-KERNEL(128) conv_y_few_8(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    few<8>(few_y(p), x, w, bias, y, p);
+KERNEL(128) conv_y_few_8(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    few<8>(few_y(p), x, w, extra, y, p);
 }
-KERNEL(128) conv_x_few_4(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    few<4>(few_x(p), g, w, bias, x, p);
+KERNEL(128) conv_x_few_4(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    few<4>(few_x(p), g, w, extra, x, p);
 }
-KERNEL(128) conv_x_few_8(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    few<8>(few_x(p), g, w, bias, x, p);
+KERNEL(128) conv_x_few_8(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    few<8>(few_x(p), g, w, extra, x, p);
 }
 
 // ---- a warp per pixel ------------------------------------------------------------------------
@@ -178,7 +178,7 @@ KERNEL(128) conv_x_few_8(const float* g, const float* w, const float* bias, floa
 #define FEW 8
 
 // A warp per output pixel with up to 8 channels: lanes share the taps and input channels.
-KERNEL(256) conv_y_few(const float* x, const float* w, const float* bias, float* y, Conv p) {
+KERNEL(256) conv_y_few(const float* x, const float* w, const float* extra, float* y, Conv p) {
     const u64 pixel = thread_in_grid() / WARP;
     const u32 lane = threadIdx.x % WARP, depth = p.kh * p.kw * p.ci;
     if (pixel >= (u64)p.n * p.oh * p.ow) return;  // a whole warp at once
@@ -197,6 +197,6 @@ KERNEL(256) conv_y_few(const float* x, const float* w, const float* bias, float*
     UNROLL for (u32 c = 0; c < FEW; ++c) {
         if (c >= p.co) break;
         const float total = warp_sum(sum[c]);
-        if (lane == c) y[pixel * p.co + c] = activated(total, bias, c, p);
+        if (lane == c) y[pixel * p.co + c] = gated(activated(total, extra, c, p), extra, pixel * p.co + c, p);
     }
 }

@@ -157,18 +157,18 @@ struct Sights {
 // ---- legs ----------------------------------------------------------------------------------
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
-DEVICE void leg_y(const float* x, const float* w, const float* bias, float* y, const Conv& p) {
+DEVICE void leg_y(const float* x, const float* w, const float* extra, float* y, const Conv& p) {
     const u32 depth = p.kh * p.kw * p.ci;
-    const ToY store = {y, bias, &p};
+    const ToY store = {y, extra, &p};
     gemm_mma<Number, ROWS, COLUMNS>(Windows(p, 0, depth), x, Channels(p, 0, depth), w, store, blockIdx.x * ROWS,
                                     blockIdx.y * COLUMNS, p.co, depth);
 }
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
-DEVICE void leg_x(const float* g, const float* w, const float* bias, float* x, const Conv& p) {
+DEVICE void leg_x(const float* g, const float* w, const float* extra, float* x, const Conv& p) {
     const Parity parity(p, blockIdx.z);
     if (blockIdx.x * ROWS >= parity.rows(p)) return;  // a whole block at once
-    const ToX store = {x, bias, &p, parity};
+    const ToX store = {x, extra, &p, parity};
     gemm_mma<Number, ROWS, COLUMNS>(Cones(p, parity), g, Taps(p, parity), w, store, blockIdx.x * ROWS,
                                     blockIdx.y * COLUMNS, p.ci, parity.depth(p));
 }
@@ -181,41 +181,41 @@ DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p) {
                                     blockIdx.y * COLUMNS, p.co, end - begin);
 }
 
-KERNEL(128) conv_y_tf32_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Tf32, 64, 64>(x, w, bias, y, p);
+KERNEL(128) conv_y_tf32_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    leg_y<Tf32, 64, 64>(x, w, extra, y, p);
 }
-KERNEL(128) conv_y_tf32_128x64(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Tf32, 128, 64>(x, w, bias, y, p);
+KERNEL(128) conv_y_tf32_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    leg_y<Tf32, 128, 64>(x, w, extra, y, p);
 }
-KERNEL(128) conv_y_tf32_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Tf32, 128, 128>(x, w, bias, y, p);
+KERNEL(128) conv_y_tf32_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    leg_y<Tf32, 128, 128>(x, w, extra, y, p);
 }
-KERNEL(256) conv_y_bf16_64(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Bf16, 64, 64>(x, w, bias, y, p);
+KERNEL(256) conv_y_bf16_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    leg_y<Bf16, 64, 64>(x, w, extra, y, p);
 }
-KERNEL(256) conv_y_bf16_128x64(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Bf16, 128, 64>(x, w, bias, y, p);
+KERNEL(256) conv_y_bf16_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    leg_y<Bf16, 128, 64>(x, w, extra, y, p);
 }
-KERNEL(256) conv_y_bf16_128(const float* x, const float* w, const float* bias, float* y, Conv p) {
-    leg_y<Bf16, 128, 128>(x, w, bias, y, p);
+KERNEL(256) conv_y_bf16_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    leg_y<Bf16, 128, 128>(x, w, extra, y, p);
 }
-KERNEL(128) conv_x_tf32_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Tf32, 64, 64>(g, w, bias, x, p);
+KERNEL(128) conv_x_tf32_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    leg_x<Tf32, 64, 64>(g, w, extra, x, p);
 }
-KERNEL(128) conv_x_tf32_128x64(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Tf32, 128, 64>(g, w, bias, x, p);
+KERNEL(128) conv_x_tf32_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    leg_x<Tf32, 128, 64>(g, w, extra, x, p);
 }
-KERNEL(128) conv_x_tf32_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Tf32, 128, 128>(g, w, bias, x, p);
+KERNEL(128) conv_x_tf32_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    leg_x<Tf32, 128, 128>(g, w, extra, x, p);
 }
-KERNEL(256) conv_x_bf16_64(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Bf16, 64, 64>(g, w, bias, x, p);
+KERNEL(256) conv_x_bf16_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    leg_x<Bf16, 64, 64>(g, w, extra, x, p);
 }
-KERNEL(256) conv_x_bf16_128x64(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Bf16, 128, 64>(g, w, bias, x, p);
+KERNEL(256) conv_x_bf16_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    leg_x<Bf16, 128, 64>(g, w, extra, x, p);
 }
-KERNEL(256) conv_x_bf16_128(const float* g, const float* w, const float* bias, float* x, Conv p) {
-    leg_x<Bf16, 128, 128>(g, w, bias, x, p);
+KERNEL(256) conv_x_bf16_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    leg_x<Bf16, 128, 128>(g, w, extra, x, p);
 }
 KERNEL(128) conv_w_tf32_64(const float* x, const float* g, float* w, Conv p) {
     leg_w<Tf32, 64, 64>(x, g, w, p);

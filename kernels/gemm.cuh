@@ -117,7 +117,7 @@ DEVICE void gemm(const float* a, const float* b, const Store& store, const Param
         UNROLL for (u32 j = 0; j < TN; j += 4) {
             const u32 n = column + 16 * j + 4 * tx;
             float four[4];
-            UNROLL for (u32 k = 0; k < 4; ++k) four[k] = n + k < columns ? store.finish(sum[i][j + k], n + k) : 0.0f;
+            UNROLL for (u32 k = 0; k < 4; ++k) four[k] = n + k < columns ? store.passed(store.finish(sum[i][j + k], n + k), to, n + k) : 0.0f;
             if (columns % 4 == 0 && n < columns) {
                 *reinterpret_cast<float4*>(to + n) = make_float4(four[0], four[1], four[2], four[3]);
             } else {

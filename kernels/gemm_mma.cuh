@@ -193,10 +193,11 @@ struct Part {
                 const u32 at = n + 8 * j;
                 const float left = sum[i / 2][j][i % 2 * 2], right = sum[i / 2][j][i % 2 * 2 + 1];
                 if (columns % 2 == 0 && at < columns) {
-                    *reinterpret_cast<float2*>(line + at) = make_float2(left, right);
+                    *reinterpret_cast<float2*>(line + at) =
+                        make_float2(to.passed(left, line, at), to.passed(right, line, at + 1));
                 } else {
-                    if (at < columns) line[at] = left;
-                    if (at + 1 < columns) line[at + 1] = right;
+                    if (at < columns) line[at] = to.passed(left, line, at);
+                    if (at + 1 < columns) line[at + 1] = to.passed(right, line, at + 1);
                 }
             }
         }

@@ -1,6 +1,6 @@
 // Copies that move elements and compute nothing but block means.
 //
-// Launch: one thread per element of the result.
+// Launch: one thread per element of the result; concat and widen one per four.
 // Traffic: 8 bytes an element of the result (mean_pool reads factor^2 times more); bound by
 // memory. Reads follow the result's order, so a permutation that moves the last axis reads with
 // a step.
@@ -34,6 +34,35 @@ KERNEL(256) pad(const float* x, float* y, Pad p) {
         rest = quotient;
     }
     y[i] = inside ? x[from] : 0.0f;
+}
+
+// Rows of two parts beside each other; four elements a thread. What is padded is added to zeros, which leaves
+// no -0.
+KERNEL(256) concat(const float* left, const float* right, float* y, Concat p) {
+    const u64 i = 4 * thread_in_grid();
+    if (i >= p.n) return;
+    const u32 count = least(p.n - (u32)i, 4), width = p.left + p.right;
+    u32 row = (u32)i / width, at = (u32)i - row * width;
+    float v[4];
+    UNROLL for (u32 k = 0; k < 4; ++k) {
+        if (k < count) v[k] = 0.0f + (at < p.left ? left[row * p.left + at] : right[row * p.right + at - p.left]);
+        if (++at == width) at = 0, ++row;
+    }
+    write_four(y + i, count, v);
+}
+
+// Rows made longer by zeros, or cut; four elements a thread.
+KERNEL(256) widen(const float* x, float* y, Widen p) {
+    const u64 i = 4 * thread_in_grid();
+    if (i >= p.n) return;
+    const u32 count = least(p.n - (u32)i, 4);
+    u32 row = (u32)i / p.to, at = (u32)i - row * p.to;
+    float v[4];
+    UNROLL for (u32 k = 0; k < 4; ++k) {
+        v[k] = k < count && at < p.from ? x[row * p.from + at] : 0.0f;
+        if (++at == p.to) at = 0, ++row;
+    }
+    write_four(y + i, count, v);
 }
 
 // Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.

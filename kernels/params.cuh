@@ -15,6 +15,20 @@ struct Elementwise {
     float b;
 };
 
+// concat: numbers of the result, and of either part in a row of it.
+struct Concat {
+    u32 n;
+    u32 left;
+    u32 right;
+};
+
+// widen: numbers of the result, and of a row of x and of the result.
+struct Widen {
+    u32 n;
+    u32 from;
+    u32 to;
+};
+
 // binary functions and strided copies: extents of the result and the steps of both inputs, the last
 // axis first.
 struct Strided {
@@ -96,7 +110,7 @@ struct Conv {
     u32 pieces;
     u32 piece;
     u32 periodic;  // what lies beyond an edge: all bits set, the opposite edge; none, zeros
-    u32 activate;  // 0: as is; 1: add bias; 2: add bias, then LeakyReLU
+    u32 activate;  // 0: as is; 1: add bias; 2: add bias, then LeakyReLU; 3: times slope where the gate is not positive
     float slope;
 };
 
@@ -109,6 +123,19 @@ struct Norm {
     u32 piece;
     u32 width;
     float eps;
+};
+
+// norm_relu, norm_relu_sums, norm_relu_grad: as Norm, and the LeakyReLU's slope.
+struct NormRelu {
+    u32 rows;
+    u32 columns;
+    u32 pieces;
+    u32 piece;
+    u32 width;
+    u32 channels;
+    u32 row;  // numbers from one row of the sums to the other
+    float eps;
+    float slope;
 };
 
 // moments and quadratic_field.

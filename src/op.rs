@@ -258,6 +258,11 @@ pub enum Op {
     Slice([usize; MAX_RANK]),
     /// x placed at the given index in zeros; adjoint of [`Op::Slice`].
     Pad([usize; MAX_RANK]),
+    /// Two tensors joined along an axis. Never recorded: a plan makes it of paddings that are added.
+    Concat(usize),
+    /// As many elements of x as the result has, from this one on, where they lie: moves nothing. Never
+    /// recorded.
+    Part(usize),
     /// a b with either transposed first; a `[M, K]`, b `[K, N]`, result `[M, N]`.
     MatMul {
         /// a is stored `[K, M]`.
@@ -271,6 +276,9 @@ pub enum Op {
     /// through a LeakyReLU of the given slope if there is one. Never recorded: a plan makes it of
     /// the operations it stands for.
     ConvBias(Leg, Window, Option<f64>),
+    /// Leg y or x of a convolution, of the given slope where the third input, like the result, is not
+    /// positive: [`Binary::Gate`] of it. Never recorded.
+    ConvGate(Leg, Window, f64),
     /// Mean over k x k blocks: `[N, H, W, C]` to `[N, H/k, W/k, C]`; k^-2 times the adjoint of
     /// [`Op::Upsample`].
     MeanPool(usize),
@@ -288,6 +296,15 @@ pub enum Op {
     /// r (g - mean(g) - y mean(g y)) with y the normalised x and r = 1 / sqrt(var + eps), means
     /// over each group; inputs x, `Stats(x)`, g. Self-adjoint in g.
     NormaliseGrad(Over, f64),
+    /// LeakyReLU of the given slope of y gamma + beta, with y as of [`Op::Normalise`]; inputs x, `Stats(x)`,
+    /// gamma and beta `[C]`. Never recorded.
+    NormRelu(Over, f64, f64),
+    /// Of the cotangent g of [`Op::NormRelu`] over a batch, behind the mask of the LeakyReLU, the sums g and
+    /// g y of every channel: the derivatives by beta and gamma, as `[2, C]` with rows as long as alignment
+    /// asks; inputs x, `Stats(x)`, gamma, beta, g. Never recorded.
+    NormReluSums(f64, f64),
+    /// The derivative of the same by x; inputs as of [`Op::NormReluSums`], and its result. Never recorded.
+    NormReluGrad(f64, f64),
     /// x `[N, H, W, C]` to `[N, C, 6]`: the sums of x, u x, v x, u^2 x, u v x and v^2 x, with u and v
     /// the column and the row counted from the middle of the image, (W - 1) / 2 and (H - 1) / 2, where
     /// single precision loses least (paper Eq. 5). Adjoint of [`Op::QuadraticField`].
@@ -359,6 +376,12 @@ impl Op {
         matches!(self, Self::Adam(_) | Self::Lerp | Self::Tick | Self::Record)
     }
 
+    /// True for the ops whose result lies where it did before.
+    #[must_use]
+    pub fn moves_nothing(&self) -> bool {
+        matches!(self, Self::Leaf(_) | Self::Reshape | Self::Part(_))
+    }
+
     /// The name used in tables, messages and documentation.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -393,12 +416,16 @@ impl Op {
             Self::Permute(_) => "permute",
             Self::Slice(_) => "slice",
             Self::Pad(_) => "pad",
+            Self::Concat(_) => "concat",
+            Self::Part(_) => "part",
             Self::MatMul { .. } => "matmul",
             Self::Conv(Leg::Y, _) => "conv",
             Self::Conv(Leg::X, _) => "conv_transpose",
             Self::Conv(Leg::W, _) => "conv_weight",
             Self::ConvBias(Leg::X, ..) => "conv_transpose_bias",
             Self::ConvBias(..) => "conv_bias",
+            Self::ConvGate(Leg::X, ..) => "conv_transpose_gate",
+            Self::ConvGate(..) => "conv_gate",
             Self::MeanPool(_) => "mean_pool",
             Self::Upsample(_) => "upsample",
             Self::Softmax => "softmax",
@@ -406,6 +433,9 @@ impl Op {
             Self::Stats(_) => "stats",
             Self::Normalise(..) => "normalise",
             Self::NormaliseGrad(..) => "normalise_grad",
+            Self::NormRelu(..) => "norm_relu",
+            Self::NormReluSums(..) => "norm_relu_sums",
+            Self::NormReluGrad(..) => "norm_relu_grad",
             Self::Moments => "moments",
             Self::QuadraticField => "quadratic_field",
             Self::Boundary(..) => "boundary",
@@ -435,7 +465,7 @@ impl Op {
     pub fn flops(&self, inputs: &[Shape], out: &Shape) -> u64 {
         let count = match self {
             Self::MatMul { transpose_a, .. } => 2 * out.numel() * inputs[0][usize::from(!transpose_a)],
-            Self::Conv(leg, window) | Self::ConvBias(leg, window, _) => {
+            Self::Conv(leg, window) | Self::ConvBias(leg, window, _) | Self::ConvGate(leg, window, _) => {
                 let (channels_in, channels_out, batch) = match leg {
                     Leg::Y => (inputs[0][3], out[3], out[0]),
                     Leg::X => (out[3], inputs[0][3], out[0]),

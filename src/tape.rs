@@ -2,7 +2,7 @@
 //!
 //! Recording computes nothing. A [`Tape`] is an arena of [`Node`]s whose ids are a topological
 //! order by construction, and a [`Var`] is a copyable handle to one of them, so that formulas read
-//! like mathematics. `plan.rs` decides where results live, a device computes them.
+//! like mathematics. `plan/` decides where results live, a device computes them.
 
 use std::cell::RefCell;
 use std::fmt;

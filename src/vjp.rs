@@ -168,7 +168,8 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::RowNorm(_) => one(x[0] * (g / y).reshape(per_sample(&x[0].shape()))),
         Op::Gather => vec![when(0, &|| g.scatter_add(x[1], x[0].shape())), None],
         Op::ScatterAdd => vec![when(0, &|| g.gather(x[1])), None],
-        Op::ConvBias(..) => unreachable!("a plan makes it, after differentiation"),
+        Op::ConvBias(..) | Op::ConvGate(..) | Op::Concat(_) | Op::Part(_) => made_by_a_plan(op),
+        Op::NormRelu(..) | Op::NormReluSums(..) | Op::NormReluGrad(..) => made_by_a_plan(op),
         // No real input, no derivative (argmax is piecewise constant), or a change in place.
         Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => {
             vec![None; x.len()]
@@ -177,6 +178,10 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
             vec![None; x.len()]
         }
     }
+}
+
+fn made_by_a_plan(op: &Op) -> ! {
+    unreachable!("{}: a plan makes it, after differentiation", op.name())
 }
 
 /// The shape `[N, 1, ...]` that broadcasts one number per sample.

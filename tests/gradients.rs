@@ -54,7 +54,7 @@ macro_rules! operations {
 }
 
 // Without a derivative: no real input, piecewise constant, or a change in place; `cahn_hilliard`
-// simulates data only, and a plan makes `conv_bias` after everything is differentiated.
+// simulates data only, and a plan makes `conv_bias` and its like after everything is differentiated.
 operations! {
     Op::Leaf(_) => "leaf", false;
     Op::Fill(_) => "fill", false;
@@ -82,12 +82,16 @@ operations! {
     Op::Permute(_) => "permute", true;
     Op::Slice(_) => "slice", true;
     Op::Pad(_) => "pad", true;
+    Op::Concat(_) => "concat", false;
+    Op::Part(_) => "part", false;
     Op::MatMul { .. } => "matmul", true;
     Op::Conv(Leg::Y, _) => "conv", true;
     Op::Conv(Leg::X, _) => "conv_transpose", true;
     Op::Conv(Leg::W, _) => "conv_weight", true;
     Op::ConvBias(Leg::X, ..) => "conv_transpose_bias", false;
     Op::ConvBias(Leg::Y | Leg::W, ..) => "conv_bias", false;
+    Op::ConvGate(Leg::X, ..) => "conv_transpose_gate", false;
+    Op::ConvGate(Leg::Y | Leg::W, ..) => "conv_gate", false;
     Op::MeanPool(_) => "mean_pool", true;
     Op::Upsample(_) => "upsample", true;
     Op::Softmax => "softmax", true;
@@ -95,6 +99,9 @@ operations! {
     Op::Stats(_) => "stats", true;
     Op::Normalise(..) => "normalise", true;
     Op::NormaliseGrad(..) => "normalise_grad", true;
+    Op::NormRelu(..) => "norm_relu", false;
+    Op::NormReluSums(..) => "norm_relu_sums", false;
+    Op::NormReluGrad(..) => "norm_relu_grad", false;
     Op::Moments => "moments", true;
     Op::QuadraticField => "quadratic_field", true;
     Op::Boundary(..) => "boundary", true;

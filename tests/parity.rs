@@ -88,6 +88,11 @@ fn normalisation() {
 }
 
 #[test]
+fn normalisation_with_scale_shift_and_relu() {
+    check(&cases::norm_relus());
+}
+
+#[test]
 fn products() {
     check(&cases::products());
 }

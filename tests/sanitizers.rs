@@ -18,13 +18,15 @@ use common::host::replayer;
 use common::{Build, cases, exact_results, run, updates};
 use invnet::device::BufferId;
 use invnet::device::gpu::launch::{Access, FAMILIES, Span};
-use invnet::device::gpu::params::{Conv, Elementwise, Image, MatMul, Norm, Penalty, Record, Reduce};
+use invnet::device::gpu::params::{
+    Conv, Elementwise, Image, MatMul, Norm, NormRelu, Penalty, Record, Reduce,
+};
 use invnet::device::gpu::simt::{Schedule, Simt};
 use invnet::device::gpu::{Gpu, Launch, Precision};
 
 /// Launches kept of each kernel, and the most bytes of tensors that one may have.
 const KEPT: usize = 3;
-const MOST_BYTES: usize = 1 << 20;
+const MOST_BYTES: usize = 5 << 18;
 
 /// A launch as `replay.cpp` reads it.
 fn encode(launch: &Launch<'_>, memory: &[&[u8]]) -> Vec<u8> {
@@ -49,7 +51,13 @@ fn encode(launch: &Launch<'_>, memory: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Launches of a kernel, those with the same tensors given together: a bias may be missing.
+/// Whether a convolution's result goes through a mask.
+fn gated(launch: &Launch<'_>) -> bool {
+    let has = |prefix| launch.kernel.starts_with(prefix);
+    (has("conv_x") || has("conv_y")) && bytemuck::pod_read_unaligned::<Conv>(launch.params).activate == 3
+}
+
+/// Launches of a kernel, those with the same tensors given together: a bias may be missing, or be a mask.
 type Recorded = BTreeMap<(&'static str, Vec<bool>), Vec<Vec<u8>>>;
 
 /// How long the sum is that a kernel cuts into pieces, their number, and how long each is but the last.
@@ -76,6 +84,9 @@ fn pieces(launch: &Launch<'_>) -> Option<[u32; 3]> {
     } else if launch.kernel == "stats_batch" || launch.kernel == "cotangent_batch" {
         let norm: Norm = bytemuck::pod_read_unaligned(launch.params);
         of(norm, norm.rows)
+    } else if launch.kernel == "norm_relu_sums" {
+        let NormRelu { rows, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([rows, pieces, piece])
     } else if launch.kernel == "stats_layer" || launch.kernel == "cotangent_layer" {
         let norm: Norm = bytemuck::pod_read_unaligned(launch.params);
         of(norm, norm.columns)
@@ -107,7 +118,8 @@ fn record() -> Reached {
                 return;
             }
             // Of updates, which take any number of tensors, the first few launches will do.
-            let given = launch.spans.iter().map(|span| span.bytes > 0).take(4).collect();
+            let mut given: Vec<bool> = launch.spans.iter().map(|span| span.bytes > 0).take(4).collect();
+            given.push(gated(launch));
             let kept = to.launches.entry((launch.kernel, given)).or_default();
             if kept.len() < KEPT {
                 let bytes = encode(launch, memory);
@@ -202,10 +214,11 @@ fn every_kernel_keeps_to_its_memory_and_orders_its_threads() {
             "no case of at most {MOST_BYTES} bytes reaches the kernel {}",
             kernel.name
         );
-        // Those that may add a bias, with one and without.
+        // Those that may add a bias or apply a mask, with either and without.
         if kernel.name.starts_with("conv_y") || kernel.name.starts_with("conv_x") {
-            let biases = [true, false].map(|bias| given.iter().any(|given| given[2] == bias));
-            assert_eq!(biases, [true; 2], "{}: with a bias, without", kernel.name);
+            let ways = [[true, false], [true, true], [false, false]];
+            let there = ways.map(|way| given.iter().any(|given| [given[2], given[4]] == way));
+            assert_eq!(there, [true; 3], "{}: with a bias, with a mask, without", kernel.name);
         }
     }
     let folder = tempfile::tempdir().unwrap();

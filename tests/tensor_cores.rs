@@ -32,6 +32,8 @@ enum Finish {
     Bias,
     /// A bias, then a LeakyReLU.
     Leaky,
+    /// The mask of a LeakyReLU.
+    Gate,
 }
 
 /// A product of two tensors, and how many terms a number of the result sums.
@@ -80,12 +82,27 @@ impl Product {
         }
     }
 
+    /// The result's shape.
+    fn result(&self) -> Shape {
+        match *self {
+            Self::MatMul { m, n, .. } => Shape::from([m, n]),
+            Self::Conv { leg, n, ci, co, window: Window { image, kernel, out, .. } } => {
+                Shape::from(match leg {
+                    Leg::Y => [n, out[0], out[1], co],
+                    Leg::X => [n, image[0], image[1], ci],
+                    Leg::W => [kernel[0], kernel[1], ci, co],
+                })
+            }
+        }
+    }
+
     fn record<'t>(&self, x: &[Var<'t>], finish: Finish) -> Var<'t> {
         let product = self.product(x[0], x[1]);
         match finish {
             Finish::Bare => product,
             Finish::Bias => product + x[2],
             Finish::Leaky => (product + x[2]).leaky_relu(0.2),
+            Finish::Gate => product.gate(x[3], 0.2),
         }
     }
 
@@ -98,19 +115,19 @@ impl Product {
         }
     }
 
-    /// Both factors and a bias.
+    /// Both factors, a bias and a gate.
     fn operands(&self) -> Vec<Vec<f64>> {
         let [a, b] = self.shapes().map(|shape| shape.numel());
         let operand = |(seed, count)| numbers(seed, count).into_iter().map(|v| f64::from(v as f32)).collect();
-        [(1, a), (2, b), (3, self.channels())].map(operand).to_vec()
+        [(1, a), (2, b), (3, self.channels()), (4, self.result().numel())].map(operand).to_vec()
     }
 
     fn run(&self, device: Box<dyn Device>, operands: &[Vec<f64>], finish: Finish) -> Vec<f64> {
         let mut store = Store::on(device);
         let [a, b] = self.shapes();
-        let shapes = [a, b, Shape::from([self.channels()])];
+        let shapes = [a, b, Shape::from([self.channels()]), self.result()];
         let tape = Tape::new();
-        let names = ["a", "b", "bias"].into_iter().zip(shapes).zip(operands);
+        let names = ["a", "b", "bias", "gate"].into_iter().zip(shapes).zip(operands);
         let leaves = names.map(|((name, shape), values)| store.add_real(name, shape, values).unwrap());
         let leaves: Vec<_> = leaves.collect();
         let vars: Vec<Var<'_>> = leaves.into_iter().map(|leaf| store.var(&tape, leaf)).collect();
@@ -124,8 +141,8 @@ impl Product {
     fn run_kernels(&self, precision: Precision, schedule: Schedule) -> (Vec<f64>, &'static str) {
         let (launcher, launched) = Watch::new(Box::new(common::simt(schedule)), None);
         let result = self.run(Box::new(Gpu::new(launcher, precision)), &self.operands(), Finish::Bare);
-        let kernel = launched.lock().unwrap()[0];
-        (result, kernel)
+        let kernel = launched.lock().unwrap().iter().find(|&&kernel| kernel != "widen").copied();
+        (result, kernel.unwrap())
     }
 
     /// Largest error as a part of what rounding allows: each factor by the unit roundoff, each sum
@@ -230,6 +247,9 @@ fn convolutions() -> Vec<Product> {
         legs(1, [64, 64], [3, 3], [2, 2], one, two),
         // A stride longer than the filter: pixels of x that no tap meets.
         legs(1, [12, 12], [8, 7], [1, 2], [2, 3], [0, 0]),
+        // Channels that are no fours are made so.
+        legs(5, [3, 64], [12, 10], [4, 4], two, one),
+        legs(1, [6, 132], [16, 16], [4, 4], two, one),
         // Tiles of 128 for every leg.
         legs(5, [132, 132], [12, 11], [3, 3], one, one),
         periodic_legs(5, [20, 64], [10, 6], [4, 4], two, one),
@@ -307,9 +327,10 @@ fn biases_reach_their_channels_and_slopes_their_numbers() {
             continue;
         }
         for (precision, finish) in
-            PRECISIONS.into_iter().flat_map(|p| [(p, Finish::Bias), (p, Finish::Leaky)])
+            PRECISIONS.into_iter().flat_map(|p| [Finish::Bias, Finish::Leaky, Finish::Gate].map(|f| (p, f)))
         {
-            let (_, kernels) = product.checked(precision, finish);
+            let (_, mut kernels) = product.checked(precision, finish);
+            kernels.retain(|&kernel| kernel != "widen");
             assert_eq!(kernels.len(), 1, "{product:?}: the plan folded nothing: {kernels:?}");
             reached.insert(kernels[0].to_owned());
         }
@@ -324,20 +345,21 @@ fn biases_reach_their_channels_and_slopes_their_numbers() {
 #[test]
 fn a_wrong_finish_is_caught() {
     let product = legs(5, [132, 132], [6, 5], [1, 1], [1, 1], [0, 0])[0];
-    for (i, change) in [
-        ["value += bias[channel];", "value += bias[channel ^ 1];"],
-        ["value > 0.0f ? value : p.slope * value", "value > 0.0f ? value : value"],
-        ["value += bias[channel];", "value += bias[channel]; // as it was"],
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    let (leaky, gate) = (Finish::Leaky, Finish::Gate);
+    for (finish, wrong, change) in [
+        (leaky, true, ["value += bias[channel];", "value += bias[channel ^ 1];"]),
+        (leaky, true, ["value > 0.0f ? value : p.slope * value", "value > 0.0f ? value : value"]),
+        (leaky, false, ["value += bias[channel];", "value += bias[channel]; // as it was"]),
+        (gate, true, ["gate[at] > 0.0f", "gate[at ^ 1] > 0.0f"]),
+        (gate, true, ["row - y + n, *p", "row - y, *p"]),
+        (gate, false, ["gate[at] > 0.0f", "gate[at] > 0.0f /* as it was */"]),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let library = changed_library(folder.path(), "conv_mma", change);
         for precision in PRECISIONS {
             let simt = Simt::from_library(&library, Schedule::Forward).unwrap();
-            let error = product.error(Box::new(Gpu::new(simt, precision)), precision, Finish::Leaky);
-            assert_eq!(error > 1.0, i < 2, "{precision:?} {change:?}: {error} of what rounding allows");
+            let error = product.error(Box::new(Gpu::new(simt, precision)), precision, finish);
+            assert_eq!(error > 1.0, wrong, "{precision:?} {change:?}: {error} of what rounding allows");
         }
     }
 }
@@ -387,9 +409,11 @@ fn precision_and_channels_choose_the_kernel() {
         (conv([12, 16])[1], bf16, "conv_x_bf16_64"),
         (conv([12, 16])[2], tf32, "conv_w_tf32_64"),
         (conv([132, 132])[2], bf16, "conv_w_bf16_128"),
-        // Groups of four must be whole where the leg reads along them.
-        (conv([3, 16])[0], tf32, "conv_y_64"),
-        (conv([3, 16])[2], tf32, "conv_w_64"),
+        // Groups of four must be whole where the leg reads along them; those of x are made so.
+        (conv([3, 16])[0], tf32, "conv_y_tf32_64"),
+        (conv([3, 16])[2], bf16, "conv_w_bf16_64"),
+        (conv([3, 10])[0], tf32, "conv_y_64"),
+        (conv([3, 10])[2], tf32, "conv_w_64"),
         (conv([10, 16])[1], tf32, "conv_x_tf32_64"),
         (conv([12, 10])[1], tf32, "conv_x_64"),
         // Few channels of the result, whatever the precision.

@@ -14,7 +14,7 @@ use invnet::gradcheck::{Input, Values};
 use invnet::shape::Shape;
 
 pub use fields::{boundaries, moments_and_their_field};
-pub use layers::{normalisation, penalties};
+pub use layers::{norm_relus, normalisation, penalties};
 pub use products::{convolutions, fused, products};
 pub use transforms::{correlations, stepping};
 
@@ -198,6 +198,9 @@ pub fn moving() -> Vec<Case> {
         case("slice/rows", vec![real(2, [9, 130])], exactly(), |_, x| x[0].slice(&[4, 0], [5, 130])),
         case("pad", vec![real(3, [3, 4, 5])], exactly(), |_, x| x[0].pad_into(&[0, 2, 1], [4, 6, 7])),
         case("pad/rows", vec![real(3, [4, 130])], exactly(), |_, x| x[0].pad_into(&[3, 0], [9, 130])),
+        case("concat/rows", vec![real(4, [7, 33]), real(5, [2, 33])], exactly(), |t, x| {
+            t.concat(&[x[0], x[1]], 0)
+        }),
         case("pad/scalar", vec![real(3, [1])], exactly(), |_, x| x[0].pad_into(&[4], [9])),
         case("concat", vec![real(4, [5, 3]), real(5, [5, 130])], exactly(), |t, x| {
             t.concat(&[x[0], x[1]], 1)
@@ -294,6 +297,7 @@ pub fn all() -> Vec<Case> {
         moments_and_their_field,
         boundaries,
         normalisation,
+        norm_relus,
         products,
         convolutions,
         fused,

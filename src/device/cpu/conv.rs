@@ -7,6 +7,7 @@ use super::pieces::*;
 
 use super::Real;
 use super::extents::{Extents, row_of};
+use super::finish::Finish;
 use super::matmul::{Mat, product};
 use super::scratch;
 use super::winograd::{four, three, two};
@@ -90,15 +91,15 @@ fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Ra
 }
 
 /// y = x * w
-pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
+pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], finish: &Finish<'_, T>, y: &mut [T]) {
     if four::applies(e) {
-        return four::leg_y(e, x, w, y);
+        return four::leg_y(e, x, w, finish, y);
     }
     if two::applies(e) {
-        return two::leg_y(e, x, w, y);
+        return two::leg_y(e, x, w, finish, y);
     }
     if three::applies(e) {
-        return three::leg_y(e, x, w, y);
+        return three::leg_y(e, x, w, finish, y);
     }
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co);
@@ -109,24 +110,25 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
             unfold(e, x, block * rows, 0..e.window.kernel[0], cols);
             product(Mat::new(cols, pixels, columns), filter, false, y, false, e.precision);
         });
+        finish.apply(block * rows * e.co, y);
     });
 }
 
 /// The adjoint of [`leg_y`] in x.
-pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
+pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], finish: &Finish<'_, T>, x: &mut [T]) {
     if four::applies_to_x(e) {
-        four::leg_x(e, g, w, x);
+        four::leg_x(e, g, w, finish, x);
     } else if two::applies(e) {
-        two::leg_x(e, g, w, x);
+        two::leg_x(e, g, w, finish, x);
     } else if e.window.stride == [1, 1] && (0..2).all(|i| e.window.pad[i] < e.window.kernel[i]) {
-        leg_x_flipped(e, g, w, x);
+        leg_x_flipped(e, g, w, finish, x);
     } else {
-        leg_x_gathered(e, g, w, x);
+        leg_x_gathered(e, g, w, finish, x);
     }
 }
 
 /// At stride 1 the adjoint is a convolution with the filter turned half round.
-fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
+fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], finish: &Finish<'_, T>, x: &mut [T]) {
     let Window { image, kernel, pad, out, border, .. } = e.window;
     let turned = Extents {
         window: Window {
@@ -152,12 +154,12 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
                 }
             }
         }
-        leg_y(&turned, g, filter, x);
+        leg_y(&turned, g, filter, finish, x);
     });
 }
 
 /// Any geometry: every pixel of g times the whole filter, then each pixel of x gathers its share.
-fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
+fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], finish: &Finish<'_, T>, x: &mut [T]) {
     let Window { image: [h, width], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out, border } =
         e.window;
     let [oh, ow] = out;
@@ -171,7 +173,8 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
     };
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co).t();
-    x.par_chunks_mut(h * width * e.ci).zip(g.par_chunks(oh * ow * e.co)).each(&|(x, g)| {
+    let size = h * width * e.ci;
+    x.par_chunks_mut(size).zip(g.par_chunks(oh * ow * e.co)).enumerate().each(&|(n, (x, g))| {
         scratch::with(oh * ow * columns, |cols: &mut [T]| {
             product(Mat::new(g, oh * ow, e.co), filter, false, cols, false, e.precision);
             x.fill(T::zero());
@@ -195,6 +198,7 @@ fn leg_x_gathered<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
                 }
             }
         });
+        finish.apply(n * size, x);
     });
 }
 

@@ -6,12 +6,9 @@ use pulp::{Simd, WithSimd};
 use super::Real;
 use super::layout::Walk;
 use super::real::{CHUNK, simd};
-use super::vector::{LANES, lanes, load, store};
+use super::vector::{LONG_RUN, lanes, load, store};
 use crate::op::{Binary, Unary};
 use crate::shape::Shape;
-
-/// The inner loop that short rows are repeated to.
-const LONG_RUN: usize = 96;
 
 /// out = f(x), elementwise.
 pub(super) fn unary<T: Real>(f: Unary, x: &[T], out: &mut [T]) {
@@ -196,51 +193,4 @@ fn zip<T: Real>(
             },
         );
     });
-}
-
-/// Adds a bias to every pixel, then applies a LeakyReLU if a slope is given, in place.
-pub(super) fn bias<T: Real>(bias: &[T], slope: Option<T>, out: &mut [T]) {
-    // A short bias repeated to whole vectors.
-    let tiled = bias.repeat(LANES / gcd(bias.len(), LANES));
-    let tiled = tiled.repeat(LONG_RUN.div_ceil(tiled.len()));
-    // A slope of one changes nothing: one loop for both.
-    let slope = slope.unwrap_or(T::one());
-    out.par_chunks_mut((CHUNK / tiled.len()).max(1) * tiled.len()).each(&|out| {
-        pulp::Arch::new().dispatch(Bias { slope, tiled: &tiled, out });
-    });
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// v where v > 0, slope v elsewhere, of v = out + bias.
-struct Bias<'a, T> {
-    slope: T,
-    /// Whole vectors on every machine.
-    tiled: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for Bias<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { slope, tiled, out } = self;
-        let lanes = lanes::<T, S>();
-        let by = T::splat(simd, slope);
-        for out in out.chunks_mut(tiled.len()) {
-            for (out, bias) in out.chunks_mut(lanes).zip(tiled.chunks_exact(lanes)) {
-                let bias = load::<T, S>(bias);
-                if out.len() == lanes {
-                    let v = T::plus(simd, load::<T, S>(out), bias);
-                    store::<T, S>(out, T::where_positive(simd, v, v, T::times(simd, by, v)));
-                } else {
-                    let v = T::plus(simd, T::get(simd, out), bias);
-                    T::put(simd, out, T::where_positive(simd, v, v, T::times(simd, by, v)));
-                }
-            }
-        }
-    }
 }

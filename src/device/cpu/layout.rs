@@ -126,3 +126,14 @@ pub(super) fn pad<T: Real>(
         out[at..at + values.len()].copy_from_slice(values);
     }
 }
+
+/// Two tensors joined along an axis, of which and of the axes behind it each has so many numbers. What is
+/// padded is added to zeros, which leaves no -0.
+pub(super) fn concat<T: Real>(parts: [&[T]; 2], [a, b]: [usize; 2], out: &mut [T]) {
+    for (row, out) in out.chunks_exact_mut((a + b).max(1)).enumerate() {
+        let (left, right) = out.split_at_mut(a);
+        for (to, from) in [(left, &parts[0][row * a..]), (right, &parts[1][row * b..])] {
+            to.iter_mut().zip(from).for_each(|(to, &v)| *to = v + T::zero());
+        }
+    }
+}

@@ -12,11 +12,13 @@ mod correlation;
 mod elementwise;
 mod extents;
 mod fft;
+mod finish;
 mod index;
 mod layout;
 mod matmul;
 mod moments;
 mod norm;
+mod norm_relu;
 mod optim;
 mod pairs;
 mod penalty;
@@ -38,6 +40,7 @@ pub use real::Real;
 use crate::device::{BufferId, Device, Place, Precision, element_bytes};
 use crate::error::Result;
 use crate::op::{Binary, CorrelationLeg, Leg, Op};
+use finish::Finish;
 use scratch::Line;
 
 /// Main memory and the cores of this machine.
@@ -47,10 +50,13 @@ pub struct Cpu<T> {
     element: PhantomData<T>,
 }
 
+/// Most inputs of an op that has a result.
+const MOST_INPUTS: usize = 6;
+
 /// The tensors of one call: bytes as they lie in memory, typed on the way out.
 struct Io<'a> {
     places: &'a [Place],
-    inputs: [&'a [u8]; 3],
+    inputs: [&'a [u8]; MOST_INPUTS],
     output: &'a Place,
 }
 
@@ -62,6 +68,12 @@ impl<'a> Io<'a> {
     fn words(&self, i: usize) -> &'a [u32] {
         bytemuck::cast_slice(self.inputs[i])
     }
+}
+
+/// The first four inputs of the normalisations with scale, shift and LeakyReLU.
+fn norm_fields<'a, T: Real>(io: &Io<'a>, eps: f64, slope: f64) -> norm_relu::Fields<'a, T> {
+    let [x, stats, gamma, beta] = [0, 1, 2, 3].map(|i| io.real::<T>(i));
+    norm_relu::Fields { x, stats, gamma, beta, eps: T::of(eps), slope: T::of(slope) }
 }
 
 fn typed<T: bytemuck::Pod>(block: &mut [Line], numel: usize) -> &mut [T] {
@@ -162,7 +174,7 @@ impl<T: Real> Cpu<T> {
         let out_shape = &io.output.shape;
         let out: &mut [T] = bytemuck::cast_slice_mut(out_bytes);
         match *op {
-            Op::Leaf(_) | Op::Reshape => unreachable!("{} is an alias", op.name()),
+            Op::Leaf(_) | Op::Reshape | Op::Part(_) => unreachable!("{} is an alias", op.name()),
             Op::Fill(value) => out.fill(T::of(value)),
             Op::Unary(f) => elementwise::unary(f, x(0), out),
             Op::Binary(Binary::Gate(slope)) => {
@@ -185,25 +197,25 @@ impl<T: Real> Cpu<T> {
                 layout::copy(x(0), offset, &strides, out, out_shape);
             }
             Op::Pad(start) => layout::pad(x(0), shapes(0), &start, out, out_shape),
+            Op::Concat(axis) => {
+                layout::concat([x(0), x(1)], [0, 1].map(|i| shapes(i)[axis..].iter().product()), out)
+            }
             Op::MatMul { transpose_a, transpose_b } => {
                 let (a, b) = ((x(0), shapes(0), transpose_a), (x(1), shapes(1), transpose_b));
                 matmul::matmul(a, b, out, precision);
             }
-            Op::Conv(leg, window) => {
+            Op::Conv(leg, window) | Op::ConvBias(leg, window, _) | Op::ConvGate(leg, window, _) => {
+                let finish = match *op {
+                    Op::ConvBias(_, _, slope) => Finish::bias(x(2), slope),
+                    Op::ConvGate(_, _, slope) => Finish::Gate { gate: x(2), slope: T::of(slope) },
+                    _ => Finish::Nothing,
+                };
                 let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape, precision);
                 match leg {
-                    Leg::Y => conv::leg_y(&extents, x(0), x(1), out),
-                    Leg::X => conv::leg_x(&extents, x(0), x(1), out),
+                    Leg::Y => conv::leg_y(&extents, x(0), x(1), &finish, out),
+                    Leg::X => conv::leg_x(&extents, x(0), x(1), &finish, out),
                     Leg::W => conv::leg_w(&extents, x(0), x(1), out),
                 }
-            }
-            Op::ConvBias(leg, window, slope) => {
-                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape, precision);
-                match leg {
-                    Leg::X => conv::leg_x(&extents, x(0), x(1), out),
-                    _ => conv::leg_y(&extents, x(0), x(1), out),
-                }
-                elementwise::bias(x(2), slope.map(T::of), out);
             }
             Op::Interpolate => penalty::interpolate(x(0), x(1), x(2), out),
             Op::RowNorm(eps) => penalty::row_norm(x(0), shapes(0), T::of(eps), out),
@@ -215,6 +227,15 @@ impl<T: Real> Cpu<T> {
             Op::Normalise(over, eps) => norm::normalise(over, T::of(eps), x(0), shapes(0), x(1), out),
             Op::NormaliseGrad(over, eps) => {
                 norm::normalise_grad(over, T::of(eps), x(0), shapes(0), x(1), x(2), out);
+            }
+            Op::NormRelu(over, eps, slope) => {
+                norm_relu::norm_relu(over, &norm_fields(io, eps, slope), shapes(0), out);
+            }
+            Op::NormReluSums(eps, slope) => {
+                norm_relu::norm_relu_sums(&norm_fields(io, eps, slope), x(4), out);
+            }
+            Op::NormReluGrad(eps, slope) => {
+                norm_relu::norm_relu_grad(&norm_fields(io, eps, slope), x(4), x(5), out);
             }
             Op::Moments => moments::moments(x(0), shapes(0), out),
             Op::QuadraticField => moments::quadratic_field(x(0), out_shape, out),
@@ -285,7 +306,7 @@ impl<T: Real> Device for Cpu<T> {
         let (before, rest) = bytemuck::cast_slice_mut::<Line, u8>(&mut home).split_at_mut(output.offset);
         let (out, after) = rest.split_at_mut(Self::bytes_of(output));
         let end = output.offset + out.len();
-        let mut views: [&[u8]; 3] = [&[]; 3];
+        let mut views: [&[u8]; MOST_INPUTS] = [&[]; MOST_INPUTS];
         for (view, place) in views.iter_mut().zip(inputs) {
             let length = Self::bytes_of(place);
             *view = if place.buffer != output.buffer {

@@ -3,68 +3,88 @@
 //! Batch groups are the columns of x seen as a matrix `[rows, C]`; layer groups are the rows of x
 //! seen as `[N, elements]`.
 
-use super::pieces::*;
+use pulp::{Simd, WithSimd};
 
 use super::Real;
+use super::pieces::*;
 use super::real::{CHUNK, simd};
 use super::reduce::sum;
 use super::scratch;
+use super::vector::{LONG_RUN, lanes, load, store, tiled};
 use crate::op::Over;
 use crate::shape::Shape;
 
-/// Mean and biased variance of each group: `[2, groups]`.
+/// Mean and biased variance of each group, in one pass over memory: `[2, groups]`. Sums are of x less the group's
+/// first element, so that a large mean costs no digits.
 pub(super) fn stats<T: Real>(over: Over, x: &[T], shape: &Shape, out: &mut [T]) {
     let groups = over.groups(shape);
-    let (mean, variance) = out.split_at_mut(groups);
+    let (means, variances) = out.split_at_mut(groups);
     let n = T::of((x.len() / groups) as f64);
     match over {
         Over::Layer => {
             let rows = x.par_chunks(x.len() / groups);
-            rows.zip(mean).zip(variance).each(&|((x, mean), variance)| {
-                *mean = sum(x) / n;
-                let centre = *mean;
-                *variance = column_sums(x, 16, |v| (v - centre) * (v - centre)).into_iter().sum::<T>() / n;
+            rows.zip(means).zip(variances).each(&|((x, mean), variance)| {
+                let first = [x[0]; LONG_RUN];
+                let mut sums = [T::zero(); 2 * LONG_RUN];
+                pulp::Arch::new().dispatch(Spread { x, first: &first, sums: &mut sums });
+                (*mean, *variance) = moments(&sums, 0, 1, n, x[0]);
             });
         }
         Over::Batch => {
-            column_reduce(x, x, groups, mean, |x, _, sums| {
-                for row in x.chunks_exact(groups) {
-                    for (s, &v) in sums.iter_mut().zip(row) {
-                        *s += v;
-                    }
+            let first = &tiled(&x[..groups]);
+            scratch::with(2 * first.len(), |sums: &mut [T]| {
+                column_reduce(x, x, first.len(), sums, |x, _, sums| {
+                    pulp::Arch::new().dispatch(Spread { x, first, sums });
+                });
+                for (c, (mean, variance)) in means.iter_mut().zip(variances).enumerate() {
+                    (*mean, *variance) = moments(sums, c, groups, n, first[c]);
                 }
             });
-            mean.iter_mut().for_each(|m| *m /= n);
-            let centre = &*mean;
-            column_reduce(x, x, groups, variance, |x, _, sums| {
-                for row in x.chunks_exact(groups) {
-                    for ((s, &v), &c) in sums.iter_mut().zip(row).zip(centre) {
-                        *s += (v - c) * (v - c);
-                    }
-                }
-            });
-            variance.iter_mut().for_each(|v| *v /= n);
         }
     }
 }
 
-/// Sums of f(x) in interleaved lanes.
-fn column_sums<T: Real>(x: &[T], lanes: usize, f: impl Fn(T) -> T) -> Vec<T> {
-    let mut sums = vec![T::zero(); lanes];
-    simd(
-        #[inline(always)]
-        || {
-            for block in x.chunks(lanes) {
-                for (s, &v) in sums.iter_mut().zip(block) {
-                    *s += f(v);
-                }
-            }
-        },
-    );
-    sums
+/// Mean and variance of a group whose sums of d and d^2 are every `step`th from `c`.
+fn moments<T: Real>(sums: &[T], c: usize, step: usize, n: T, first: T) -> (T, T) {
+    let (d, squares) = sums.split_at(sums.len() / 2);
+    let [d, square] = [d, squares].map(|sums| sums[c..].iter().step_by(step).copied().sum::<T>() / n);
+    let variance = square - d * d;
+    // Rounding may leave less than nothing; a NaN stays one.
+    (first + d, if variance < T::zero() { T::zero() } else { variance })
 }
 
-fn inverse_roots<T: Real>(stats: &[T], groups: usize, eps: T) -> Vec<T> {
+/// Adds d and d^2, d = x - first, place by place of a period.
+struct Spread<'a, T> {
+    x: &'a [T],
+    /// A whole number of vectors.
+    first: &'a [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Spread<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, first, sums } = self;
+        let lanes = lanes::<T, S>();
+        let (plain, squares) = sums.split_at_mut(first.len());
+        for x in x.chunks(first.len()) {
+            let sums = plain.chunks_exact_mut(lanes).zip(squares.chunks_exact_mut(lanes));
+            for ((x, first), (plain, squares)) in x.chunks(lanes).zip(first.chunks_exact(lanes)).zip(sums) {
+                let d = if x.len() == lanes {
+                    T::minus(simd, load::<T, S>(x), load::<T, S>(first))
+                } else {
+                    T::minus(simd, T::get(simd, x), T::get(simd, &first[..x.len()]))
+                };
+                store::<T, S>(plain, T::plus(simd, load::<T, S>(plain), d));
+                store::<T, S>(squares, T::plus(simd, load::<T, S>(squares), T::times(simd, d, d)));
+            }
+        }
+    }
+}
+
+pub(super) fn inverse_roots<T: Real>(stats: &[T], groups: usize, eps: T) -> Vec<T> {
     stats[groups..].iter().map(|&v| T::one() / (v + eps).sqrt()).collect()
 }
 
@@ -182,7 +202,7 @@ pub(super) fn normalise_grad<T: Real>(
 }
 
 /// Adds up columns over pieces of whole rows of two matrices side by side, the pieces in order.
-fn column_reduce<T: Real>(
+pub(super) fn column_reduce<T: Real>(
     x: &[T],
     g: &[T],
     columns: usize,

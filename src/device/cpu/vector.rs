@@ -103,6 +103,19 @@ vectors!(
     partial_store_f64s
 );
 
+/// The inner loop that short rows are repeated to.
+pub(super) const LONG_RUN: usize = 96;
+
+/// A row repeated to whole vectors on every machine, and so often that a loop over it is worth while.
+pub(super) fn tiled<T: Copy>(row: &[T]) -> Vec<T> {
+    let tiled = row.repeat(LANES / gcd(row.len(), LANES));
+    tiled.repeat(LONG_RUN.div_ceil(tiled.len()))
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// Elements of a vector.
 pub(super) const fn lanes<T: Vectors, S: Simd>() -> usize {
     size_of::<T::Of<S>>() / size_of::<T>()

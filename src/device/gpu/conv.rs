@@ -4,10 +4,11 @@
 use super::launch::{Launcher, Span};
 use super::matmul::{self, Cut};
 use super::params::Conv;
-use super::{Gpu, blocks_for, word};
-use crate::device::Place;
+use super::{Gpu, Precision, blocks_for, word};
+use crate::device::{ALIGN, Place};
 use crate::error::Result;
 use crate::op::{Border, Leg, Window};
+use crate::shape::Shape;
 
 /// Result channels up to which a tile of 64 columns is not worth its work.
 const FEW: usize = 8;
@@ -15,6 +16,8 @@ const FEW: usize = 8;
 const FEW_TILE: [usize; 2] = [16, 32];
 const FEW_STEP: usize = 12;
 const FEW_CHANNELS: usize = 8;
+/// Numbers that tensor cores' operands are read by.
+const FOUR: usize = 4;
 /// Pixels of a result below which a warp for each of them does it sooner than a tile.
 const FEW_PIXELS: usize = 64;
 
@@ -37,6 +40,16 @@ const KERNELS: [[[&str; 3]; 3]; 3] = [
     ],
 ];
 
+/// What is done to the numbers of a result on their way out.
+#[derive(Clone, Copy)]
+pub(super) enum Finish<'a> {
+    Nothing,
+    /// A bias is added, and a LeakyReLU of that slope applied.
+    Bias(&'a Place, Option<f64>),
+    /// Times the slope where the gate, a tensor like the result, is not positive.
+    Gate(&'a Place, f64),
+}
+
 /// One leg of a convolution with its tensors.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
@@ -47,33 +60,28 @@ pub(super) struct Call {
     co: usize,
     a: Span,
     b: Span,
-    /// [`Span::NONE`] without one.
-    bias: Span,
-    /// 0 as is, 1 with the bias, 2 through a LeakyReLU of `slope` besides.
+    /// Bias or gate; [`Span::NONE`] without one.
+    extra: Span,
+    /// 0 as is, 1 with the bias, 2 through a LeakyReLU of `slope` besides, 3 through the gate.
     activate: u32,
     slope: f32,
 }
 
 impl Call {
-    fn new(
-        leg: Leg,
-        window: &Window,
-        [a, b]: [&Place; 2],
-        bias: Option<(&Place, Option<f64>)>,
-        y: &Place,
-    ) -> Self {
+    fn new(leg: Leg, window: &Window, [a, b]: [&Place; 2], finish: Finish<'_>, y: &Place) -> Self {
         let (n, ci, co) = match leg {
             Leg::Y => (a.shape[0], a.shape[3], b.shape[3]),
             Leg::X => (a.shape[0], b.shape[2], a.shape[3]),
             Leg::W => (a.shape[0], y.shape[2], y.shape[3]),
         };
-        let (bias, activate, slope) = match bias {
-            None => (Span::NONE, 0, 0.0),
-            Some((bias, None)) => (Span::read(bias), 1, 0.0),
-            Some((bias, Some(slope))) => (Span::read(bias), 2, slope as f32),
+        let (extra, activate, slope) = match finish {
+            Finish::Nothing => (Span::NONE, 0, 0.0),
+            Finish::Bias(bias, None) => (Span::read(bias), 1, 0.0),
+            Finish::Bias(bias, Some(slope)) => (Span::read(bias), 2, slope as f32),
+            Finish::Gate(gate, slope) => (Span::read(gate), 3, slope as f32),
         };
         let (a, b) = (Span::read(a), Span::read(b));
-        Self { leg, window: *window, n, ci, co, a, b, bias, activate, slope }
+        Self { leg, window: *window, n, ci, co, a, b, extra, activate, slope }
     }
 
     /// Rows, columns and depth of the leg as a matrix product; for leg x, of its largest parity.
@@ -147,16 +155,16 @@ impl Call {
 }
 
 impl<L: Launcher> Gpu<L> {
-    /// One leg, with a bias and the slope of a LeakyReLU on the way where they are given.
+    /// One leg, and what is done to its result.
     pub(super) fn conv(
         &mut self,
         leg: Leg,
         window: &Window,
         inputs: [&Place; 2],
-        bias: Option<(&Place, Option<f64>)>,
+        finish: Finish<'_>,
         y: &Place,
     ) -> Result<()> {
-        let call = Call::new(leg, window, inputs, bias, y);
+        let call = Call::new(leg, window, inputs, finish, y);
         let extents = call.extents();
         // Leg x: one product per parity of the stride.
         let classes = if leg == Leg::X { window.stride[0] * window.stride[1] } else { 1 };
@@ -167,8 +175,14 @@ impl<L: Launcher> Gpu<L> {
             && extents[1] <= FEW
             && let Some((kernel, grid, shared)) = call.few(self.launcher.shared_limit())
         {
-            let spans = [call.a, call.b, call.bias, Span::write(y)];
+            let spans = [call.a, call.b, call.extra, Span::write(y)];
             return self.launch_shared(kernel, grid, shared, &spans, &params);
+        }
+        if leg != Leg::X
+            && !call.ci.is_multiple_of(FOUR)
+            && self.product_precision(&[call.co], &[inputs[0], inputs[1], y]) != Precision::Fp32
+        {
+            return self.conv_widened(&call, inputs, finish, y);
         }
         // The channels along which each leg reads four numbers at a time.
         let rows_of: &[usize] = if leg == Leg::X { &[call.co] } else { &[call.ci, call.co] };
@@ -181,7 +195,42 @@ impl<L: Launcher> Gpu<L> {
                 gpu.launch(kernel, grid, &[call.a, call.b, to], &params)
             });
         }
-        let spans = [call.a, call.b, call.bias, Span::write(y)];
+        let spans = [call.a, call.b, call.extra, Span::write(y)];
         self.launch(kernel, [rows, columns, word(classes)], &spans, &params)
+    }
+
+    /// Leg y or w of an x whose channels are no fours, with as many zeros behind them: a copy of x costs
+    /// less than single precision does.
+    fn conv_widened(
+        &mut self,
+        call: &Call,
+        [a, b]: [&Place; 2],
+        finish: Finish<'_>,
+        y: &Place,
+    ) -> Result<()> {
+        let filter = if call.leg == Leg::W { y } else { b };
+        let wide = |place: &Place, channels: usize| {
+            let mut dims = place.shape.to_vec();
+            dims[channels] = dims[channels].next_multiple_of(FOUR);
+            Shape::new(&dims)
+        };
+        let shapes = [wide(a, 3), wide(filter, 2)];
+        let bytes = shapes.map(|shape| (shape.numel() * size_of::<f32>()).next_multiple_of(ALIGN));
+        let buffer = self.widened.hold(&mut self.launcher, bytes[0] + bytes[1], self.capturing)?;
+        let [x, w] = [(0, shapes[0]), (bytes[0], shapes[1])].map(|(offset, shape)| Place {
+            buffer,
+            offset,
+            shape,
+            dtype: a.dtype,
+        });
+        let [from, to] = [a, &x].map(|place| place.shape[3]);
+        self.widen(a, from, &x, to)?;
+        let [narrow, across] = [filter, &w].map(|place| place.shape[2] * place.shape[3]);
+        if call.leg == Leg::W {
+            self.conv(call.leg, &call.window, [&x, b], finish, &w)?;
+            return self.widen(&w, across, y, narrow);
+        }
+        self.widen(filter, narrow, &w, across)?;
+        self.conv(call.leg, &call.window, [&x, &w], finish, y)
     }
 }

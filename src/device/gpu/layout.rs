@@ -2,7 +2,7 @@
 
 use super::elementwise::walk;
 use super::launch::{Launcher, Span};
-use super::params::{Pad, Pool, RANK, Strided};
+use super::params::{Concat, Pad, Pool, RANK, Strided, Widen};
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
@@ -48,6 +48,20 @@ impl<L: Launcher> Gpu<L> {
                 (word(extent), word(inner), word(at));
         }
         self.launch("pad", blocks_for(y.shape.numel(), 256), &[Span::read(x), Span::write(y)], &params)
+    }
+
+    pub(super) fn concat(&mut self, axis: usize, left: &Place, right: &Place, y: &Place) -> Result<()> {
+        let n = y.shape.numel();
+        let [l, r] = [left, right].map(|part| word(part.shape[axis..].iter().product()));
+        let spans = [Span::read(left), Span::read(right), Span::write(y)];
+        self.launch("concat", blocks_for(n, 4 * 256), &spans, &Concat { n: word(n), left: l, right: r })
+    }
+
+    /// Rows of `from` numbers as rows of `to`, with zeros behind, or cut.
+    pub(super) fn widen(&mut self, x: &Place, from: usize, y: &Place, to: usize) -> Result<()> {
+        let n = y.shape.numel();
+        let params = Widen { n: word(n), from: word(from), to: word(to) };
+        self.launch("widen", blocks_for(n, 4 * 256), &[Span::read(x), Span::write(y)], &params)
     }
 
     pub(super) fn mean_pool(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {

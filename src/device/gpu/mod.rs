@@ -19,6 +19,7 @@ mod matmul;
 pub mod model;
 mod moments;
 mod norm;
+mod norm_relu;
 mod optim;
 pub mod params;
 
@@ -32,6 +33,7 @@ mod softmax;
 pub mod watch;
 
 pub use super::Precision;
+use conv::Finish;
 pub use launch::{Launch, Launcher};
 use launch::{Span, bytes_of};
 
@@ -50,11 +52,32 @@ struct Workspace {
     bytes: usize,
 }
 
+impl Workspace {
+    /// The block, of at least that size.
+    fn hold<L: Launcher>(&mut self, launcher: &mut L, bytes: usize, capturing: bool) -> Result<BufferId> {
+        match self.block {
+            Some(block) if self.bytes >= bytes => Ok(block),
+            old => {
+                assert!(!capturing, "working space grows while a graph is captured");
+                if let Some(block) = old {
+                    launcher.sync()?;
+                    launcher.free(block);
+                }
+                let block = launcher.alloc(bytes)?;
+                *self = Self { block: Some(block), bytes };
+                Ok(block)
+            }
+        }
+    }
+}
+
 /// A device that computes with the kernels of this crate.
 pub struct Gpu<L> {
     launcher: L,
     precision: Precision,
     workspace: Workspace,
+    /// Of operands that tensor cores cannot read as they are.
+    widened: Workspace,
     capturing: bool,
 }
 
@@ -62,7 +85,13 @@ impl<L: Launcher> Gpu<L> {
     /// The device of a launcher.
     #[must_use]
     pub fn new(launcher: L, precision: Precision) -> Self {
-        Self { launcher, precision, workspace: Workspace::default(), capturing: false }
+        Self {
+            launcher,
+            precision,
+            workspace: Workspace::default(),
+            widened: Workspace::default(),
+            capturing: false,
+        }
     }
 
     /// What runs the kernels.
@@ -96,22 +125,9 @@ impl<L: Launcher> Gpu<L> {
     /// A real tensor of that shape in the working space, valid until the next call.
     fn scratch(&mut self, shape: impl Into<Shape>) -> Result<Place> {
         let shape = shape.into();
-        let bytes = shape.numel() * size_of::<f32>();
-        let buffer = match self.workspace.block {
-            Some(block) if self.workspace.bytes >= bytes => block,
-            old => {
-                assert!(!self.capturing, "working space grows while a graph is captured");
-                if let Some(block) = old {
-                    self.launcher.sync()?;
-                    self.launcher.free(block);
-                }
-                // Room to grow, so that few steps reach the final size.
-                let room = bytes.next_power_of_two();
-                let block = self.launcher.alloc(room)?;
-                self.workspace = Workspace { block: Some(block), bytes: room };
-                block
-            }
-        };
+        // Room to grow, so that few steps reach the final size.
+        let room = (shape.numel() * size_of::<f32>()).next_power_of_two();
+        let buffer = self.workspace.hold(&mut self.launcher, room, self.capturing)?;
         Ok(Place { buffer, offset: 0, shape, dtype: DType::Real })
     }
 
@@ -126,7 +142,7 @@ impl<L: Launcher> Gpu<L> {
 
     fn run_op(&mut self, op: &Op, x: &[Place], y: &Place) -> Result<()> {
         match *op {
-            Op::Leaf(_) | Op::Reshape => unreachable!("{} is an alias", op.name()),
+            Op::Leaf(_) | Op::Reshape | Op::Part(_) => unreachable!("{} is an alias", op.name()),
             Op::Fill(value) => self.fill(value, y),
             Op::Unary(f) => self.unary(f, &x[0], y),
             Op::Binary(Binary::Gate(slope)) => self.binary("gate", slope, &x[0], &x[1], y),
@@ -147,10 +163,14 @@ impl<L: Launcher> Gpu<L> {
                 self.copy(&x[0], offset, &strides, y)
             }
             Op::Pad(start) => self.pad(&x[0], &start, y),
+            Op::Concat(axis) => self.concat(axis, &x[0], &x[1], y),
             Op::MatMul { transpose_a, transpose_b } => self.matmul(&x[0], transpose_a, &x[1], transpose_b, y),
-            Op::Conv(leg, window) => self.conv(leg, &window, [&x[0], &x[1]], None, y),
+            Op::Conv(leg, window) => self.conv(leg, &window, [&x[0], &x[1]], Finish::Nothing, y),
             Op::ConvBias(leg, window, slope) => {
-                self.conv(leg, &window, [&x[0], &x[1]], Some((&x[2], slope)), y)
+                self.conv(leg, &window, [&x[0], &x[1]], Finish::Bias(&x[2], slope), y)
+            }
+            Op::ConvGate(leg, window, slope) => {
+                self.conv(leg, &window, [&x[0], &x[1]], Finish::Gate(&x[2], slope), y)
             }
             Op::Interpolate => self.interpolate(&x[0], &x[1], &x[2], y),
             Op::RowNorm(eps) => self.row_norm(eps, &x[0], y),
@@ -161,6 +181,9 @@ impl<L: Launcher> Gpu<L> {
             Op::Stats(over) => self.stats(over, &x[0], y),
             Op::Normalise(over, eps) => self.normalise(over, eps, &x[0], &x[1], y),
             Op::NormaliseGrad(over, eps) => self.normalise_grad(over, eps, &x[0], &x[1], &x[2], y),
+            Op::NormRelu(over, eps, slope) => self.norm_relu(over, eps, slope, x, y),
+            Op::NormReluSums(eps, slope) => self.norm_relu_sums(eps, slope, x, y),
+            Op::NormReluGrad(eps, slope) => self.norm_relu_grad(eps, slope, x, y),
             Op::Moments => self.moments(&x[0], y),
             Op::QuadraticField => self.quadratic_field(&x[0], y),
             Op::Boundary(border, soft) => self.boundary(border, soft, &x[0], y),
@@ -242,7 +265,7 @@ impl<L: Launcher> Device for Gpu<L> {
     }
 
     fn workspace_bytes(&self) -> usize {
-        self.workspace.bytes
+        self.workspace.bytes + self.widened.bytes
     }
 
     fn begin_capture(&mut self) -> Result<bool> {

@@ -1,5 +1,7 @@
 //! Launches of `kernels/norm.cu`.
 
+use bytemuck::Pod;
+
 use super::launch::{Access, Launcher, Span};
 use super::params::Norm;
 use super::{Gpu, blocks_for, word};
@@ -25,7 +27,7 @@ macro_rules! kernel {
 }
 
 impl<L: Launcher> Gpu<L> {
-    fn norm_params(&self, over: Over, x: &Place, eps: f64) -> Norm {
+    pub(super) fn norm_params(&self, over: Over, x: &Place, eps: f64) -> Norm {
         let (numel, channels) = (x.shape.numel(), x.shape.channels());
         let (rows, columns) = match over {
             Over::Batch => (numel / channels, channels),
@@ -42,7 +44,7 @@ impl<L: Launcher> Gpu<L> {
     /// The grid of a kernel that works on elements: about [`TURNS`] turns a thread. Threads keep to
     /// their columns where all of them together advance by whole rows (batch), or to their block's row
     /// (layer).
-    fn element_grid(over: Over, p: &Norm) -> [u32; 3] {
+    pub(super) fn element_grid(over: Over, p: &Norm) -> [u32; 3] {
         let turn = 256 * p.width;
         match over {
             Over::Batch => {
@@ -56,12 +58,12 @@ impl<L: Launcher> Gpu<L> {
     }
 
     /// Launches a kernel that adds up each group in pieces.
-    fn group_sums(
+    pub(super) fn group_sums<P: Pod>(
         &mut self,
         over: Over,
         kernel: &'static str,
         inputs: &[Span],
-        p: &Norm,
+        (p, params): (&Norm, &P),
         partial: Span,
     ) -> Result<()> {
         let across = match over {
@@ -70,14 +72,14 @@ impl<L: Launcher> Gpu<L> {
         };
         let mut spans = inputs.to_vec();
         spans.push(partial);
-        self.launch(kernel, [across, p.pieces, 1], &spans, p)
+        self.launch(kernel, [across, p.pieces, 1], &spans, params)
     }
 
     pub(super) fn stats(&mut self, over: Over, x: &Place, y: &Place) -> Result<()> {
         let p = self.norm_params(over, x, 0.0);
         let groups = over.groups(&x.shape);
         let partial = self.scratch([p.pieces as usize, 2, groups])?;
-        self.group_sums(over, kernel!(over, "stats", ""), &[Span::read(x)], &p, Span::write(&partial))?;
+        self.group_sums(over, kernel!(over, "stats", ""), &[Span::read(x)], (&p, &p), Span::write(&partial))?;
         self.launch(
             kernel!(over, "stats", "_finish"),
             blocks_for(groups, 256),
@@ -125,7 +127,13 @@ impl<L: Launcher> Gpu<L> {
             ..Span::read(&scratch)
         };
         let fields = [Span::read(x), Span::read(stats), Span::read(g)];
-        self.group_sums(over, kernel!(over, "cotangent", ""), &fields, &p, part(0, sums, Access::Write))?;
+        self.group_sums(
+            over,
+            kernel!(over, "cotangent", ""),
+            &fields,
+            (&p, &p),
+            part(0, sums, Access::Write),
+        )?;
         self.launch(
             kernel!(over, "cotangent", "_finish"),
             blocks_for(groups, 256),

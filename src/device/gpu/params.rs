@@ -43,6 +43,10 @@ params! {
         n: u32, rank: u32, dims: [u32; RANK], a: [u32; RANK], b: [u32; RANK], offset: u32, width: u32,
         slope: f32,
     }
+    /// concat.
+    Concat { n: u32, left: u32, right: u32, }
+    /// widen.
+    Widen { n: u32, from: u32, to: u32, }
     /// pad.
     Pad { n: u32, rank: u32, dims: [u32; RANK], inner: [u32; RANK], start: [u32; RANK], }
     /// Sums over the middle of [outer, reduced, inner].
@@ -59,6 +63,11 @@ params! {
     }
     /// stats, normalise, normalise_grad.
     Norm { rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, eps: f32, }
+    /// norm_relu, norm_relu_sums, norm_relu_grad.
+    NormRelu {
+        rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, channels: u32, row: u32, eps: f32,
+        slope: f32,
+    }
     /// moments and quadratic_field.
     Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }
     /// boundary and boundary_grad.

@@ -110,6 +110,72 @@ pub fn normalisation() -> Vec<Case> {
     cases
 }
 
+/// Normalisation with scale, shift and LeakyReLU, and its derivative over a batch by all three, which plans fold.
+pub fn norm_relus() -> Vec<Case> {
+    const EPS: f64 = 1e-3;
+    /// What the normalised number is off by, relative to one more than itself, and that number.
+    fn slack(x: &[f64], group: &[usize]) -> (f64, f64, f64) {
+        let [mean, variance, dm, dv] = statistics(x, group);
+        let r = (variance + EPS).sqrt().recip();
+        (r * (dm + 2.0 * U) + dv * r * r + 6.0 * U, mean, r)
+    }
+    fn forward(over: Over, inputs: &[Input]) -> Vec<f64> {
+        let [x, gamma, beta] = [0, 1, 2].map(|i| values(&inputs[i]));
+        let mut bound = vec![0.0; x.len()];
+        for group in groups(&inputs[0].shape, over) {
+            let (slack, mean, r) = slack(x, &group);
+            for i in group {
+                let c = i % gamma.len();
+                let y = ((x[i] - mean) * r).abs();
+                bound[i] = (slack + 4.0 * U) * (1.0 + y) * gamma[c].abs() + 4.0 * U * beta[c].abs();
+            }
+        }
+        bound
+    }
+    fn back(inputs: &[Input]) -> Vec<f64> {
+        let [x, gamma, g] = [0, 1, 3].map(|i| values(&inputs[i]));
+        let (mut by_x, mut by_gamma, mut by_beta) = (vec![0.0; x.len()], Vec::new(), Vec::new());
+        for (c, group) in groups(&inputs[0].shape, Over::Batch).iter().enumerate() {
+            let (slack, mean, r) = slack(x, group);
+            let n = group.len() as f64;
+            let slack = slack + U * (together(group.len()) + 8.0);
+            let y = |i: usize| ((x[i] - mean) * r).abs();
+            let sum: f64 = group.iter().map(|&i| g[i].abs()).sum();
+            let weighted: f64 = group.iter().map(|&i| g[i].abs() * (1.0 + y(i))).sum();
+            for &i in group {
+                let parts = g[i].abs() + sum / n + (1.0 + y(i)) * (weighted + sum) / n;
+                by_x[i] = r * gamma[c].abs() * 2.0 * slack * parts;
+            }
+            by_gamma.push(slack * weighted);
+            by_beta.push(slack * sum);
+        }
+        [by_x, by_gamma, by_beta].concat()
+    }
+    let mut cases = Vec::new();
+    for shape in images().into_iter().filter(|s| s.numel() > s[3]) {
+        let c = shape.channels();
+        let inputs = || vec![real(1, shape), real(2, [c]), real(3, [c]), real(4, shape)];
+        for (name, over) in [("batch", Over::Batch), ("layer", Over::Layer)] {
+            let bound = Bound::Each(forward(over, &inputs()));
+            cases.push(case(format!("norm_relu/{name} {shape:?}"), inputs(), bound, move |_, x| {
+                (x[0].normalise(over, EPS) * x[1] + x[2]).leaky_relu(0.2)
+            }));
+        }
+        let bound = Bound::Each(back(&inputs()));
+        cases.push(case(format!("norm_relu_grad {shape:?}"), inputs(), bound, |tape, x| {
+            let y = (x[0].normalise(Over::Batch, EPS) * x[1] + x[2]).leaky_relu(0.2);
+            let flat = |v: invnet::tape::Var<'_>| v.shape().numel();
+            let parts: Vec<_> = tape
+                .pullback(y, x[3], &x[..3])
+                .into_iter()
+                .map(|gradient| gradient.reshape([flat(gradient)]))
+                .collect();
+            tape.concat(&parts, 0)
+        }));
+    }
+    cases
+}
+
 /// The passes of the gradient penalty.
 pub fn penalties() -> Vec<Case> {
     let mut cases = Vec::new();

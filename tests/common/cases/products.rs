@@ -135,7 +135,7 @@ pub fn convolutions() -> Vec<Case> {
     cases
 }
 
-/// Convolutions whose bias and LeakyReLU the plan folds into the kernel.
+/// Convolutions whose bias and LeakyReLU, or mask, the plan folds into the kernel.
 pub fn fused() -> Vec<Case> {
     let mut cases = Vec::new();
     for (n, ci, co, window) in windows(30) {
@@ -146,15 +146,27 @@ pub fn fused() -> Vec<Case> {
         let taps = kernel[0] * kernel[1];
         cases.push(case(
             format!("conv_bias {n} x {ci} -> {co}, {window:?}"),
-            vec![x, w.clone(), real(4, [co])],
+            vec![x.clone(), w.clone(), real(4, [co])],
             Bound::Sum { roundings: taps * ci + 3 },
             move |_, x| (x[0].conv_leg_y(x[1], window) + x[2]).leaky_relu(0.2),
         ));
         cases.push(case(
             format!("conv_transpose_bias {n} x {ci} -> {co}, {window:?}"),
-            vec![g, w, real(5, [ci])],
+            vec![g.clone(), w.clone(), real(5, [ci])],
             Bound::Sum { roundings: taps * co + 2 },
             move |_, x| x[0].conv_leg_x(x[1], window) + x[2],
+        ));
+        cases.push(case(
+            format!("conv_gate {n} x {ci} -> {co}, {window:?}"),
+            vec![x.clone(), w.clone(), real(6, g.shape)],
+            Bound::Sum { roundings: taps * ci + 1 },
+            move |_, x| x[0].conv_leg_y(x[1], window).gate(x[2], 0.2),
+        ));
+        cases.push(case(
+            format!("conv_transpose_gate {n} x {ci} -> {co}, {window:?}"),
+            vec![g, w, real(7, x.shape)],
+            Bound::Sum { roundings: taps * co + 1 },
+            move |_, x| x[0].conv_leg_x(x[1], window).gate(x[2], 0.2),
         ));
     }
     cases

@@ -25,6 +25,7 @@ use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, band
 use crate::device::cpu::Real;
 use crate::device::cpu::block::Block;
 use crate::device::cpu::extents::Extents;
+use crate::device::cpu::finish::Finish;
 use crate::device::cpu::pairs::{pair_along, pair_below};
 use crate::device::cpu::real::simd;
 use crate::device::cpu::scratch;
@@ -124,7 +125,13 @@ fn step_of(parities: usize, channels: usize) -> usize {
 }
 
 /// y = x * w
-pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
+pub(in crate::device::cpu) fn leg_y<T: Real>(
+    e: &Extents,
+    x: &[T],
+    w: &[T],
+    finish: &Finish<'_, T>,
+    y: &mut [T],
+) {
     let [h, width] = e.window.out;
     let (grid, panel) = (Grid::of(e.window.out), panel_of(e.co));
     let (depth, step) = (4 * e.ci, step_of(4, e.ci));
@@ -153,6 +160,7 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &
                         pulp::Arch::new().dispatch(PointsToOutputs { m, panel, count, tile, to, y });
                     }
                 }
+                finish.apply(piece.start, piece.out);
             });
         });
     });
@@ -170,7 +178,13 @@ fn multiply<T: Real>(a: &[T], step: usize, b: &[T], k: usize, out: &mut [T], pan
 }
 
 /// The adjoint of [`leg_y`] in x.
-pub(in crate::device::cpu) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
+pub(in crate::device::cpu) fn leg_x<T: Real>(
+    e: &Extents,
+    g: &[T],
+    w: &[T],
+    finish: &Finish<'_, T>,
+    x: &mut [T],
+) {
     let [h, width] = e.window.image;
     let (grid, panel) = (Grid::of(e.window.out), panel_of(e.ci));
     let step = step_of(1, e.co);
@@ -217,6 +231,7 @@ pub(in crate::device::cpu) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &
                         }
                     }
                 }
+                finish.apply(piece.start, piece.out);
             });
         });
     });

@@ -57,8 +57,9 @@ impl Grid {
 struct Piece<'a, T> {
     first: usize,
     rows: usize,
-    /// Their share of the result.
+    /// Their share of the result, and how many numbers come before it.
     out: &'a mut [T],
+    start: usize,
 }
 
 impl<T> Piece<'_, T> {
@@ -87,7 +88,8 @@ fn pieces<'a, T>(
             let held = out.len() / line;
             // The last row of tiles of an image may be cut.
             let rows_held = if images > 1 { held / lines * grid.down } else { held.div_ceil(a_tile) };
-            all.push(Piece { first: i * images * grid.down + j * rows, rows: rows_held, out });
+            let start = i * images * lines * line + j * chunk;
+            all.push(Piece { first: i * images * grid.down + j * rows, rows: rows_held, out, start });
         }
     }
     all

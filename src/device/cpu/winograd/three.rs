@@ -26,6 +26,7 @@ use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, band
 use crate::device::cpu::Real;
 use crate::device::cpu::block::Block;
 use crate::device::cpu::extents::{Extents, row_of};
+use crate::device::cpu::finish::Finish;
 use crate::device::cpu::scratch;
 use crate::device::cpu::vector::{LANES, lanes, load, store};
 use crate::op::Border;
@@ -108,7 +109,13 @@ const FILTER: [[f64; 3]; SIDE] = [
 ];
 
 /// y = x * w
-pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
+pub(in crate::device::cpu) fn leg_y<T: Real>(
+    e: &Extents,
+    x: &[T],
+    w: &[T],
+    finish: &Finish<'_, T>,
+    y: &mut [T],
+) {
     let [h, width] = e.window.image;
     let grid = Grid::of(e.window.image);
     let panel = panel_of(e.co);
@@ -145,6 +152,7 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &
                         pulp::Arch::new().dispatch(write);
                     }
                 }
+                finish.apply(piece.start, piece.out);
             });
         });
     });

@@ -20,6 +20,7 @@ use super::bands;
 use crate::device::Precision;
 use crate::device::cpu::Real;
 use crate::device::cpu::extents::{Extents, row_of};
+use crate::device::cpu::finish::Finish;
 use crate::device::cpu::matmul::{Mat, product};
 use crate::device::cpu::real::simd;
 use crate::device::cpu::scratch;
@@ -76,7 +77,13 @@ impl Tiles {
 }
 
 /// y = x * w
-pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &mut [T]) {
+pub(in crate::device::cpu) fn leg_y<T: Real>(
+    e: &Extents,
+    x: &[T],
+    w: &[T],
+    finish: &Finish<'_, T>,
+    y: &mut [T],
+) {
     let tiles = Tiles::of::<T>(e);
     let depth = PARITIES * e.ci;
     scratch::with(POINTS * depth * e.co, |u: &mut [T]| {
@@ -87,14 +94,20 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], y: &
                 let (v, m) = space[..POINTS * count * (depth + e.co)].split_at_mut(POINTS * count * depth);
                 image_to_points(e, &tiles, x, first, count, v);
                 multiply(v, Mat::new(u, depth, e.co), count, m);
-                points_to_outputs(e, &tiles, m, first, count, y);
+                points_to_outputs(e, &tiles, m, first, finish, y);
             }
         });
     });
 }
 
 /// The adjoint of [`leg_y`] in x.
-pub(in crate::device::cpu) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &mut [T]) {
+pub(in crate::device::cpu) fn leg_x<T: Real>(
+    e: &Extents,
+    g: &[T],
+    w: &[T],
+    finish: &Finish<'_, T>,
+    x: &mut [T],
+) {
     let tiles = Tiles::of::<T>(e);
     let depth = PARITIES * e.ci;
     // Neighbouring tiles share pixels of x, so blocks are whole images.
@@ -108,7 +121,7 @@ pub(in crate::device::cpu) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], x: &
                 let (v, m) = space[..POINTS * count * (depth + e.co)].split_at_mut(POINTS * count * depth);
                 outputs_to_points(e, &tiles, g, image * per_image, count, m);
                 multiply(m, Mat::new(u, depth, e.co).t(), count, v);
-                points_to_image(e, &tiles, v, image, count / per_image, x);
+                points_to_image(e, &tiles, v, image, finish, x);
             }
         });
     });
@@ -319,13 +332,21 @@ fn outputs_to_points<T: Real>(e: &Extents, tiles: &Tiles, g: &[T], first: usize,
 }
 
 /// y of tiles `first..first + count` from their products: (m0 + m1, m1 - m2) along both axes.
-fn points_to_outputs<T: Real>(e: &Extents, tiles: &Tiles, m: &[T], first: usize, count: usize, y: &mut [T]) {
+fn points_to_outputs<T: Real>(
+    e: &Extents,
+    tiles: &Tiles,
+    m: &[T],
+    first: usize,
+    finish: &Finish<'_, T>,
+    y: &mut [T],
+) {
     let [_, ow] = e.window.out;
     let across = tiles.grid[1];
     let co = e.co;
-    let rows = count / across;
-    let y = &mut y[first / across * 2 * ow * co..][..rows * 2 * ow * co];
-    y.par_chunks_mut(2 * ow * co).enumerate().each(&|(row, y)| {
+    let count = m.len() / (POINTS * co);
+    let (rows, two_lines) = (count / across, 2 * ow * co);
+    let start = first / across * two_lines;
+    y[start..][..rows * two_lines].par_chunks_mut(two_lines).enumerate().each(&|(row, y)| {
         let (top, bottom) = y.split_at_mut(ow * co);
         simd(
             #[inline(always)]
@@ -346,18 +367,27 @@ fn points_to_outputs<T: Real>(e: &Extents, tiles: &Tiles, m: &[T], first: usize,
                 }
             },
         );
+        finish.apply(start + row * two_lines, y);
     });
 }
 
 /// The transpose of [`image_to_points`] for whole images: d0 = V0, d1 = V1 + V2 - V0, d2 = -V2,
 /// where d2 of a tile and d0 of the next fall on the same pixel; on a periodic image the first tile is
 /// next to the last.
-fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, images: usize, x: &mut [T]) {
+fn points_to_image<T: Real>(
+    e: &Extents,
+    tiles: &Tiles,
+    v: &[T],
+    image: usize,
+    finish: &Finish<'_, T>,
+    x: &mut [T],
+) {
     let [h, w] = e.window.image;
     let [down, across] = tiles.grid;
     let (ci, depth) = (e.ci, PARITIES * e.ci);
-    let count = images * down * across;
-    let x = &mut x[image * h * w * ci..][..images * h * w * ci];
+    let count = v.len() / (POINTS * depth);
+    let (images, start) = (count / (down * across), image * h * w * ci);
+    let x = &mut x[start..][..images * h * w * ci];
     // Of `count` tiles on an axis, number t and the one before it.
     let own = |t: usize, count: usize| match e.window.border {
         Border::Open => (t < count).then_some(t),
@@ -431,6 +461,7 @@ fn points_to_image<T: Real>(e: &Extents, tiles: &Tiles, v: &[T], image: usize, i
                     }
                 },
             );
+            finish.apply(start + line * w * ci, x);
         });
     });
 }

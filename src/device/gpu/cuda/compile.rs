@@ -25,8 +25,9 @@ pub struct Compiled {
 #[must_use]
 pub fn options(family: &str) -> Vec<&'static str> {
     let mut options = vec!["--std=c++17", "-default-device"];
-    if family == "random" {
-        // Every device draws the same numbers, bit for bit: each operation rounds by itself.
+    // Each operation rounds by itself: every device draws the same numbers, bit for bit; and a mask is that of
+    // the forward pass wherever it is computed.
+    if matches!(family, "random" | "norm_relu") {
         options.push("--fmad=false");
     }
     options

@@ -1,0 +1,112 @@
+// Normalisation with scale, shift and LeakyReLU, and its derivative over a batch.
+//
+// Formula: out = LeakyReLU(y gamma + beta), y = (x - mean) r, r = 1 / sqrt(var + eps). Of a cotangent g behind
+// the LeakyReLU's mask: d beta = sum g, d gamma = sum g y, d x = r gamma (g - mean(g) - y mean(g y)). Mask and y
+// are computed of x again, which is read anyway.
+// Launch: as norm.cu. A layer's gamma and beta are found column by column.
+// Traffic: 8 bytes an element forward, 8 + 12 back; bound by memory.
+// Order: as norm.cu. Every operation rounds by itself (src/device/gpu/cuda/compile.rs), so that the mask is
+// that of the forward pass.
+#include "norm.cuh"
+
+DEVICE Norm norm_of(const NormRelu& p) { return {p.rows, p.columns, p.pieces, p.piece, p.width, p.eps}; }
+
+// y gamma + beta, which the sign of the result is that of.
+DEVICE float shifted(float y, float gamma, float beta) { return y * gamma + beta; }
+
+DEVICE float normalised(float x, float mean, float r) { return (x - mean) * r; }
+
+// ---- forward -------------------------------------------------------------------------------
+
+template <u32 WIDTH, bool BATCH>
+DEVICE void forward(const float* x, const float* stats, const float* gamma, const float* beta, float* y, const NormRelu& q) {
+    const Norm p = norm_of(q);
+    const Groups<WIDTH, BATCH> of(stats, p);
+    float scale[WIDTH], shift[WIDTH];
+    UNROLL for (u32 k = 0; k < WIDTH; ++k)
+        if (BATCH) scale[k] = gamma[of.group[k]], shift[k] = beta[of.group[k]];
+    for (u32 i = of.first; i < of.end; i += of.step) {
+        float v[WIDTH];
+        read_width(x + i, v);
+        if (!BATCH) {
+            u32 channel = i % q.channels;
+            UNROLL for (u32 k = 0; k < WIDTH; ++k) {
+                scale[k] = gamma[channel], shift[k] = beta[channel];
+                channel = channel + 1 == q.channels ? 0 : channel + 1;
+            }
+        }
+        UNROLL for (u32 k = 0; k < WIDTH; ++k) {
+            const float u = shifted(normalised(v[k], of.mean[k], of.r[k]), scale[k], shift[k]);
+            v[k] = u > 0.0f ? u : q.slope * u;
+        }
+        write_width(y + i, v);
+    }
+}
+
+KERNEL(256) norm_relu_batch(const float* x, const float* stats, const float* gamma, const float* beta, float* y, NormRelu p) {
+    if (p.width == 4) forward<4, true>(x, stats, gamma, beta, y, p);
+    else forward<1, true>(x, stats, gamma, beta, y, p);
+}
+
+KERNEL(256) norm_relu_layer(const float* x, const float* stats, const float* gamma, const float* beta, float* y, NormRelu p) {
+    if (p.width == 4) forward<4, false>(x, stats, gamma, beta, y, p);
+    else forward<1, false>(x, stats, gamma, beta, y, p);
+}
+
+// ---- back ----------------------------------------------------------------------------------
+
+// g and g y, g behind the mask.
+struct Masked {
+    const float* x;
+    const float* g;
+    float mean, r, gamma, beta, slope;
+    DEVICE float2 of(const Masked& s, u64 i) {
+        const float y = normalised(s.x[i], s.mean, s.r);
+        const float g = shifted(y, s.gamma, s.beta) > 0.0f ? s.g[i] : s.slope * s.g[i];
+        return make_float2(g, g * y);
+    }
+};
+
+KERNEL(256) norm_relu_sums(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, float* partial, NormRelu p) {
+    SHARED(float, scratch, 512);
+    const u32 column = least(blockIdx.x * 32 + threadIdx.x % 32, p.columns - 1);
+    const float r = inverse_deviation(stats, column, p.columns, p.eps);
+    const Masked source = {x, g, stats[column], r, gamma[column], beta[column], p.slope};
+    column_sums(source, partial, norm_of(p), scratch);
+}
+
+// The sums of all pieces, in rows `row` apart.
+KERNEL(256) norm_relu_sums_finish(const float* partial, float* sums, NormRelu p) {
+    const u32 column = (u32)thread_in_grid();
+    if (column >= p.columns) return;
+    const float2 sum = join(partial, column, p.columns, p.pieces);
+    sums[column] = sum.x;
+    sums[p.row + column] = sum.y;
+}
+
+template <u32 WIDTH>
+DEVICE void gradient(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, float* out, const NormRelu& q) {
+    const Norm p = norm_of(q);
+    const Groups<WIDTH, true> of(stats, p);
+    float scale[WIDTH], shift[WIDTH], mean_g[WIDTH], mean_gy[WIDTH];
+    UNROLL for (u32 k = 0; k < WIDTH; ++k) {
+        scale[k] = gamma[of.group[k]], shift[k] = beta[of.group[k]];
+        mean_g[k] = sums[of.group[k]] / (float)p.rows, mean_gy[k] = sums[q.row + of.group[k]] / (float)p.rows;
+    }
+    for (u32 i = of.first; i < of.end; i += of.step) {
+        float v[WIDTH], to[WIDTH];
+        read_width(x + i, v);
+        read_width(g + i, to);
+        UNROLL for (u32 k = 0; k < WIDTH; ++k) {
+            const float y = normalised(v[k], of.mean[k], of.r[k]);
+            const float masked = shifted(y, scale[k], shift[k]) > 0.0f ? to[k] : q.slope * to[k];
+            to[k] = of.r[k] * scale[k] * (masked - mean_g[k] - y * mean_gy[k]);
+        }
+        write_width(out + i, to);
+    }
+}
+
+KERNEL(256) norm_relu_grad(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, float* out, NormRelu p) {
+    if (p.width == 4) gradient<4>(x, stats, gamma, beta, g, sums, out, p);
+    else gradient<1>(x, stats, gamma, beta, g, sums, out, p);
+}

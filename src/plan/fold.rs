@@ -1,0 +1,136 @@
+//! What a plan makes of the operations of a tape: fewer, which pass over memory less often.
+//!
+//! Every rule looks at one node and what it reads, and moves the work of both to the later one. It may do so
+//! where nobody else reads what is in between, and where no op in place comes between them. Results
+//! keep their bits unless a rule says otherwise; tests/folds.rs holds each against [`super::Plan::eager`].
+
+use std::collections::HashMap;
+
+use super::graph::Graph;
+use super::norms::{norm_relu, norm_relu_grad};
+use crate::device::ALIGN;
+use crate::op::{Binary, Leg, Op, Unary};
+use crate::shape::{MAX_RANK, Shape};
+use crate::tape::Node;
+
+/// The rules, each over all nodes, in this order.
+const RULES: [fn(&mut Graph<'_>, usize); 6] = [concat, norm_relu, norm_relu_grad, conv_bias, conv_gate, part];
+
+/// Numbers from which on a tensor is aligned.
+pub(super) const ALIGNED: usize = ALIGN / size_of::<f32>();
+
+/// Folds the nodes that outputs and ops in place depend on, and says which are left.
+pub(super) fn fold(nodes: &mut [Node], outputs: &[usize]) -> Vec<bool> {
+    merge_twins(nodes);
+    let mut graph = Graph::of(nodes, outputs);
+    for rule in RULES {
+        for id in 0..graph.len() {
+            if graph.is_live(id) {
+                rule(&mut graph, id);
+            }
+        }
+    }
+    graph.into_live()
+}
+
+/// Who reads one of several nodes that compute the same of the same reads the first of them.
+fn merge_twins(nodes: &mut [Node]) {
+    let mut first = HashMap::new();
+    let mut twin: Vec<usize> = (0..nodes.len()).collect();
+    let mut changes = 0;
+    for (id, node) in nodes.iter_mut().enumerate() {
+        for input in &mut node.inputs {
+            *input = twin[*input];
+        }
+        if node.op.in_place() {
+            changes += 1;
+        } else {
+            // As text, in which 0 and -0 are two numbers.
+            twin[id] = *first.entry(format!("{changes} {node:?}")).or_insert(id);
+        }
+    }
+}
+
+/// Tensors that are padded into one another's zeros and added lie beside each other: they are copied there.
+fn concat(graph: &mut Graph<'_>, id: usize) {
+    let (Op::Binary(Binary::Add), &[a, b]) = (graph.op(id), graph.inputs(id)) else { return };
+    let (Op::Pad(start_a), Op::Pad(start_b)) = (graph.op(a), graph.op(b)) else { return };
+    if !(graph.is_only_for(a, id) && graph.is_only_for(b, id)) {
+        return;
+    }
+    let parts = [(graph.inputs(a)[0], start_a), (graph.inputs(b)[0], start_b)];
+    let beside = |axis: usize, [(a, start_a), (b, start_b)]: [(usize, [usize; MAX_RANK]); 2]| {
+        let (a, b) = (graph.shape(a), graph.shape(b));
+        let alike = |i: usize| a[i] == b[i] && start_a[i] == start_b[i];
+        start_a[axis] + a[axis] == start_b[axis] && (0..a.rank()).all(|i| i == axis || alike(i))
+    };
+    let [p, q] = parts;
+    let found = (0..graph.shape(id).rank()).find_map(|axis| {
+        [[p, q], [q, p]].into_iter().find(|&parts| beside(axis, parts)).map(|parts| (axis, parts))
+    });
+    let Some((axis, [(first, start), (second, _)])) = found else { return };
+    let mut dims = graph.shape(first).to_vec();
+    dims[axis] += graph.shape(second)[axis];
+    let (op, joined) = (Op::Concat(axis), Shape::new(&dims));
+    if joined == graph.shape(id) {
+        graph.replace(id, op, &[first, second]);
+    } else {
+        // Part of a longer one.
+        let at = a.max(b);
+        graph.reshape(at, op, &[first, second], joined);
+        graph.replace(id, Op::Pad(start), &[at]);
+    }
+}
+
+/// A bias, and a LeakyReLU after it, join the convolution before them.
+fn conv_bias(graph: &mut Graph<'_>, id: usize) {
+    let Some(&from) = graph.inputs(id).first() else { return };
+    if !(graph.is_only_for(from, id) && graph.is_still(from, id)) {
+        return;
+    }
+    let (op, bias) = match (graph.op(id), graph.op(from)) {
+        (Op::Binary(Binary::Add), Op::Conv(leg @ (Leg::Y | Leg::X), window)) => {
+            let bias = graph.inputs(id)[1];
+            if graph.shape(bias) != Shape::from([graph.shape(id).channels()]) {
+                return;
+            }
+            (Op::ConvBias(leg, window, None), Some(bias))
+        }
+        (Op::Unary(Unary::LeakyRelu(slope)), Op::ConvBias(leg, window, None)) => {
+            (Op::ConvBias(leg, window, Some(slope)), None)
+        }
+        _ => return,
+    };
+    let inputs: Vec<usize> = graph.inputs(from).iter().copied().chain(bias).collect();
+    graph.replace(id, op, &inputs);
+}
+
+/// The mask of a LeakyReLU joins the convolution that makes the cotangent it is for.
+fn conv_gate(graph: &mut Graph<'_>, id: usize) {
+    let (Op::Binary(Binary::Gate(slope)), &[gate, from]) = (graph.op(id), graph.inputs(id)) else { return };
+    let Op::Conv(leg @ (Leg::Y | Leg::X), window) = graph.op(from) else { return };
+    let alike = graph.shape(gate) == graph.shape(id) && graph.shape(from) == graph.shape(id);
+    if alike && graph.is_only_for(from, id) && graph.is_still(from, id) {
+        let [a, b] = [graph.inputs(from)[0], graph.inputs(from)[1]];
+        graph.replace(id, Op::ConvGate(leg, window, slope), &[a, b, gate]);
+    }
+}
+
+/// A slice that lies in its input as it is, and begins where a tensor may, is not copied.
+fn part(graph: &mut Graph<'_>, id: usize) {
+    let (Op::Slice(start), &[from]) = (graph.op(id), graph.inputs(id)) else { return };
+    let (whole, shape) = (graph.shape(from), graph.shape(id));
+    // Behind the last axis that is cut all is there, before it there is one of each.
+    let cut = (0..whole.rank()).rfind(|&axis| shape[axis] != whole[axis]).unwrap_or(0);
+    let strides = whole.strides();
+    let first: usize = (0..whole.rank()).map(|axis| start[axis] * strides[axis]).sum();
+    let mut root = from;
+    while graph.op(root).moves_nothing() && !graph.inputs(root).is_empty() {
+        root = graph.inputs(root)[0];
+    }
+    // A leaf may change before the slice is read.
+    let stays = !matches!(graph.op(root), Op::Leaf(_));
+    if stays && first.is_multiple_of(ALIGNED) && shape[..cut].iter().all(|&extent| extent == 1) {
+        graph.replace(id, Op::Part(first), &[from]);
+    }
+}
