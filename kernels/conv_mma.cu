@@ -7,8 +7,8 @@
 // Launch: as conv.cu: tiles of 64 x 64, 128 x 64 or 128 x 128, with 128 (tf32) or 256 (bf16) threads
 // (gemm_mma.cuh); leg x by parity classes, leg w by pieces (both grid z). Shared memory: tf32 24, 36 or
 // 48 KiB, bf16 16, 24 or 32 KiB.
-// Traffic: each operand once per tile row or column, as single precision; bound by arithmetic where
-// the tiles are full, else by memory.
+// Traffic: each operand once per tile row or column, as single precision, but filters of bf16, which are rounded
+// once (`narrow`, layout.cu); bound by arithmetic where the tiles are full, else by memory.
 // Order: taps row by row, channels inside; leg w pixel by pixel within a piece, then the pieces.
 // Source: PTX ISA, "Matrix multiply-accumulate operation using mma instruction", "ldmatrix",
 // "cp.async".
@@ -22,6 +22,7 @@
 
 // Windows of x.
 struct Windows {
+    typedef float4 Group;
     enum { ALONG_K = 1 };
     struct Line {
         u32 image, top, left;  // the row of x that an image begins at, and the window's corner in it
@@ -51,7 +52,9 @@ struct Windows {
 };
 
 // A matrix [K, CO]: the filter of leg y, the cotangents of leg w.
+template <typename Numbers>
 struct Channels {
+    typedef Numbers Group;
     enum { ALONG_K = 0 };
     typedef u32 Line;
     u32 columns, k, end;
@@ -69,6 +72,7 @@ struct Channels {
 
 // The cotangents that meet a pixel of x.
 struct Cones {
+    typedef float4 Group;
     enum { ALONG_K = 1 };
     struct Line {
         u32 image, bottom, right;  // as of Windows, in g
@@ -99,7 +103,9 @@ struct Cones {
 };
 
 // The class's taps of w as [(jy, jx, co), CI].
+template <typename Numbers>
 struct Taps {
+    typedef Numbers Group;
     enum { ALONG_K = 1 };
     typedef u32 Line;
     const Conv* p;
@@ -126,6 +132,7 @@ struct Taps {
 
 // What a tap and four channels see of x, pixel by pixel.
 struct Sights {
+    typedef float4 Group;
     enum { ALONG_K = 0 };
     struct Line {
         u32 down, right, channel;  // from a pixel's place in x
@@ -157,19 +164,19 @@ struct Sights {
 // ---- legs ----------------------------------------------------------------------------------
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
-DEVICE void leg_y(const float* x, const float* w, const float* extra, float* y, const Conv& p) {
+DEVICE void leg_y(const float* x, const typename Number::Filter* w, const float* extra, float* y, const Conv& p) {
     const u32 depth = p.kh * p.kw * p.ci;
     const ToY store = {y, extra, &p};
-    gemm_mma<Number, ROWS, COLUMNS>(Windows(p, 0, depth), x, Channels(p, 0, depth), w, store, blockIdx.x * ROWS,
+    gemm_mma<Number, ROWS, COLUMNS>(Windows(p, 0, depth), x, Channels<typename Number::Filter>(p, 0, depth), w, store, blockIdx.x * ROWS,
                                     blockIdx.y * COLUMNS, p.co, depth);
 }
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
-DEVICE void leg_x(const float* g, const float* w, const float* extra, float* x, const Conv& p) {
+DEVICE void leg_x(const float* g, const typename Number::Filter* w, const float* extra, float* x, const Conv& p) {
     const Parity parity(p, blockIdx.z);
     if (blockIdx.x * ROWS >= parity.rows(p)) return;  // a whole block at once
     const ToX store = {x, extra, &p, parity};
-    gemm_mma<Number, ROWS, COLUMNS>(Cones(p, parity), g, Taps(p, parity), w, store, blockIdx.x * ROWS,
+    gemm_mma<Number, ROWS, COLUMNS>(Cones(p, parity), g, Taps<typename Number::Filter>(p, parity), w, store, blockIdx.x * ROWS,
                                     blockIdx.y * COLUMNS, p.ci, parity.depth(p));
 }
 
@@ -177,44 +184,44 @@ template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p) {
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.n * p.oh * p.ow);
     const ToW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
-    gemm_mma<Number, ROWS, COLUMNS>(Sights(p, begin, end), x, Channels(p, begin, end), g, store, blockIdx.x * ROWS,
+    gemm_mma<Number, ROWS, COLUMNS>(Sights(p, begin, end), x, Channels<float4>(p, begin, end), g, store, blockIdx.x * ROWS,
                                     blockIdx.y * COLUMNS, p.co, end - begin);
 }
 
-KERNEL(128) conv_y_tf32_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(128) conv_y_tf32_64(const float* x, const float4* w, const float* extra, float* y, Conv p) {
     leg_y<Tf32, 64, 64>(x, w, extra, y, p);
 }
-KERNEL(128) conv_y_tf32_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(128) conv_y_tf32_128x64(const float* x, const float4* w, const float* extra, float* y, Conv p) {
     leg_y<Tf32, 128, 64>(x, w, extra, y, p);
 }
-KERNEL(128) conv_y_tf32_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(128) conv_y_tf32_128(const float* x, const float4* w, const float* extra, float* y, Conv p) {
     leg_y<Tf32, 128, 128>(x, w, extra, y, p);
 }
-KERNEL(256) conv_y_bf16_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(256) conv_y_bf16_64(const float* x, const uint2* w, const float* extra, float* y, Conv p) {
     leg_y<Bf16, 64, 64>(x, w, extra, y, p);
 }
-KERNEL(256) conv_y_bf16_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(256) conv_y_bf16_128x64(const float* x, const uint2* w, const float* extra, float* y, Conv p) {
     leg_y<Bf16, 128, 64>(x, w, extra, y, p);
 }
-KERNEL(256) conv_y_bf16_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(256) conv_y_bf16_128(const float* x, const uint2* w, const float* extra, float* y, Conv p) {
     leg_y<Bf16, 128, 128>(x, w, extra, y, p);
 }
-KERNEL(128) conv_x_tf32_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(128) conv_x_tf32_64(const float* g, const float4* w, const float* extra, float* x, Conv p) {
     leg_x<Tf32, 64, 64>(g, w, extra, x, p);
 }
-KERNEL(128) conv_x_tf32_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(128) conv_x_tf32_128x64(const float* g, const float4* w, const float* extra, float* x, Conv p) {
     leg_x<Tf32, 128, 64>(g, w, extra, x, p);
 }
-KERNEL(128) conv_x_tf32_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(128) conv_x_tf32_128(const float* g, const float4* w, const float* extra, float* x, Conv p) {
     leg_x<Tf32, 128, 128>(g, w, extra, x, p);
 }
-KERNEL(256) conv_x_bf16_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(256) conv_x_bf16_64(const float* g, const uint2* w, const float* extra, float* x, Conv p) {
     leg_x<Bf16, 64, 64>(g, w, extra, x, p);
 }
-KERNEL(256) conv_x_bf16_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(256) conv_x_bf16_128x64(const float* g, const uint2* w, const float* extra, float* x, Conv p) {
     leg_x<Bf16, 128, 64>(g, w, extra, x, p);
 }
-KERNEL(256) conv_x_bf16_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(256) conv_x_bf16_128(const float* g, const uint2* w, const float* extra, float* x, Conv p) {
     leg_x<Bf16, 128, 128>(g, w, extra, x, p);
 }
 KERNEL(128) conv_w_tf32_64(const float* x, const float* g, float* w, Conv p) {

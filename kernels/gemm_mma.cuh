@@ -9,28 +9,31 @@
 //   bf16: 8 warps; 32 numbers, loaded as 32 bits one slice ahead into registers, rounded to
 //         nearest, stored as 16 bits (two slices in memory). More warps, since those registers are
 //         shared out among them.
-// Global memory holds single precision throughout.
+// Global memory holds single precision, but for the filters of bf16, which are rounded once for all.
 // An operand's slice keeps the order of its memory: rows of 64 bytes of k (along_k), or for each k
 // a row of the tile's outer index. Chunks of 16 bytes change places within their row (`place`), so
 // that copies, ldmatrix and plain loads of a fragment each touch all 32 banks once.
 // Sums run over k from first to last in the order of the instructions, in registers.
 //
 // An operand is a type with
+//   Group                     four numbers as they lie in memory: float4, or uint2 of bf16;
 //   ALONG_K                   whether four consecutive k (rather than four rows or columns) are read;
 //   Line line(outer) const    what a row or column remembers;
 //   bool at(line, offset) const  the offset of the four numbers there; false if they are zero;
 //   void advance(by)          moves on in k.
-// Every group of four is aligned to 16 bytes and within or beyond the matrix as a whole.
+// Every group of four is aligned to its size and within or beyond the matrix as a whole.
 #pragma once
 #include "common.cuh"
 
 struct Tf32 {
+    typedef float4 Filter;  // four numbers of a filter, as they lie in memory
     // Numbers of k in a slice, bytes of one, slices in shared memory, threads of a block.
     enum { SLICE = 16, BYTES = 4, STAGES = 3, THREADS = 128 };
     DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_tf32(sum, a, b0, b1); }
 };
 
 struct Bf16 {
+    typedef uint2 Filter;
     enum { SLICE = 32, BYTES = 2, STAGES = 2, THREADS = 256 };
     DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_bf16(sum, a, b0, b1); }
 };
@@ -49,6 +52,12 @@ DEVICE u32 place(u32 outer, u32 k) {
 
 // ---- from global to shared memory ----------------------------------------------------------
 
+// Four numbers as bf16, and four zeros.
+DEVICE uint2 bf16_four(float4 v) { return make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w)); }
+DEVICE uint2 bf16_four(uint2 v) { return v; }
+DEVICE void clear(float4& v) { v = make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
+DEVICE void clear(uint2& v) { v = make_uint2(0, 0); }
+
 // The part of an operand's slices that this thread brings: PASSES groups of four numbers, whose
 // threads next to each other read memory next to each other.
 template <typename Number, typename Operand, u32 TILE>
@@ -59,11 +68,13 @@ struct Feed {
         PASSES = TILE * Number::SLICE / 4 / Number::THREADS,
         LINES = Operand::ALONG_K ? PASSES : 1
     };
+    typedef typename Operand::Group Group;
     Operand from;
-    const float* data;
+    const u8* data;
     typename Operand::Line lines[LINES];
 
-    MEMBER Feed(const Operand& operand, const float* memory, u32 outer) : from(operand), data(memory) {
+    MEMBER Feed(const Operand& operand, const void* memory, u32 outer)
+        : from(operand), data(static_cast<const u8*>(memory)) {
         UNROLL for (u32 i = 0; i < LINES; ++i) lines[i] = from.line(outer + outer_of(i));
         from.advance(k_of(0));
     }
@@ -74,6 +85,11 @@ struct Feed {
         return Operand::ALONG_K ? threadIdx.x % LANES * 4 : threadIdx.x / LANES + STEP * i;
     }
     MEMBER static u32 place_of(u32 i) { return place<Number, TILE, Operand::ALONG_K>(outer_of(i), k_of(i)); }
+
+    // Four numbers from that one on.
+    MEMBER const Group* at(u32 offset) const {
+        return reinterpret_cast<const Group*>(data + (u64)offset * (sizeof(Group) / 4));
+    }
 
     // The offset that pass i reads, if any; passes come in order, the cursor moves on with them.
     MEMBER bool next(u32 i, u32& offset) {
@@ -88,22 +104,21 @@ struct Feed {
         UNROLL for (u32 i = 0; i < PASSES; ++i) {
             u32 offset;
             const bool there = next(i, offset);
-            copy_async(slice + place_of(i), data + (there ? offset : 0), there ? 16 : 0);
+            copy_async(slice + place_of(i), at(there ? offset : 0), there ? 16 : 0);
         }
     }
 
     // A slice through registers.
-    MEMBER void fetch(float4 (&held)[PASSES]) {
+    MEMBER void fetch(Group (&held)[PASSES]) {
         UNROLL for (u32 i = 0; i < PASSES; ++i) {
             u32 offset;
             const bool there = next(i, offset);
-            held[i] = there ? *reinterpret_cast<const float4*>(data + offset) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+            clear(held[i]);
+            if (there) held[i] = *at(offset);
         }
     }
-    MEMBER static void deposit(const float4 (&held)[PASSES], u8* slice) {
-        UNROLL for (u32 i = 0; i < PASSES; ++i)
-            *reinterpret_cast<uint2*>(slice + place_of(i)) =
-                make_uint2(bf16_pair(held[i].x, held[i].y), bf16_pair(held[i].z, held[i].w));
+    MEMBER static void deposit(const Group (&held)[PASSES], u8* slice) {
+        UNROLL for (u32 i = 0; i < PASSES; ++i) *reinterpret_cast<uint2*>(slice + place_of(i)) = bf16_four(held[i]);
     }
 };
 
@@ -242,7 +257,8 @@ template <typename A, typename B, u32 ROWS, u32 COLUMNS>
 DEVICE void walk_slices(Feed<Bf16, A, ROWS>& a, Feed<Bf16, B, COLUMNS>& b, Part<Bf16, ROWS, COLUMNS>& part, u32 steps,
                         u8* memory) {
     const u32 second = ROWS * SLICE_BYTES, both = SLICES(ROWS, COLUMNS);
-    float4 held_a[Feed<Bf16, A, ROWS>::PASSES], held_b[Feed<Bf16, B, COLUMNS>::PASSES];
+    typename A::Group held_a[Feed<Bf16, A, ROWS>::PASSES];
+    typename B::Group held_b[Feed<Bf16, B, COLUMNS>::PASSES];
     if (steps > 0) {
         a.fetch(held_a);
         b.fetch(held_b);
@@ -269,7 +285,7 @@ DEVICE void walk_slices(Feed<Bf16, A, ROWS>& a, Feed<Bf16, B, COLUMNS>& b, Part<
 // The tile at (row, column) of A B over `depth` numbers k; `a` and `b` are cursors at the first, over
 // the memory at `data_a` and `data_b`.
 template <typename Number, u32 ROWS, u32 COLUMNS, typename A, typename B, typename Store>
-DEVICE void gemm_mma(const A& a, const float* data_a, const B& b, const float* data_b, const Store& store, u32 row,
+DEVICE void gemm_mma(const A& a, const void* data_a, const B& b, const void* data_b, const Store& store, u32 row,
                      u32 column, u32 columns, u32 depth) {
     ALIGNED_SHARED(uint4, memory, Number::STAGES * SLICES(ROWS, COLUMNS) / 16);
     Feed<Number, A, ROWS> feed_a(a, data_a, row);

@@ -1,6 +1,6 @@
 // Copies that move elements and compute nothing but block means.
 //
-// Launch: one thread per element of the result; concat and widen one per four.
+// Launch: one thread per element of the result; concat, widen and narrow one per four.
 // Traffic: 8 bytes an element of the result (mean_pool reads factor^2 times more); bound by
 // memory. Reads follow the result's order, so a permutation that moves the last axis reads with
 // a step.
@@ -63,6 +63,20 @@ KERNEL(256) widen(const float* x, float* y, Widen p) {
         if (++at == p.to) at = 0, ++row;
     }
     write_four(y + i, count, v);
+}
+
+// Four numbers a thread, rounded to bf16: to nearest, a tie to even; a NaN stays one.
+KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
+    const u64 i = 4 * thread_in_grid();
+    if (i >= p.n) return;
+    float v[4];
+    read_four(x + i, 4, v);
+    u32 bits[4];
+    UNROLL for (u32 k = 0; k < 4; ++k) {
+        const u32 whole = __float_as_uint(v[k]);
+        bits[k] = v[k] != v[k] ? 0x7fff : (whole + 0x7fff + (whole >> 16 & 1)) >> 16;
+    }
+    *reinterpret_cast<uint2*>(y + i / 2) = make_uint2(bits[0] | bits[1] << 16, bits[2] | bits[3] << 16);
 }
 
 // Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.

@@ -18,6 +18,7 @@
 // A matrix whose rows in memory, of `step` numbers, run along k or along the outer index.
 template <bool along_k>
 struct Lines {
+    typedef float4 Group;
     enum { ALONG_K = along_k };
     typedef u32 Line;
     u32 extent, step, k, end;

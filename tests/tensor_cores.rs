@@ -428,3 +428,55 @@ fn precision_and_channels_choose_the_kernel() {
         assert_eq!(kernel(product, precision), expected, "{precision:?} {product:?}");
     }
 }
+
+/// A filter is rounded once while it does not change, and again when it has: by an operation, from the host, or by
+/// a graph.
+#[test]
+fn rounded_filters_follow_theirs() {
+    let product = legs(2, [12, 16], [6, 5], [3, 3], [1, 1], [1, 1])[0];
+    let [image, filter] = product.shapes();
+    let fresh = |x: &[f64], w: &[f64]| {
+        let operands =
+            [x.to_vec(), w.to_vec(), vec![0.0; product.channels()], vec![0.0; product.result().numel()]];
+        product.run(watched(Schedule::Forward, Precision::Bf16).0, &operands, Finish::Bare)
+    };
+    let (device, launched) = watched(Schedule::Forward, Precision::Bf16);
+    let mut store = Store::on(device);
+    let operands = product.operands();
+    let x = store.add_real("x", image, &operands[0]).unwrap();
+    let w = store.add_real("w", filter, &operands[1]).unwrap();
+    let target = store.add_real("target", filter, &numbers(9, filter.numel())).unwrap();
+    let tape = Tape::new();
+    let [x_var, w_var, target] = [x, w, target].map(|leaf| store.var(&tape, leaf));
+    let before = product.product(x_var, w_var);
+    let again = product.product(x_var.scale(2.0), w_var);
+    tape.lerp(tape.fill(0.5, []), &[[w_var, target]]);
+    let after = product.product(x_var, w_var);
+    let plan = Plan::new(&tape, &[before, again, after], &store);
+    let x = store.read(x).unwrap();
+    let check = |store: &mut Store, run: &dyn Fn(&mut Store)| {
+        let earlier = store.read(w).unwrap();
+        run(store);
+        let later = store.read(w).unwrap();
+        assert_ne!(earlier, later);
+        assert!(plan.read(store, 0).unwrap() == fresh(&x, &earlier), "before the change");
+        assert!(plan.read(store, 2).unwrap() == fresh(&x, &later), "after the change");
+    };
+    let planned = |store: &mut Store| plan.run(store).unwrap();
+    check(&mut store, &planned);
+    // Twice for three products: before and after the change.
+    assert_eq!(launched.lock().unwrap().iter().filter(|&&kernel| kernel == "narrow").count(), 2);
+    check(&mut store, &planned);
+    store.write(w, &numbers(11, filter.numel())).unwrap();
+    check(&mut store, &planned);
+    assert!(store.device().begin_capture().unwrap());
+    plan.run(&mut store).unwrap();
+    let graph = store.device().end_capture().unwrap();
+    let replayed = |store: &mut Store| store.device().replay(graph).unwrap();
+    check(&mut store, &planned);
+    check(&mut store, &replayed);
+    check(&mut store, &replayed);
+    store.write(w, &numbers(12, filter.numel())).unwrap();
+    check(&mut store, &replayed);
+    check(&mut store, &planned);
+}

@@ -189,13 +189,15 @@ impl<L: Launcher> Gpu<L> {
         let precision = self.product_precision(rows_of, &[inputs[0], inputs[1], y]);
         let kernel = KERNELS[leg as usize][precision as usize][cut.tile];
         let [rows, columns] = cut.tiles(extents[0], extents[1]);
+        let filter =
+            if leg != Leg::W && precision == Precision::Bf16 { self.narrowed(inputs[1])? } else { call.b };
         if leg == Leg::W {
             let grid = [rows, columns, cut.pieces];
             return self.in_pieces(cut.pieces, y, |gpu, to| {
                 gpu.launch(kernel, grid, &[call.a, call.b, to], &params)
             });
         }
-        let spans = [call.a, call.b, call.extra, Span::write(y)];
+        let spans = [call.a, filter, call.extra, Span::write(y)];
         self.launch(kernel, [rows, columns, word(classes)], &spans, &params)
     }
 

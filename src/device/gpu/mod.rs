@@ -27,6 +27,7 @@ mod penalty;
 pub mod prove;
 mod random;
 mod reduce;
+mod shadow;
 #[cfg(feature = "simt")]
 pub mod simt;
 mod softmax;
@@ -36,6 +37,7 @@ pub use super::Precision;
 use conv::Finish;
 pub use launch::{Launch, Launcher};
 use launch::{Span, bytes_of};
+use shadow::Shadows;
 
 use std::time::Duration;
 
@@ -78,6 +80,7 @@ pub struct Gpu<L> {
     workspace: Workspace,
     /// Of operands that tensor cores cannot read as they are.
     widened: Workspace,
+    shadows: Shadows,
     capturing: bool,
 }
 
@@ -90,6 +93,7 @@ impl<L: Launcher> Gpu<L> {
             precision,
             workspace: Workspace::default(),
             widened: Workspace::default(),
+            shadows: Shadows::default(),
             capturing: false,
         }
     }
@@ -234,10 +238,14 @@ impl<L: Launcher> Device for Gpu<L> {
     }
 
     fn free(&mut self, block: BufferId) {
+        if let Some(copy) = self.shadows.gone(block) {
+            self.launcher.free(copy);
+        }
         self.launcher.free(block);
     }
 
     fn upload(&mut self, to: BufferId, bytes: &[u8]) -> Result<()> {
+        self.shadows.changed(to);
         self.launcher.upload(to, bytes)
     }
 
@@ -249,7 +257,13 @@ impl<L: Launcher> Device for Gpu<L> {
         if !op.in_place() && output.shape.numel() == 0 {
             return Ok(());
         }
-        self.run_op(op, inputs, output)
+        if !op.in_place() {
+            self.shadows.written(output.buffer);
+        }
+        self.run_op(op, inputs, output)?;
+        let changed = inputs.iter().enumerate().filter(|&(i, _)| op.mutates(i));
+        changed.for_each(|(_, place)| self.shadows.changed(place.buffer));
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -265,21 +279,25 @@ impl<L: Launcher> Device for Gpu<L> {
     }
 
     fn workspace_bytes(&self) -> usize {
-        self.workspace.bytes + self.widened.bytes
+        self.workspace.bytes + self.widened.bytes + self.shadows.bytes()
     }
 
+    // A graph rounds what it needs: it does not know what was done before it, nor who runs after it what it did.
     fn begin_capture(&mut self) -> Result<bool> {
+        self.shadows.all_changed();
         self.launcher.begin_capture()?;
         self.capturing = true;
         Ok(true)
     }
 
     fn end_capture(&mut self) -> Result<GraphId> {
+        self.shadows.all_changed();
         self.capturing = false;
         self.launcher.end_capture()
     }
 
     fn replay(&mut self, graph: GraphId) -> Result<()> {
+        self.shadows.all_changed();
         self.launcher.replay(graph)
     }
 }

@@ -281,8 +281,9 @@ fn time(seen: &Seen, work: &Work, code: Option<&KernelCode>, card: &Card) -> (f6
     }
     if let Some(product) = &work.product {
         let [rows, columns] = product.tile.map(f64::from);
+        let [of_a, of_b] = product.bytes.map(f64::from);
         let terms = f64::from(product.slices() * product.slice());
-        bounds.push((blocks * terms * (rows + columns) * 4.0 / card.cache * uneven, Bound::Cache));
+        bounds.push((blocks * terms * (rows * of_a + columns * of_b) / card.cache * uneven, Bound::Cache));
         let operations = 2.0 * blocks * terms * rows * columns;
         bounds.push((operations / card.peak(product.precision) / 0.85 * uneven, Bound::Tensor));
     }

@@ -14,6 +14,8 @@ pub struct Product {
     pub tile: [u32; 2],
     /// Terms that a block sums.
     pub depth: u32,
+    /// Bytes of a number of either operand, in memory.
+    pub bytes: [u32; 2],
 }
 
 impl Product {
@@ -117,6 +119,10 @@ impl Work {
             _ => p.piece.min(pixels),
         };
         self.product = product(launch.kernel, depth);
+        if let Some(product @ Product { precision: Precision::Bf16, .. }) = &mut self.product {
+            // Filters are rounded beforehand.
+            product.bytes[1] = if launch.kernel.starts_with("conv_w") { 4 } else { 2 };
+        }
         if launch.kernel == "conv_y_few" {
             self.trips = Some([f64::from(depth.div_ceil(32)), 0.0]);
         } else if launch.kernel.contains("_few_") {
@@ -141,7 +147,7 @@ fn product(kernel: &str, depth: u32) -> Option<Product> {
         Some("bf16") => Precision::Bf16,
         _ => Precision::Fp32,
     };
-    Some(Product { precision, tile: [rows, columns], depth })
+    Some(Product { precision, tile: [rows, columns], depth, bytes: [4; 2] })
 }
 
 #[cfg(test)]
@@ -160,7 +166,7 @@ mod tests {
             assert_eq!(product(name, 64).map(|p| (p.precision, p.tile)), expected, "{name}");
         }
         // A warp of four, tile 128 x 128, one slice: 64 tensor-core operations in tf32.
-        let p = Product { precision: Precision::Tf32, tile: [128; 2], depth: 64 };
+        let p = Product { precision: Precision::Tf32, tile: [128; 2], depth: 64, bytes: [4; 2] };
         assert_eq!([p.multiplies(128), p.slices()], [64, 4]);
     }
 }
