@@ -153,7 +153,8 @@ impl<T: Real> WithSimd for Sums<'_, T> {
             {
                 // Behind the last pixel g is zero, and adds nothing.
                 let whole = x.len() == lanes;
-                let [x, g] = [x, g].map(|v| if whole { load::<T, S>(v) } else { T::get(simd, v) });
+                let x = if whole { load::<T, S>(x) } else { T::get(simd, x) };
+                let g = if whole { load::<T, S>(g) } else { T::get(simd, g) };
                 let [y, v] = channels.normalised(simd, x, i * lanes);
                 let g = channels.gated(simd, v, g);
                 store::<T, S>(plain, T::plus(simd, load::<T, S>(plain), g));
@@ -173,7 +174,7 @@ pub(super) fn norm_relu_grad<T: Real>(of: &Fields<'_, T>, g: &[T], sums: &[T], o
         tiled(&means)
     });
     let by: Vec<T> = channels.r.iter().zip(&channels.gamma).map(|(&r, &gamma)| r * gamma).collect();
-    let means = &[by, mean_g, mean_gy];
+    let means = &Means { by, mean_g, mean_gy };
     let piece = channels.piece();
     let pieces = out.par_chunks_mut(piece).zip(of.x.par_chunks(piece)).zip(g.par_chunks(piece));
     pieces.each(&|((out, x), g)| {
@@ -181,12 +182,20 @@ pub(super) fn norm_relu_grad<T: Real>(of: &Fields<'_, T>, g: &[T], sums: &[T], o
     });
 }
 
-/// Whole pixels, with r gamma and both means of their channels.
+/// What belongs to each channel besides.
+struct Means<T> {
+    /// r gamma
+    by: Vec<T>,
+    mean_g: Vec<T>,
+    mean_gy: Vec<T>,
+}
+
+/// Whole pixels.
 struct Back<'a, T> {
     x: &'a [T],
     g: &'a [T],
     channels: &'a Channels<T>,
-    means: &'a [Vec<T>; 3],
+    means: &'a Means<T>,
     out: &'a mut [T],
 }
 
@@ -202,11 +211,12 @@ impl<T: Real> WithSimd for Back<'_, T> {
                 out.chunks_mut(lanes).zip(x.chunks(lanes)).zip(g.chunks(lanes)).enumerate()
             {
                 let whole = x.len() == lanes;
-                let [x, g] = [x, g].map(|v| if whole { load::<T, S>(v) } else { T::get(simd, v) });
+                let x = if whole { load::<T, S>(x) } else { T::get(simd, x) };
+                let g = if whole { load::<T, S>(g) } else { T::get(simd, g) };
                 let [y, v] = channels.normalised(simd, x, i * lanes);
-                let [by, mean_g, mean_gy] = [0, 1, 2].map(|k: usize| load::<T, S>(&means[k][i * lanes..]));
-                let g = T::minus(simd, channels.gated(simd, v, g), mean_g);
-                let v = T::times(simd, by, T::minus(simd, g, T::times(simd, y, mean_gy)));
+                let weighted = T::times(simd, y, load::<T, S>(&means.mean_gy[i * lanes..]));
+                let g = T::minus(simd, channels.gated(simd, v, g), load::<T, S>(&means.mean_g[i * lanes..]));
+                let v = T::times(simd, load::<T, S>(&means.by[i * lanes..]), T::minus(simd, g, weighted));
                 if whole { store::<T, S>(out, v) } else { T::put(simd, out, v) }
             }
         }
