@@ -15,20 +15,6 @@ struct Elementwise {
     float b;
 };
 
-// concat: numbers of the result, and of either part in a row of it.
-struct Concat {
-    u32 n;
-    u32 left;
-    u32 right;
-};
-
-// widen: numbers of the result, and of a row of x and of the result.
-struct Widen {
-    u32 n;
-    u32 from;
-    u32 to;
-};
-
 // binary functions and strided copies: extents of the result and the steps of both inputs, the last
 // axis first.
 struct Strided {
@@ -53,6 +39,20 @@ DEVICE void walk(const Strided& p, u32 i, u32& from_a, u32& from_b) {
         i = rest;
     }
 }
+
+// concat: numbers of the result, and of either part in a row of it.
+struct Concat {
+    u32 n;
+    u32 left;
+    u32 right;
+};
+
+// widen: numbers of the result, and of a row of x and of the result.
+struct Widen {
+    u32 n;
+    u32 from;
+    u32 to;
+};
 
 // pad: the result's extents, the input's, and where the input begins.
 struct Pad {

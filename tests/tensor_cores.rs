@@ -25,6 +25,11 @@ use invnet::tape::{Tape, Var};
 
 const PRECISIONS: [Precision; 2] = [Precision::Tf32, Precision::Bf16];
 
+/// Whether a kernel brings an operand to where tensor cores read it.
+fn prepares(kernel: &str) -> bool {
+    matches!(kernel, "widen" | "narrow")
+}
+
 /// What happens to a number of the result on its way out of a convolution's kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Finish {
@@ -141,7 +146,7 @@ impl Product {
     fn run_kernels(&self, precision: Precision, schedule: Schedule) -> (Vec<f64>, &'static str) {
         let (launcher, launched) = Watch::new(Box::new(common::simt(schedule)), None);
         let result = self.run(Box::new(Gpu::new(launcher, precision)), &self.operands(), Finish::Bare);
-        let kernel = launched.lock().unwrap().iter().find(|&&kernel| kernel != "widen").copied();
+        let kernel = launched.lock().unwrap().iter().find(|&&kernel| !prepares(kernel)).copied();
         (result, kernel.unwrap())
     }
 
@@ -330,7 +335,7 @@ fn biases_reach_their_channels_and_slopes_their_numbers() {
             PRECISIONS.into_iter().flat_map(|p| [Finish::Bias, Finish::Leaky, Finish::Gate].map(|f| (p, f)))
         {
             let (_, mut kernels) = product.checked(precision, finish);
-            kernels.retain(|&kernel| kernel != "widen");
+            kernels.retain(|&kernel| !prepares(kernel));
             assert_eq!(kernels.len(), 1, "{product:?}: the plan folded nothing: {kernels:?}");
             reached.insert(kernels[0].to_owned());
         }
