@@ -32,15 +32,15 @@ const BUDGETS: &[(&str, usize, u64, u64)] = &[
     ("circles-acgan-quick", 270, 316, 7),
     ("two-phase-stinis-quick", 251, 337, 7),
     ("circles", 1597, 26294, 2631),
-    ("circle-square", 722, 11757, 1158),
-    ("two-phase", 613, 11723, 1150),
-    ("two-phase-p1", 562, 11503, 1150),
-    ("two-phase-p2", 550, 11658, 1150),
-    ("polycrystal", 593, 12090, 1173),
+    ("circle-square", 756, 12124, 1164),
+    ("two-phase", 647, 12105, 1162),
+    ("two-phase-p1", 596, 11885, 1161),
+    ("two-phase-p2", 584, 12040, 1162),
+    ("polycrystal", 627, 12840, 1190),
     ("circles-wgan-gp", 842, 17934, 2102),
     ("circles-cgan", 885, 19581, 2170),
     ("circles-acgan", 953, 18091, 2102),
-    ("two-phase-stinis", 436, 8587, 945),
+    ("two-phase-stinis", 462, 8885, 950),
 ];
 
 #[test]
