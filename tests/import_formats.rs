@@ -87,6 +87,60 @@ fn compressions_of_tiff_are_read_or_named() {
 }
 
 #[test]
+fn kinds_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (bytes, says) in [
+        (&b"GIF89a\x10\0\x10\0"[..], "is a GIF, which is not read: save it as PNG"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "is a WebP"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "is JPEG 2000"),
+        (b"%PDF-1.7\n1 0 obj\n", "is a PDF"),
+        (b"P2\n2 2\n1\n0 1\n1 0\n", "is Netpbm"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "is packed by gzip, which is not read: unpack it first"),
+        (b"\0\0\0\x03\0\0\x10\0\0\0\0\x01", "Digital Micrograph"),
+    ] {
+        let path = folder.path().join("image.png");
+        fs::write(&path, bytes).expect("writes");
+        refused(&path, &Options::default(), &[says]);
+    }
+}
+
+#[test]
+fn colours_as_planes_are_said_to_be_so_whatever_a_description_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("planes.tif");
+    let text = b"{\"shape\": [3, 2, 2]}\0";
+    // A directory of eleven entries, then the bits, the description and three strips of four bytes.
+    let (bits, description) = (8 + 2 + 11 * 12 + 4, 8 + 2 + 11 * 12 + 4 + 6);
+    let offsets = description + text.len() as u32;
+    let strips = offsets + 24;
+    let entries: [(u16, u16, u32, u32); 11] = [
+        (256, 4, 1, 2),
+        (257, 4, 1, 2),
+        (258, 3, 3, bits),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (270, 2, text.len() as u32, description),
+        (273, 4, 3, offsets),
+        (277, 3, 1, 3),
+        (278, 4, 1, 2),
+        (279, 4, 3, offsets + 12),
+        (284, 3, 1, 2),
+    ];
+    let mut bytes = b"II\x2a\x00\x08\x00\x00\x00\x0b\x00".to_vec();
+    for (tag, kind, count, value) in entries {
+        bytes.extend(tag.to_le_bytes().iter().chain(&kind.to_le_bytes()));
+        bytes.extend(count.to_le_bytes().iter().chain(&value.to_le_bytes()));
+    }
+    bytes.extend([0; 4]);
+    bytes.extend([8, 0, 8, 0, 8, 0]);
+    bytes.extend(text);
+    bytes.extend([strips, strips + 4, strips + 8, 4, 4, 4].iter().flat_map(|n| n.to_le_bytes()));
+    bytes.extend([255, 0, 0, 255, 0, 0, 0, 0, 0, 255, 255, 0]);
+    fs::write(&path, bytes).expect("writes");
+    refused(&path, &colours("all"), &["stores its colours as planes"]);
+}
+
+#[test]
 fn photographs_take_a_threshold() {
     assert_eq!(read(&file("grey.jpg"), &threshold(128.0)), blocks());
     for name in ["colour.jpg", "progressive.jpg"] {
@@ -341,7 +395,7 @@ fn grain_numbers_of_any_file_become_orientations() {
     let number = |y: usize, x: usize| if (y, x) == (3, 3) { 0 } else { 1000 * (1 + y / 2 * 3 + x / 2) };
     let row = |y| (0..6).map(|x| number(y, x).to_string()).collect::<Vec<_>>().join(" ");
     fs::write(&path, (0..6).map(row).collect::<Vec<_>>().join("\n")).expect("writes");
-    refused(&path, &Options::default(), &["is 1000, where a class number"]);
+    refused(&path, &Options::default(), &["is 1000, where a class number", "--orientations N if they are grains"]);
     let data = import(&path, &Options { orientations: Some(4), ..Options::default() }).expect("reads");
     assert_eq!(data.classes, 4);
     let at = |y: usize, x: usize| data.maps[y * 6 + x];

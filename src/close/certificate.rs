@@ -30,6 +30,8 @@ pub const SUMMARY: &str = "certificate.json";
 const FORMAT: u32 = 1;
 /// Images measured at a time.
 const TOGETHER: usize = 64;
+/// Longest side of a sample: that of images that are read.
+const LONGEST: usize = 16_384;
 /// Numbers whose worst error is told.
 const SHOWN: usize = 6;
 /// Differences that are named one by one.
@@ -232,8 +234,8 @@ impl<'a> Certifier<'a> {
             steps,
             flips,
             draws,
-            samples_sha256: hex(self.samples),
-            table_sha256: hex(self.table),
+            samples_sha256: format!("{:x}", self.samples.finalize()),
+            table_sha256: format!("{:x}", self.table.finalize()),
             ..self.summary
         }
     }
@@ -289,10 +291,6 @@ fn held_cell(tolerance: f32) -> String {
     if tolerance.is_finite() { cell(tolerance) } else { String::new() }
 }
 
-fn hex(sum: Sha256) -> String {
-    sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// A certificate, read again.
 pub struct Certificate {
     /// What it says of all samples.
@@ -336,9 +334,12 @@ impl Certificate {
             let problem = format!("is of format {}: this is format {FORMAT}", summary.format);
             return Err(Error::file(&beside, problem));
         }
-        let mut sum = Sha256::new();
-        sum.update(rows.as_bytes());
-        if hex(sum) != summary.table_sha256 {
+        let [h, w] = summary.size;
+        if ![h, w].iter().all(|side| (1..=LONGEST).contains(side)) || !(2..=256).contains(&summary.classes) {
+            let problem = format!("is no certificate: of {h} x {w} pixels and {} classes", summary.classes);
+            return Err(Error::file(&beside, problem));
+        }
+        if format!("{:x}", Sha256::digest(rows.as_bytes())) != summary.table_sha256 {
             return Err(Error::Failed(format!("{}: was changed after it was written", table.display())));
         }
         let border = if summary.periodic { Border::Periodic } else { Border::Open };
@@ -423,9 +424,7 @@ impl Certificate {
             }
             whole += usize::from(within);
         }
-        let mut sum = Sha256::new();
-        sum.update(maps);
-        if all.is_empty() && hex(sum) != self.summary.samples_sha256 {
+        if all.is_empty() && format!("{:x}", Sha256::digest(maps)) != self.summary.samples_sha256 {
             all.push("pixels are not those that were certified, though they measure the same".into());
         }
         let more = all.len().saturating_sub(NAMED);

@@ -1,36 +1,30 @@
-//! Samples from the generator until they are what was asked for.
+//! Samples from the generator until they are what was asked for, batch by batch.
 
 use std::collections::VecDeque;
 
 use rayon::prelude::*;
 
-use super::correct::{Search, scales};
+use super::correct::scales;
 use super::descend::{Descent, Pace};
-use super::goal::{Goal, Miss};
+use super::goal::Goal;
+use super::job::{Job, Kept};
 use super::pixels::Pixels;
 use super::tolerance::Tolerances;
 use crate::error::Result;
 use crate::train::dataset::Measurer;
 use crate::train::{Sampler, Task};
 
-/// Most passes of one draw of noise.
-const PASSES: u32 = 8;
-/// Most steps of one draw of noise along the gradient.
-const STEPS: u32 = 60;
-/// Largest error over its tolerance that pixels mend, where all that is asked follows single pixels: they
-/// are few then.
-const NEAR: f64 = 4.0;
-/// The same of curves and of what else takes steps along the gradient.
-const NEAR_CURVE: f64 = 6.0;
 /// Most pixels that are flipped, of all.
 const FLIPPED: f64 = 0.05;
+/// Samples whose pixels are flipped in a step while other sets wait, for each thread.
+const FEW: usize = 2;
 
 /// How samples are closed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// How far numbers may be from what was asked.
     pub tolerances: Tolerances,
-    /// Draws of noise of a sample, at least 1.
+    /// Draws of noise of a sample; 0: it is as the generator makes it, in one pass.
     pub tries: u32,
     /// Seed of the noise.
     pub seed: u64,
@@ -70,33 +64,8 @@ pub struct Closed {
     pub within: Vec<bool>,
     /// What each took, `[N]`.
     pub effort: Vec<Effort>,
-}
-
-/// What is kept of a pass.
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    map: Vec<u8>,
-    probabilities: Vec<f32>,
-    z: Vec<f64>,
-    r: Vec<f64>,
-    measured: Vec<f32>,
-    flips: u32,
-    draw: u32,
-}
-
-/// One sample on its way.
-struct Job {
-    index: usize,
-    goal: Goal,
-    search: Search,
-    z: Vec<f64>,
-    /// The nearest of the present draw, and how near it is.
-    kept: Kept,
-    miss: Miss,
-    /// The nearest of the draws before.
-    best: Option<(Kept, Miss)>,
-    passes_of_draw: u32,
-    effort: Effort,
+    /// Whether it was ended before its samples were done: see [`Closing::end`].
+    pub ended: bool,
 }
 
 /// Samples `first`, `first` + 1, ... of a set for each row of `asked` `[N, P]` in a person's units, closed on
@@ -115,288 +84,348 @@ pub fn close(
     held: &[bool],
     settings: &Settings,
 ) -> Result<Closed> {
-    let task = sampler.task().clone();
-    let width = task.columns().len();
-    assert!(asked.len() == held.len() && asked.len().is_multiple_of(width), "rows of {width} numbers");
-    let mut closing = Closing {
-        measurer: Measurer::new(task.properties(), task.images(), sampler.batch_size())?,
-        scales: scales(sampler.trained()),
-        settings,
-        sampler,
-    };
-    let rows = asked.chunks_exact(width).zip(held.chunks_exact(width)).zip(first..);
-    let mut jobs: Vec<Job> = rows.map(|((asked, held), index)| closing.job(index, asked, held)).collect();
-    let mut open: Vec<usize> = (0..jobs.len()).collect();
-    for draw in 0..settings.tries.max(1) {
-        for &i in &open {
-            closing.draw(&mut jobs[i], draw);
+    let mut closing = Closing::new(sampler)?;
+    closing.begin(sampler, 0, &Order { first, asked, held }, settings.clone());
+    loop {
+        if let Some((_, closed)) = closing.finished() {
+            return Ok(closed);
         }
-        closing.correct(&mut jobs, &open)?;
-        closing.descend(&mut jobs, &open)?;
-        closing.settle(&mut jobs, &open)?;
-        open.retain(|&i| !jobs[i].miss.within());
-        if open.is_empty() {
-            break;
-        }
+        closing.step(sampler, &|_| false)?;
     }
-    Ok(collected(jobs, &task))
 }
 
-struct Closing<'a> {
-    sampler: &'a mut Sampler,
+/// What is asked of the samples of a set.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The number of the first one.
+    pub first: usize,
+    /// A row each, `[N, P]`, in a person's units.
+    pub asked: &'a [f32],
+    /// What each is held to, `[N, P]`.
+    pub held: &'a [bool],
+}
+
+/// Sets of samples that are closed side by side, by one generator, whose batches they share.
+///
+/// A set goes from stage to stage as a whole. A step does one thing to a batch of samples, as many of every
+/// set that is in that stage; then it is the turn of another stage. So a set waits for no other longer than a
+/// step takes, and sets can come and go between steps.
+pub struct Closing {
+    task: Task,
+    trained: Task,
     measurer: Measurer,
     scales: Vec<f64>,
-    settings: &'a Settings,
+    sets: Vec<Set>,
+    last: Stage,
 }
 
-impl Closing<'_> {
-    fn job(&self, index: usize, asked: &[f32], held: &[bool]) -> Job {
-        let task = self.sampler.task();
-        let mut tolerance = self.settings.tolerances.of(asked, task);
-        tolerance.iter_mut().zip(held).filter(|(_, held)| !**held).for_each(|(t, _)| *t = f64::INFINITY);
-        let goal = Goal::new(asked, tolerance, task);
-        let search = Search::new(&goal.target, &goal.reach, &self.scales);
-        Job {
-            index,
-            goal,
-            search,
-            z: Vec::new(),
-            kept: Kept::default(),
-            miss: Miss::NOTHING,
-            best: None,
-            passes_of_draw: 0,
-            effort: Effort::default(),
+/// Samples that were asked for together.
+struct Set {
+    id: u64,
+    settings: Settings,
+    jobs: Vec<Job>,
+    stage: Stage,
+    /// The draw of noise, counted from 0.
+    draw: u32,
+    /// Those that were not within when the draw began.
+    open: Vec<usize>,
+    /// Those of them that the stage is not done with.
+    waiting: VecDeque<usize>,
+    ended: bool,
+}
+
+/// What is done to the samples of a set, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Passes, each asked again until it is near enough.
+    Correct,
+    /// Steps along the gradient, where single pixels cannot mend what is missing.
+    Descend,
+    /// Flips of pixels of those that are not within yet.
+    Settle,
+    Done,
+}
+
+/// A set's place among the sets, and a sample's in it.
+type Row = (usize, usize);
+
+impl Closing {
+    /// Of no samples yet, of that generator.
+    ///
+    /// # Errors
+    /// If the device that measures fails.
+    pub fn new(sampler: &Sampler) -> Result<Self> {
+        let task = sampler.task().clone();
+        Ok(Self {
+            measurer: Measurer::new(task.properties(), task.images(), sampler.batch_size())?,
+            scales: scales(sampler.trained()),
+            trained: sampler.trained().clone(),
+            task,
+            sets: Vec::new(),
+            last: Stage::Settle,
+        })
+    }
+
+    /// Adds a set, which `id` names from now on.
+    ///
+    /// # Panics
+    /// If rows are not whole.
+    pub fn begin(&mut self, sampler: &Sampler, id: u64, order: &Order, settings: Settings) {
+        let Order { first, asked, held } = *order;
+        let width = self.task.columns().len();
+        assert!(asked.len() == held.len() && asked.len().is_multiple_of(width), "rows of {width} numbers");
+        let rows = asked.chunks_exact(width).zip(held.chunks_exact(width)).zip(first..);
+        let jobs = rows.map(|((asked, held), index)| {
+            let mut tolerance = settings.tolerances.of(asked, &self.task);
+            tolerance.iter_mut().zip(held).filter(|(_, held)| !**held).for_each(|(t, _)| *t = f64::INFINITY);
+            Job::new(index, Goal::new(asked, tolerance, &self.task), &self.scales)
+        });
+        let jobs: Vec<Job> = jobs.collect();
+        let open = (0..jobs.len()).collect();
+        let mut set =
+            Set { id, settings, jobs, stage: Stage::Correct, draw: 0, open, waiting: VecDeque::new(), ended: false };
+        set.enter(sampler, &self.task, &self.trained, &self.scales);
+        self.sets.push(set);
+    }
+
+    /// Ends a set with the nearest that each of its samples came to. Those that had no pass yet get one.
+    pub fn end(&mut self, id: u64) {
+        for set in self.sets.iter_mut().filter(|set| set.id == id && set.stage != Stage::Done) {
+            set.ended = true;
+            set.waiting.retain(|&i| !set.jobs[i].has_something());
         }
     }
 
-    /// New noise, and the search from its beginning.
-    fn draw(&self, job: &mut Job, draw: u32) {
-        job.retire();
-        job.z = self.sampler.noise_of(self.settings.seed, draw, job.index);
-        let target = self.sampler.trained().normalised(&job.goal.asked);
-        job.search = Search::new(&target, &job.goal.reach, &self.scales);
-        job.passes_of_draw = 0;
-        job.effort.tries = draw + 1;
+    /// Forgets a set.
+    pub fn forget(&mut self, id: u64) {
+        self.sets.retain(|set| set.id != id);
     }
 
-    /// Passes of the samples `open`, each asked again until it is near enough. Sample k has row k mod their
-    /// number of the batch, and a row takes in its next sample as soon as it is free.
-    fn correct(&mut self, jobs: &mut [Job], open: &[usize]) -> Result<()> {
-        let (batch, length) = (self.sampler.batch_size(), self.scales.len());
-        let task = self.sampler.task().clone();
-        let (pixels, classes, noise) = (task.images().pixels(), task.images().classes, self.sampler.noise());
-        let mut waiting: Vec<VecDeque<usize>> = vec![VecDeque::new(); batch];
-        open.iter().for_each(|&i| waiting[jobs[i].index % batch].push_back(i));
-        let (mut z, mut r) = (vec![0.0; batch * noise], vec![0.0; batch * length]);
-        loop {
-            let rows: Vec<(usize, usize)> =
-                waiting.iter().enumerate().filter_map(|(row, jobs)| Some((row, *jobs.front()?))).collect();
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for &(row, i) in &rows {
-                z[row * noise..][..noise].copy_from_slice(&jobs[i].z);
-                let seen = self.sampler.seen(jobs[i].search.asked());
-                r[row * length..][..length].copy_from_slice(&seen);
-            }
-            let (maps, soft) = self.sampler.pass(&z, &r)?;
-            let probabilities = self.sampler.probabilities()?;
-            let measured = self.measurer.measure(&maps)?;
-            for &(row, i) in &rows {
-                let job = &mut jobs[i];
-                let measured = &measured[row * length..][..length];
-                job.effort.passes += 1;
-                job.passes_of_draw += 1;
-                let z = job.z.clone();
-                job.offer(measured, &task, || Kept {
-                    map: maps[row * pixels..][..pixels].to_vec(),
-                    probabilities: probabilities[row * pixels * classes..][..pixels * classes].to_vec(),
-                    z,
-                    r: r[row * length..][..length].to_vec(),
-                    ..Kept::default()
-                });
-                if job.done(&task) {
-                    waiting[row].pop_front();
-                } else {
-                    let soft = &soft[row * length..][..length];
-                    let trained = self.sampler.trained();
-                    let mut normalised = trained.normalised(measured);
-                    normalised.iter_mut().zip(soft).filter(|(m, _)| m.is_nan()).for_each(|(m, s)| *m = *s);
-                    job.search.step(&normalised, trained);
-                }
-            }
-        }
+    /// Whether there is no set.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.sets.is_empty()
     }
 
-    /// Steps of the samples `open` along the gradient, where single pixels cannot mend what is missing.
-    fn descend(&mut self, jobs: &mut [Job], open: &[usize]) -> Result<()> {
-        let (batch, length) = (self.sampler.batch_size(), self.scales.len());
-        let task = self.sampler.task().clone();
-        let (pixels, classes, noise) = (task.images().pixels(), task.images().classes, self.sampler.noise());
-        let pace = Pace::latent(self.sampler.z_scale());
-        let mut waiting: Vec<VecDeque<(usize, Descent)>> = vec![VecDeque::new(); batch];
-        for &i in open.iter().filter(|&&i| jobs[i].descends(&task)) {
-            let Job { kept, goal, index, .. } = &jobs[i];
-            let descent = Descent::new([kept.z.clone(), kept.r.clone()], pace, &goal.target, &goal.reach);
-            waiting[index % batch].push_back((i, descent));
-        }
-        let row = |values: &mut [f64], row: usize, from: &[f64]| {
-            values[row * from.len()..][..from.len()].copy_from_slice(from);
-        };
-        let (mut z, mut r) = (vec![0.0; batch * noise], vec![0.0; batch * length]);
-        let (mut aim, mut weight) = (r.clone(), r.clone());
-        loop {
-            let mut rows = Vec::new();
-            for (k, waiting) in waiting.iter().enumerate() {
-                // A row without a sample has no distance.
-                row(&mut weight, k, &vec![0.0; length]);
-                let Some((i, descent)) = waiting.front() else { continue };
-                row(&mut z, k, &descent.point[0]);
-                row(&mut r, k, &descent.point[1]);
-                row(&mut aim, k, &descent.aim);
-                row(&mut weight, k, &descent.weight);
-                rows.push((k, *i));
-            }
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let slope = self.sampler.slope([&z, &r], &aim, &weight)?;
-            let measured = self.measurer.measure(&slope.maps)?;
-            for &(k, i) in &rows {
-                let Some((_, descent)) = waiting[k].front_mut() else { continue };
-                let measured = &measured[k * length..][..length];
-                jobs[i].effort.steps += 1;
-                jobs[i].offer(measured, &task, || Kept {
-                    map: slope.maps[k * pixels..][..pixels].to_vec(),
-                    probabilities: slope.probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
-                    z: descent.point[0].clone(),
-                    r: descent.point[1].clone(),
-                    ..Kept::default()
-                });
-                let hard = task.normalised(measured);
-                let [by_z, by_r] = [(0, noise), (1, length)].map(|(of, len)| &slope.by[of][k * len..][..len]);
-                descent.step(&slope.soft[k * length..][..length], &hard, [by_z, by_r]);
-                if descent.steps >= STEPS || !jobs[i].descends(&task) {
-                    waiting[k].pop_front();
-                }
-            }
-        }
+    /// Takes a set that is done, and what it is called.
+    pub fn finished(&mut self) -> Option<(u64, Closed)> {
+        let at = self.sets.iter().position(|set| set.stage == Stage::Done)?;
+        let set = self.sets.remove(at);
+        Some((set.id, set.delivered(&self.task)))
     }
 
-    /// Flips pixels of the samples `open` that are not within yet.
-    fn settle(&mut self, jobs: &mut [Job], open: &[usize]) -> Result<()> {
-        let task = self.sampler.task().clone();
-        let most = (FLIPPED * task.images().pixels() as f64) as usize;
-        let open: Vec<bool> = (0..jobs.len()).map(|i| open.binary_search(&i).is_ok()).collect();
-        let flipped: Vec<(&mut Job, Vec<u8>, usize)> = jobs
-            .par_iter_mut()
-            .zip(open)
-            .filter(|(job, open)| *open && !job.miss.within())
-            .filter_map(|(job, _)| {
-                let Job { kept, goal, .. } = &*job;
+    /// Does one thing to a batch of samples. `hurry`, of a set, is asked now and then where that takes long:
+    /// whether what has come of it so far must do.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn step(&mut self, sampler: &mut Sampler, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Result<()> {
+        let stages = [Stage::Correct, Stage::Descend, Stage::Settle];
+        let after = stages.iter().position(|stage| *stage == self.last).unwrap_or(0) + 1;
+        let next = (0..3).map(|i| stages[(after + i) % 3]).find(|&stage| {
+            self.sets.iter().any(|set| set.stage == stage && !set.waiting.is_empty())
+        });
+        if let Some(stage) = next {
+            let done = match stage {
+                Stage::Correct => self.correct(sampler)?,
+                Stage::Descend => self.descend(sampler)?,
+                _ => self.settle(sampler.batch_size(), hurry)?,
+            };
+            for (s, set) in self.sets.iter_mut().enumerate() {
+                set.waiting.retain(|&i| !done.contains(&(s, i)));
+            }
+            self.last = stage;
+            // The first to be given rows is another one the next time.
+            self.sets.rotate_left(1);
+        }
+        for set in &mut self.sets {
+            while set.waiting.is_empty() && set.stage != Stage::Done {
+                set.leave();
+                set.enter(sampler, &self.task, &self.trained, &self.scales);
+            }
+        }
+        Ok(())
+    }
+
+    /// As many samples of each set in a stage, at most `most` of all.
+    fn rows(&self, stage: Stage, most: usize) -> Vec<Row> {
+        let sets = || self.sets.iter().enumerate().filter(|(_, set)| set.stage == stage);
+        let longest = sets().map(|(_, set)| set.waiting.len()).max().unwrap_or(0);
+        (0..longest)
+            .flat_map(|k| sets().filter_map(move |(s, set)| Some((s, *set.waiting.get(k)?))))
+            .take(most)
+            .collect()
+    }
+
+    /// A pass of some samples; returns those that need no further one.
+    fn correct(&mut self, sampler: &mut Sampler) -> Result<Vec<Row>> {
+        let rows = self.rows(Stage::Correct, sampler.batch_size());
+        let (task, trained, length) = (&self.task, &self.trained, self.scales.len());
+        let (pixels, classes) = (task.images().pixels(), task.images().classes);
+        let (mut z, mut r) = (Vec::new(), Vec::new());
+        for &(s, i) in &rows {
+            z.extend_from_slice(&self.sets[s].jobs[i].z);
+            r.extend(sampler.seen(self.sets[s].jobs[i].asks(trained)));
+        }
+        let (maps, soft) = sampler.pass(&z, &r)?;
+        let probabilities = sampler.probabilities()?;
+        let measured = self.measurer.measure(&maps)?;
+        let mut done = Vec::new();
+        for (k, &(s, i)) in rows.iter().enumerate() {
+            let set = &mut self.sets[s];
+            let job = &mut set.jobs[i];
+            let measured = &measured[k * length..][..length];
+            job.passed();
+            let z = job.z.clone();
+            job.offer(measured, task, || Kept {
+                map: maps[k * pixels..][..pixels].to_vec(),
+                probabilities: probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
+                z,
+                r: r[k * length..][..length].to_vec(),
+                ..Kept::default()
+            });
+            if set.ended || set.settings.tries == 0 || job.is_corrected(task) {
+                done.push((s, i));
+            } else {
+                let soft = &soft[k * length..][..length];
+                let mut normalised = trained.normalised(measured);
+                normalised.iter_mut().zip(soft).filter(|(m, _)| m.is_nan()).for_each(|(m, s)| *m = *s);
+                job.search.step(&normalised, trained);
+            }
+        }
+        Ok(done)
+    }
+
+    /// A step of some samples along the gradient; returns those that need no further one.
+    fn descend(&mut self, sampler: &mut Sampler) -> Result<Vec<Row>> {
+        let rows = self.rows(Stage::Descend, sampler.batch_size());
+        let (task, length, noise) = (&self.task, self.scales.len(), sampler.noise());
+        let (pixels, classes) = (task.images().pixels(), task.images().classes);
+        let mut leaves = [const { Vec::new() }; 4];
+        for &(s, i) in &rows {
+            let descent = self.sets[s].jobs[i].descent();
+            let values = [&descent.point[0], &descent.point[1], &descent.aim, &descent.weight];
+            leaves.iter_mut().zip(values).for_each(|(leaf, values)| leaf.extend_from_slice(values));
+        }
+        let [z, r, aim, weight] = &leaves;
+        let slope = sampler.slope([z, r], aim, weight)?;
+        let measured = self.measurer.measure(&slope.maps)?;
+        let mut done = Vec::new();
+        for (k, &(s, i)) in rows.iter().enumerate() {
+            let job = &mut self.sets[s].jobs[i];
+            let measured = &measured[k * length..][..length];
+            job.effort.steps += 1;
+            job.offer(measured, task, || Kept {
+                map: slope.maps[k * pixels..][..pixels].to_vec(),
+                probabilities: slope.probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
+                z: z[k * noise..][..noise].to_vec(),
+                r: r[k * length..][..length].to_vec(),
+                ..Kept::default()
+            });
+            let [by_z, by_r] = [(0, noise), (1, length)].map(|(of, len)| &slope.by[of][k * len..][..len]);
+            let hard = task.normalised(measured);
+            job.descent().step(&slope.soft[k * length..][..length], &hard, [by_z, by_r]);
+            if !job.descends(task) {
+                done.push((s, i));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Flips pixels of some samples; returns these.
+    fn settle(&mut self, batch: usize, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Result<Vec<Row>> {
+        let most = if self.sets.len() > 1 { FEW * rayon::current_num_threads() } else { batch };
+        let rows = self.rows(Stage::Settle, most);
+        let (task, sets) = (&self.task, &self.sets);
+        let (pixels, width) = (task.images().pixels(), self.scales.len());
+        let most = (FLIPPED * pixels as f64) as usize;
+        let flipped: Vec<(Row, Vec<u8>, usize)> = rows
+            .par_iter()
+            .filter_map(|&(s, i)| {
+                let Job { kept, goal, .. } = &sets[s].jobs[i];
                 let (properties, images) = (task.properties(), task.images());
                 let Kept { map, probabilities, .. } = kept;
                 let mut pixels =
                     Pixels::new(properties, images, map, probabilities, &goal.target, &goal.reach)?;
-                let flips = pixels.settle(most);
-                let map = pixels.into_map();
-                (flips > 0).then_some((job, map, flips))
+                let flips = pixels.settle(most, &|| hurry(sets[s].id));
+                (flips > 0).then(|| ((s, i), pixels.into_map(), flips))
             })
             .collect();
-        // In the rows that they have in a batch, as sums may be rounded otherwise in another.
-        let (batch, pixels, width) =
-            (self.sampler.batch_size(), task.images().pixels(), task.columns().len());
-        let mut rows: Vec<VecDeque<(&mut Job, Vec<u8>, usize)>> =
-            (0..batch).map(|_| VecDeque::new()).collect();
-        for one in flipped {
-            rows[one.0.index % batch].push_back(one);
+        let maps: Vec<u8> = flipped.iter().flat_map(|(_, map, _)| map).copied().collect();
+        let measured = self.measurer.measure(&maps)?;
+        for (((s, i), map, flips), measured) in flipped.into_iter().zip(measured.chunks_exact(width)) {
+            let job = &mut self.sets[s].jobs[i];
+            let miss = job.goal.miss(measured, task);
+            if miss.less(job.miss) {
+                job.miss = miss;
+                job.kept.map = map;
+                job.kept.measured = measured.to_vec();
+                job.kept.flips += flips as u32;
+            }
         }
-        let mut maps = vec![0; batch * pixels];
-        loop {
-            let together: Vec<_> = rows
-                .iter_mut()
-                .enumerate()
-                .filter_map(|(row, jobs)| Some((row, jobs.pop_front()?)))
-                .collect();
-            if together.is_empty() {
-                return Ok(());
+        Ok(rows)
+    }
+}
+
+impl Set {
+    /// Goes on to the next stage.
+    fn leave(&mut self) {
+        self.stage = match self.stage {
+            _ if self.ended || self.settings.tries == 0 => Stage::Done,
+            Stage::Correct => Stage::Descend,
+            Stage::Descend => Stage::Settle,
+            Stage::Settle | Stage::Done => {
+                self.open.retain(|&i| !self.jobs[i].miss.within());
+                self.draw += 1;
+                let again = self.draw < self.settings.tries && !self.open.is_empty();
+                if again { Stage::Correct } else { Stage::Done }
             }
-            for (row, (_, map, _)) in &together {
-                maps[row * pixels..][..pixels].copy_from_slice(map);
+        };
+    }
+
+    /// Begins a stage.
+    fn enter(&mut self, sampler: &Sampler, task: &Task, trained: &Task, scales: &[f64]) {
+        let (jobs, stage) = (&mut self.jobs, self.stage);
+        if stage == Stage::Correct {
+            for &i in &self.open {
+                let noise = sampler.noise_of(self.settings.seed, self.draw, jobs[i].index);
+                jobs[i].draw(self.draw, noise, trained, scales);
             }
-            let measured = self.measurer.measure(&maps)?;
-            for (row, (job, map, flips)) in together {
-                let measured = &measured[row * width..][..width];
-                let miss = job.goal.miss(measured, &task);
-                if miss.less(job.miss) {
-                    job.miss = miss;
-                    job.kept.map = map;
-                    job.kept.measured = measured.to_vec();
-                    job.kept.flips += flips as u32;
+        }
+        let pace = Pace::latent(sampler.z_scale());
+        let wants = |job: &mut Job| match stage {
+            Stage::Correct => true,
+            Stage::Descend => {
+                let descends = job.descends(task);
+                if descends {
+                    let Job { kept, goal, .. } = &*job;
+                    let from = [kept.z.clone(), kept.r.clone()];
+                    job.descent = Some(Descent::new(from, pace, &goal.target, &goal.reach));
                 }
+                descends
             }
+            Stage::Settle => !job.miss.within(),
+            Stage::Done => false,
+        };
+        self.waiting = self.open.iter().copied().filter(|&i| wants(&mut jobs[i])).collect();
+    }
+
+    /// Samples side by side.
+    fn delivered(self, task: &Task) -> Closed {
+        let mut all = Closed { ended: self.ended, ..Closed::default() };
+        let single = |values: Vec<f64>| values.into_iter().map(|v| v as f32);
+        for job in self.jobs {
+            let (goal, kept, miss, effort) = job.delivered();
+            all.maps.extend(kept.map);
+            all.probabilities.extend(kept.probabilities);
+            all.z.extend(single(kept.z));
+            all.r.extend(single(kept.r));
+            all.measured.extend(kept.measured);
+            all.tolerances.extend(single(goal.tolerance));
+            all.within.push(miss.within());
+            all.effort.push(effort);
         }
+        debug_assert_eq!(all.measured.len(), all.within.len() * task.columns().len());
+        all
     }
-}
-
-impl Job {
-    /// Ends a draw.
-    fn retire(&mut self) {
-        let kept = (std::mem::take(&mut self.kept), std::mem::replace(&mut self.miss, Miss::NOTHING));
-        if !kept.0.map.is_empty() && self.best.as_ref().is_none_or(|(_, best)| kept.1.less(*best)) {
-            self.best = Some(kept);
-        }
-    }
-
-    /// Keeps a pass if it is the nearest so far, or the first.
-    fn offer(&mut self, measured: &[f32], task: &Task, kept: impl FnOnce() -> Kept) {
-        let miss = self.goal.miss(measured, task);
-        if self.kept.map.is_empty() || miss.less(self.miss) {
-            self.miss = miss;
-            self.kept = Kept { measured: measured.to_vec(), draw: self.effort.tries - 1, ..kept() };
-        }
-    }
-
-    /// Whether steps along the gradient are worth it: single pixels cannot mend what is missing.
-    fn descends(&self, task: &Task) -> bool {
-        !self.miss.within() && !self.follows_pixels(task) && self.miss.worst > NEAR_CURVE
-    }
-
-    /// Whether no further pass is worth it.
-    fn done(&self, task: &Task) -> bool {
-        if self.miss.within() || self.passes_of_draw >= PASSES {
-            return true;
-        }
-        self.miss.worst <= NEAR && self.follows_pixels(task)
-    }
-
-    /// Whether all that it is held to follows single pixels.
-    fn follows_pixels(&self, task: &Task) -> bool {
-        task.placed().all(|(property, first)| {
-            use crate::invariance::Grain::{Count, Partition, Place};
-            let held = self.goal.reach[first..first + property.columns().len()].iter().any(|r| r.is_finite());
-            !held || matches!(property.invariance().grain(), Count | Partition | Place)
-        })
-    }
-}
-
-/// Samples side by side.
-fn collected(jobs: Vec<Job>, task: &Task) -> Closed {
-    let mut all = Closed::default();
-    let single = |values: Vec<f64>| values.into_iter().map(|v| v as f32);
-    for mut job in jobs {
-        job.retire();
-        let Job { goal, best, effort, .. } = job;
-        let (kept, miss) = best.unwrap_or_default();
-        all.maps.extend(kept.map);
-        all.probabilities.extend(kept.probabilities);
-        all.z.extend(single(kept.z));
-        all.r.extend(single(kept.r));
-        all.measured.extend(kept.measured);
-        all.tolerances.extend(single(goal.tolerance));
-        all.within.push(miss.within());
-        all.effort.push(Effort { flips: kept.flips, draw: kept.draw, ..effort });
-    }
-    debug_assert_eq!(all.measured.len(), all.within.len() * task.columns().len());
-    all
 }

@@ -76,7 +76,7 @@ pub fn from_noise(
             miss.within(),
             Pixels::new(task.properties(), task.images(), &map, &probabilities, target, reach),
         ) {
-            let made = pixels.settle(most);
+            let made = pixels.settle(most, &|| false);
             let moved = pixels.into_map();
             let found = loose.measurer.measure(&moved)?;
             let after = goal.miss(&found, task);

@@ -12,7 +12,8 @@
 //!
 //! [`free`] does the second and the third without a generator, on free logits.
 //!
-//! [`close`] strings them together; [`certificate`] is what is said of the result.
+//! [`Closing`] strings them together, batch by batch, for as many sets of samples as there are; [`close`] does
+//! so for one. [`certificate`] is what is said of the result.
 
 pub mod certificate;
 mod closing;
@@ -20,8 +21,9 @@ mod correct;
 mod descend;
 pub mod free;
 mod goal;
+mod job;
 mod pixels;
 mod tolerance;
 
-pub use closing::{Closed, Effort, Settings, close};
+pub use closing::{Closed, Closing, Effort, Order, Settings, close};
 pub use tolerance::{Tolerances, held};

@@ -113,27 +113,27 @@ impl<'a> Pixels<'a> {
         self.map
     }
 
-    /// Flips pixels, at most `most`, until all is within; returns how many. Beside a curve counts are
-    /// loose at first: held to the pixel they would leave only flips in pairs.
-    pub(super) fn settle(&mut self, most: usize) -> usize {
+    /// Flips pixels, at most `most`, until all is within or it must `hurry`; returns how many. Beside a curve
+    /// counts are loose at first: held to the pixel they would leave only flips in pairs.
+    pub(super) fn settle(&mut self, most: usize, hurry: &dyn Fn() -> bool) -> usize {
         if self.figures {
-            let flips = self.tighten(most);
-            return flips + self.smooth();
+            let flips = self.tighten(most, hurry);
+            return flips + self.smooth(hurry);
         }
         if self.counts.iter().all(|&c| c) || !self.counts.contains(&true) {
-            return self.tighten(most);
+            return self.tighten(most, hurry);
         }
         let reach = self.reach.clone();
         self.reach.iter_mut().zip(&self.counts).filter(|(_, c)| **c).for_each(|(r, _)| *r *= LOOSE);
-        let flips = self.tighten(most);
+        let flips = self.tighten(most, hurry);
         self.reach = reach;
-        flips + self.tighten((most - flips).max(LAST))
+        flips + self.tighten((most - flips).max(LAST), hurry)
     }
 
     /// The same with all held to what they are.
-    fn tighten(&mut self, most: usize) -> usize {
+    fn tighten(&mut self, most: usize, hurry: &dyn Fn() -> bool) -> usize {
         let (mut flips, mut misses) = (0, self.miss(&self.sums));
-        while misses.0 > 1.0 && flips < most && misses.1.is_finite() {
+        while misses.0 > 1.0 && flips < most && misses.1.is_finite() && !hurry() {
             let left = most - flips;
             // Those that keep the interface as smooth as it is come first.
             let (smooth, rough): (Vec<_>, Vec<_>) =
@@ -159,10 +159,10 @@ impl<'a> Pixels<'a> {
 
     /// Shortens the outlines of figures by pairs of flips that leave all within its tolerance, once it is;
     /// returns how many flips.
-    fn smooth(&mut self) -> usize {
+    fn smooth(&mut self, hurry: &dyn Fn() -> bool) -> usize {
         let mut flips = 0;
         for _ in 0..SMOOTHED {
-            if self.miss(&self.sums).0 > 1.0 {
+            if self.miss(&self.sums).0 > 1.0 || hurry() {
                 break;
             }
             let open: Vec<_> = self.candidates().into_iter().filter(|c| c.longer <= 0).collect();

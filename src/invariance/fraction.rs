@@ -123,6 +123,8 @@ impl Invariance for Fractions {
         let whole = target.iter().all(Option::is_some);
         if given > 1.0 + SUM_TOLERANCE || (whole && given < 1.0 - SUM_TOLERANCE) {
             let least = if whole { "" } else { "at most " };
+            // Digits that single precision made up are nobody's.
+            let given = (f64::from(given) * 1e6).round() / 1e6;
             return Err(format!("fractions sum to {given}: must sum to {least}1, within {SUM_TOLERANCE}"));
         }
         let rest = (1.0 - given).max(0.0);

@@ -52,6 +52,13 @@ impl Refusal {
         Self { retry: Some(0), ..Self::new(429, problem) }
     }
 
+    /// The worker that had it is gone.
+    pub(super) fn broken() -> Self {
+        let problem = "what computes broke down over its requests and starts anew: try again in a second, and \
+                       report it if it does so again";
+        Self { retry: Some(1), ..Self::new(503, problem) }
+    }
+
     /// It took too long.
     pub(super) fn late() -> Self {
         let problem = "not done in time: ask for fewer samples, or try again in a second";

@@ -110,7 +110,7 @@ async fn file(State(shared): App, Path(format): Path<String>, request: Request) 
 }
 
 /// Reads a body, waits for what it asks for.
-async fn posted(shared: &Shared, verb: Verb, request: Request) -> Outcome {
+async fn posted(shared: &Arc<Shared>, verb: Verb, request: Request) -> Outcome {
     let (head, body) = request.into_parts();
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     // A form of another site's page could send no such body without asking first.
@@ -124,7 +124,18 @@ async fn posted(shared: &Shared, verb: Verb, request: Request) -> Outcome {
     let body = within(BODY, axum::body::to_bytes(body, MOST_BODY)).await;
     let body = body.ok_or_else(|| Refusal::new(408, "the body did not arrive in time"))?;
     let body: Bytes = body.map_err(|_| long())?;
-    let (ask, key) = ask::parse(verb, &body, &shared.catalog)?;
+    let (ask, key) = if verb.reads() {
+        // Beside the worker, so that nobody waits for an image of another's.
+        let place = shared.readers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
+        let app = shared.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            ask::parse(verb, &body, &app.catalog)
+        });
+        reading.await.map_err(|_| Refusal::broken())??
+    } else {
+        ask::parse(verb, &body, &shared.catalog)?
+    };
     wait(shared, ask, key, &head.headers).await
 }
 

@@ -10,11 +10,14 @@ use serde_json::Value;
 use super::answer::Refusal;
 use super::catalog::{Catalog, View};
 use super::files::FileFormat;
+use super::image::Image;
 use crate::close::Tolerances;
 
 /// Pixels of all samples of a request, of an image that is sent, and samples.
 pub(super) const MOST_PIXELS: usize = 1 << 20;
 pub(super) const MOST_SAMPLES: usize = 1024;
+/// Seconds that closing the samples of a request may take: what is nearest then is the answer.
+pub(super) const MOST_SECONDS: f64 = 20.0;
 /// Bytes of an image file that is sent.
 pub(super) const MOST_BYTES: usize = 8 << 20;
 
@@ -48,15 +51,15 @@ pub(super) struct Sample {
     pub(super) closed: bool,
     /// How near they must come.
     pub(super) tolerances: Tolerances,
+    /// How long that may take.
+    pub(super) seconds: f64,
 }
 
-/// An image of somebody's.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Image {
-    /// Class maps `[N, H, W]`.
-    Maps { size: [usize; 2], maps: Vec<u8> },
-    /// A file in one of the formats that are imported; its classes, or where class 1 begins.
-    File { bytes: Vec<u8>, threshold: Option<f64>, size: Option<[usize; 2]> },
+impl Sample {
+    /// Pixels of all samples, of a run that `view` is of.
+    pub(super) fn pixels(&self, view: &View) -> usize {
+        self.count * self.size.map_or(view.task.images().pixels(), |[h, w]| h * w)
+    }
 }
 
 /// The body of a request for samples.
@@ -72,6 +75,8 @@ struct Body {
     size: Option<[usize; 2]>,
     #[serde(default)]
     within: Value,
+    closed: Option<bool>,
+    seconds: Option<f64>,
     /// Names the slider that the request is from.
     page: Option<String>,
     /// An image file in base64, and where class 1 begins.
@@ -90,7 +95,14 @@ pub(super) enum Verb {
     Match,
 }
 
-/// Reads a body; also the slider that it names.
+impl Verb {
+    /// Whether an image comes with it, which may take a while to read.
+    pub(super) fn reads(self) -> bool {
+        matches!(self, Self::Measure | Self::Match)
+    }
+}
+
+/// Reads a body, the image in it too; also the slider that it names.
 pub(super) fn parse(verb: Verb, body: &[u8], catalog: &Catalog) -> Result<(Ask, Option<String>), Refusal> {
     let body: Body = serde_json::from_slice(body).map_err(|e| Refusal::wrong(format!("the body: {e}")))?;
     if body.page.as_ref().is_some_and(|page| page.len() > 64) {
@@ -122,8 +134,13 @@ fn sample(body: &Body, run: usize, view: &View) -> Result<Sample, Refusal> {
     for (name, value) in &body.target {
         wanted[place(name, view, "target")?] = Some(number(value, &format!("target: {name}"))?);
     }
-    let (closed, tolerances) = within(&body.within, view)?;
-    Ok(Sample { run, wanted, count: count as usize, seed: body.seed, size, closed, tolerances })
+    let (asked, tolerances) = within(&body.within, view)?;
+    let closed = body.closed.unwrap_or(asked);
+    let seconds = body.seconds.unwrap_or(MOST_SECONDS);
+    if !(seconds > 0.0 && seconds <= MOST_SECONDS) {
+        return Err(Refusal::wrong(format!("seconds = {seconds}: must be above 0, at most {MOST_SECONDS}")));
+    }
+    Ok(Sample { run, wanted, count: count as usize, seed: body.seed, size, closed, tolerances, seconds })
 }
 
 /// Absent, null or false: one shot. True: closed, with the usual tolerances. An object, or a text as `generate
@@ -176,7 +193,7 @@ fn image(body: &Body, view: &View) -> Result<Image, Refusal> {
             {
                 return Err(Refusal::wrong(format!("size: at most {MOST_PIXELS} pixels")));
             }
-            Ok(Image::File { bytes: decoded("image", text)?, threshold: body.threshold, size: body.size })
+            Image::read(&decoded("image", text)?, body.threshold, body.size, view)
         }
         (None, Some(text)) => {
             let size = body.size.unwrap_or(view.task.images().size);
@@ -195,7 +212,7 @@ fn image(body: &Body, view: &View) -> Result<Image, Refusal> {
                 let last = classes - 1;
                 return Err(Refusal::wrong(format!("maps: class {class}: the run has classes 0 to {last}")));
             }
-            Ok(Image::Maps { size, maps })
+            Ok(Image { size, maps })
         }
         _ => Err(Refusal::wrong("give image, a file in base64, or maps, classes in base64 with their size")),
     }

@@ -36,12 +36,12 @@ pub(super) const ASSETS: &[Asset] = &[
     asset!("/results.js", "results.js", SCRIPT),
     asset!("/take.js", "take.js", SCRIPT),
     asset!("/training.js", "training.js", SCRIPT),
+    asset!("/within.js", "within.js", SCRIPT),
 ];
 
 impl Asset {
     /// Names this content: another program has another.
     pub(super) fn tag(&self) -> String {
-        let digest = Sha256::digest(self.bytes);
-        format!("\"{}\"", digest[..8].iter().map(|b| format!("{b:02x}")).collect::<String>())
+        format!("\"{:.16x}\"", Sha256::digest(self.bytes))
     }
 }

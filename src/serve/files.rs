@@ -165,6 +165,7 @@ fn record(made: &Made, ask: &Sample, run: &str, path: &Path) -> Value {
         "asked": made.asked.chunks_exact(names.len()).collect::<Vec<_>>(),
         "measured": made.measured.chunks_exact(names.len()).collect::<Vec<_>>(),
         "within": made.within(),
+        "ended": made.ended,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The generators that are open, and what they make.
+//! The generators that are open, and what they make: requests of one run share its batches.
 
 use std::fs;
 use std::path::Path;
@@ -8,18 +8,15 @@ use super::answer::Refusal;
 use super::ask::Sample;
 use super::catalog::Catalog;
 use crate::close::certificate::whole;
-use crate::close::{Effort, Settings, close, held};
+use crate::close::{Closed, Closing, Effort, Order, Settings, held};
 use crate::device::Kind;
 use crate::error::{Error, Result};
-use crate::train::dataset::Measurer;
 use crate::train::{Critic, Sampler, Task};
 
 /// Generators that stay open; the one that was used longest ago goes first.
 const MOST: usize = 6;
 /// Draws of noise of a sample: somebody waits.
 pub(super) const TRIES: u32 = 1;
-/// Samples that are measured at a time.
-const MEASURED: usize = 16;
 /// A checkpoint is looked at again after so long: a run may be under way.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -28,12 +25,24 @@ struct Opened {
     run: usize,
     size: Option<[usize; 2]>,
     sampler: Sampler,
-    measurer: Measurer,
+    closing: Closing,
     /// None of a run whose critic sees more than an image.
     critic: Option<Critic>,
+    /// What it is asked for at present.
+    asked: Vec<Asked>,
     /// Which checkpoint it is of.
     stamp: Stamp,
     looked: Instant,
+    /// Whether the checkpoint is another now: it ends what it has begun.
+    stale: bool,
+}
+
+/// What a set of samples was asked for.
+struct Asked {
+    id: u64,
+    /// `[N, P]`.
+    numbers: Vec<f32>,
+    closed: bool,
 }
 
 /// When a file was written, and its length.
@@ -59,57 +68,128 @@ pub(super) struct Made {
     pub(super) effort: Option<Vec<Effort>>,
     /// What the critic says, `[N]`: larger is more like a real image.
     pub(super) score: Option<Vec<f32>>,
+    /// Whether time was over before all were closed.
+    pub(super) ended: bool,
 }
+
+/// A set of samples that is done, or why there is none.
+pub(super) type Outcome = (u64, Result<Made, Refusal>);
 
 impl Generators {
     pub(super) fn new(device: Kind) -> Self {
         Self { device, open: Vec::new() }
     }
 
-    /// The samples that are asked for.
-    pub(super) fn make(&mut self, ask: &Sample, catalog: &Catalog) -> Result<Made, Refusal> {
+    /// Whether one more could be opened for this, or is open.
+    pub(super) fn fits(&self, ask: &Sample) -> bool {
+        self.open.len() < MOST || self.open.iter().any(|o| o.is_idle() || o.makes(ask))
+    }
+
+    /// Begins to make samples; `id` names them from now on.
+    pub(super) fn begin(&mut self, id: u64, ask: &Sample, catalog: &Catalog) -> Result<(), Refusal> {
         let opened = self.get(ask, catalog)?;
-        let task = opened.sampler.task().clone();
-        let asked = rows(ask, &task)?;
-        let held = held(&task, &ask.wanted).repeat(ask.count);
-        let (maps, measured, tolerance, effort) = if ask.closed {
-            let settings = Settings { tolerances: ask.tolerances.clone(), tries: TRIES, seed: ask.seed };
-            let made = close(&mut opened.sampler, 0, &asked, &held, &settings)?;
-            (made.maps, made.measured, made.tolerances, Some(made.effort))
-        } else {
-            let maps = opened.sampler.sample(&asked, ask.seed)?.maps;
-            let measured = opened.measurer.measure(&maps)?;
-            let tolerance =
-                asked.chunks_exact(task.columns().len()).flat_map(|row| ask.tolerances.of(row, &task));
-            let tolerance =
-                tolerance.zip(&held).map(|(t, held)| if *held { t as f32 } else { f32::INFINITY });
-            (maps, measured, tolerance.collect(), None)
-        };
-        let score = opened.critic.as_mut().map(|critic| critic.score(&maps)).transpose()?;
-        Ok(Made { task, maps, asked, measured, tolerance, effort, score })
+        let task = opened.sampler.task();
+        let asked = rows(ask, task)?;
+        let held = held(task, &ask.wanted).repeat(ask.count);
+        let tries = if ask.closed { TRIES } else { 0 };
+        let settings = Settings { tolerances: ask.tolerances.clone(), tries, seed: ask.seed };
+        opened.closing.begin(&opened.sampler, id, &Order { first: 0, asked: &asked, held: &held }, settings);
+        opened.asked.push(Asked { id, numbers: asked, closed: ask.closed });
+        Ok(())
+    }
+
+    /// Computes one batch, of the generator whose turn it is; returns the samples that are done. For `hurry`
+    /// see [`Closing::step`].
+    pub(super) fn step(&mut self, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Vec<Outcome> {
+        let Some(at) = self.open.iter().position(|o| !o.is_idle()) else { return Vec::new() };
+        // The next step is another's.
+        let mut opened = self.open.remove(at);
+        let done = opened.step(hurry);
+        self.open.push(opened);
+        self.open.retain(|o| !(o.stale && o.is_idle()));
+        done
+    }
+
+    /// Time is over for some samples: the nearest that they came to must do.
+    pub(super) fn end(&mut self, id: u64) {
+        self.open.iter_mut().for_each(|o| o.closing.end(id));
+    }
+
+    /// Nobody wants some samples any more.
+    pub(super) fn forget(&mut self, id: u64) {
+        for opened in &mut self.open {
+            opened.closing.forget(id);
+            opened.asked.retain(|asked| asked.id != id);
+        }
     }
 
     /// Opens what is asked for, if it is not open as it now is.
     fn get(&mut self, ask: &Sample, catalog: &Catalog) -> Result<&mut Opened, Refusal> {
         let path = Sampler::checkpoint_of(catalog.path(ask.run));
-        let at = self.open.iter().position(|o| o.run == ask.run && o.size == ask.size);
-        let mut opened = at.map(|at| self.open.remove(at));
-        if let Some(old) = opened.as_mut().filter(|o| o.looked.elapsed() >= LOOK) {
+        let mut at = self.open.iter().position(|o| o.makes(ask));
+        if let Some(old) = at.map(|at| &mut self.open[at]).filter(|o| o.looked.elapsed() >= LOOK) {
             old.looked = Instant::now();
             if stamp(&path) != old.stamp {
-                opened = None;
+                old.stale = true;
+                at = None;
                 catalog.refresh(ask.run)?;
             }
         }
-        let opened = match opened {
-            Some(opened) => opened,
+        self.open.retain(|o| !(o.stale && o.is_idle()));
+        let opened = match at {
+            Some(at) => self.open.remove(at),
             None => open(ask, &path, self.device)?,
         };
-        if self.open.len() >= MOST {
-            self.open.remove(0);
+        if self.open.len() >= MOST
+            && let Some(idle) = self.open.iter().position(Opened::is_idle)
+        {
+            self.open.remove(idle);
         }
         self.open.push(opened);
         Ok(self.open.last_mut().expect("one was added"))
+    }
+}
+
+impl Opened {
+    fn makes(&self, ask: &Sample) -> bool {
+        self.run == ask.run && self.size == ask.size && !self.stale
+    }
+
+    fn is_idle(&self) -> bool {
+        self.closing.is_idle()
+    }
+
+    fn step(&mut self, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Vec<Outcome> {
+        if let Err(error) = self.closing.step(&mut self.sampler, hurry) {
+            // Whatever it is, it is of the device that all share.
+            let refusal = Refusal::from(error);
+            return self.asked.drain(..).map(|asked| {
+                self.closing.forget(asked.id);
+                (asked.id, Err(refusal.clone()))
+            }).collect();
+        }
+        let mut done = Vec::new();
+        while let Some((id, closed)) = self.closing.finished() {
+            if let Some(at) = self.asked.iter().position(|asked| asked.id == id) {
+                let asked = self.asked.remove(at);
+                done.push((id, self.made(asked, closed).map_err(Refusal::from)));
+            }
+        }
+        done
+    }
+
+    fn made(&mut self, asked: Asked, made: Closed) -> Result<Made> {
+        let score = self.critic.as_mut().map(|critic| critic.score(&made.maps)).transpose()?;
+        Ok(Made {
+            task: self.sampler.task().clone(),
+            maps: made.maps,
+            asked: asked.numbers,
+            measured: made.measured,
+            tolerance: made.tolerances,
+            effort: asked.closed.then_some(made.effort),
+            score,
+            ended: made.ended,
+        })
     }
 }
 
@@ -124,8 +204,9 @@ fn open(ask: &Sample, path: &Path, device: Kind) -> Result<Opened> {
         None => Critic::open(&config, sampler.task(), path, device)?,
         Some(_) => None,
     };
-    let measurer = Measurer::new(sampler.task().properties(), sampler.task().images(), MEASURED)?;
-    Ok(Opened { run: ask.run, size: ask.size, sampler, measurer, critic, stamp, looked: Instant::now() })
+    let (closing, looked) = (Closing::new(&sampler)?, Instant::now());
+    let (run, size, asked, stale) = (ask.run, ask.size, Vec::new(), false);
+    Ok(Opened { run, size, sampler, closing, critic, asked, stamp, looked, stale })
 }
 
 fn stamp(path: &Path) -> Stamp {

@@ -1,8 +1,10 @@
 //! `invnet serve`: a page in the browser, and the JSON interface that it and notebooks speak.
 //!
 //! Requests come in over HTTP (`api`, limits in `guard` and `connections`) and are handed to one
-//! worker through a bounded queue. The worker owns every generator; nothing else
-//! computes. The page itself is plain HTML, CSS and JavaScript, compiled into the program (`assets`).
+//! worker through a bounded queue. The worker owns every generator; nothing else computes. It does so batch by
+//! batch, and samples of different requests share batches: none waits for all of another, and what nobody waits
+//! for any more ends with its batch. The page itself is plain HTML, CSS and JavaScript, compiled into the program
+//! (`assets`).
 //!
 //! | request | answer |
 //! | --- | --- |
@@ -26,6 +28,7 @@ mod connections;
 mod files;
 mod generators;
 mod guard;
+mod image;
 mod openapi;
 mod queue;
 mod training;
@@ -36,12 +39,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
+use tokio::sync::Semaphore;
+
 use crate::device::Kind;
 use crate::error::{Error, Result};
 use catalog::Catalog;
 use guard::Guard;
 use queue::Queue;
-use worker::Worker;
 
 /// What to serve, where and to whom.
 #[derive(Clone, Debug)]
@@ -61,7 +65,7 @@ pub struct Server {
     listener: std::net::TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
-    worker: Worker,
+    device: Kind,
 }
 
 /// What requests share.
@@ -69,7 +73,12 @@ struct Shared {
     catalog: Catalog,
     queue: Queue,
     guard: Guard,
+    /// Requests whose images are being read, and those that wait for it.
+    readers: Arc<Semaphore>,
 }
+
+/// Requests with an image that are read or wait for it.
+const READERS: usize = 8;
 
 impl Server {
     /// Opens the runs and the port.
@@ -89,9 +98,9 @@ impl Server {
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let guard = Guard::new(address, options.token.clone());
-        let shared = Arc::new(Shared { catalog, queue: Queue::new(), guard });
-        let worker = Worker::new(shared.clone(), options.device);
-        Ok(Self { listener, address, shared, worker })
+        let readers = Arc::new(Semaphore::new(READERS));
+        let shared = Arc::new(Shared { catalog, queue: Queue::new(), guard, readers });
+        Ok(Self { listener, address, shared, device: options.device })
     }
 
     /// Where it listens.
@@ -105,7 +114,7 @@ impl Server {
     /// # Errors
     /// If the system gives no thread.
     pub fn run(self, stop: &dyn Fn() -> bool) -> Result<()> {
-        let Self { listener, shared, mut worker, .. } = self;
+        let Self { listener, shared, device, .. } = self;
         let (ending, ended) = tokio::sync::oneshot::channel();
         let failed = |e: std::io::Error| Error::Failed(format!("cannot serve: {e}"));
         let app = shared.clone();
@@ -113,7 +122,7 @@ impl Server {
             .name("http".into())
             .spawn(move || connections::serve(listener, &app, ended))
             .map_err(failed)?;
-        worker.run(stop);
+        worker::run(&shared, device, stop);
         drop(ending);
         answering.join().map_err(|_| Error::Failed("the server stopped unexpectedly".into()))?.map_err(failed)
     }

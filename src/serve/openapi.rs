@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::ask::{MOST_PIXELS, MOST_SAMPLES};
+use super::ask::{MOST_PIXELS, MOST_SAMPLES, MOST_SECONDS};
 use super::files::FileFormat;
 
 /// All of it.
@@ -89,7 +89,7 @@ pub(super) fn description() -> Value {
                 "Samples": {
                     "type": "object",
                     "required": ["run", "size", "classes", "maps", "seed", "asked", "measured", "tolerance",
-                                 "within", "closed", "effort", "score", "command"],
+                                 "within", "closed", "ended", "effort", "score", "command"],
                     "properties": {
                         "run": {"type": "string"}, "size": size(), "classes": {"type": "integer"}, "maps": maps(),
                         "seed": {"type": "integer"},
@@ -99,6 +99,8 @@ pub(super) fn description() -> Value {
                         "within": {"type": "array", "items": {"type": "boolean"},
                                    "description": "Of each sample, whether all numbers are within their tolerance"},
                         "closed": {"type": "boolean"},
+                        "ended": {"type": "boolean", "description": "Whether time was over before all were as near \
+                                                                     as can be: these are the nearest so far"},
                         "effort": {"type": ["array", "null"], "items": {"type": "object"},
                                    "description": "What closing took: passes, steps along the gradient, pixels"},
                         "score": {"type": ["array", "null"], "items": {"type": "number"},
@@ -128,8 +130,13 @@ fn ask(image: bool) -> Value {
         "within": {"type": ["boolean", "object", "string"], "default": false, "additionalProperties": {"type": "number"},
                    "description": "How near to come: true for the usual tolerances, or tolerances by name, or a \
                                    text such as \"p1=0.001,1%\"; false for what the generator makes at once"},
+        "closed": {"type": "boolean", "description": "Whether samples are brought that near; as within says, unless \
+                                                      it is given: false keeps tolerances of a single pass"},
+        "seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_SECONDS, "default": MOST_SECONDS,
+                    "description": "How long that may take; the nearest by then is the answer, and says so"},
         "page": {"type": "string", "maxLength": 64,
-                 "description": "A word: a later request with the same word takes the place of one that waits"},
+                 "description": "A word: a later request with the same word takes the place of one that waits \
+                                or is computed"},
     });
     if image {
         members["image"] = json!({"type": "string", "contentEncoding": "base64",
@@ -167,7 +174,7 @@ fn responses(content: Value) -> Value {
         "400": error("Something in the request is wrong"),
         "401": error("The token is missing"),
         "404": error("There is no such run"),
-        "429": error("A newer request of the same page came first"),
+        "429": error("A newer request of the same page took its place"),
         "503": error("Too many wait: Retry-After says when to try again"),
     })
 }

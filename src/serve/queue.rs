@@ -1,11 +1,12 @@
 //! The bounded queue between requests and the worker.
 //!
 //! What cannot be queued is refused at once, with a time after which to try again. A request that
-//! carries the key of one still waiting takes its place: of a slider that moves, only the last
-//! position is worth computing.
+//! carries the key of another takes its place, whether that one waits or is being computed: of a slider
+//! that moves, only the last position is worth computing.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -16,11 +17,12 @@ use super::ask::Ask;
 /// Requests that may wait.
 const MOST: usize = 64;
 
-/// A request that waits, and those who wait for its answer.
+/// A request, and those who wait for its answer. If it is dropped they are told why.
 pub(super) struct Job {
     pub(super) ask: Ask,
     /// The slider that it is from, if it is from one.
     key: Option<String>,
+    overtaken: Arc<AtomicBool>,
     waiting: Vec<oneshot::Sender<Outcome>>,
 }
 
@@ -28,27 +30,54 @@ pub(super) struct Job {
 pub(super) type Outcome = Result<Arc<Answer>, Refusal>;
 
 impl Job {
+    fn new(ask: Ask, key: Option<String>, to: oneshot::Sender<Outcome>) -> Self {
+        Self { ask, key, overtaken: Arc::default(), waiting: vec![to] }
+    }
+
     /// Hands the outcome to all who wait for it.
-    pub(super) fn finish(self, outcome: &Outcome) {
+    pub(super) fn finish(mut self, outcome: &Outcome) {
+        self.tell(outcome);
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
         // Who has gone away misses nothing.
-        self.waiting.into_iter().for_each(|to| drop(to.send(outcome.clone())));
+        self.waiting.drain(..).for_each(|to| drop(to.send(outcome.clone())));
+    }
+
+    /// Whether its answer is of no use to anybody: a newer request took its place, or all have gone away.
+    pub(super) fn is_vain(&self) -> bool {
+        self.overtaken.load(Ordering::Relaxed) || self.waiting.iter().all(oneshot::Sender::is_closed)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let overtaken = self.overtaken.load(Ordering::Relaxed);
+        self.tell(&Err(if overtaken { Refusal::overtaken() } else { Refusal::broken() }));
     }
 }
 
 /// A queue with one worker at its end.
 pub(super) struct Queue {
-    jobs: Mutex<VecDeque<Job>>,
+    state: Mutex<State>,
     arrived: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Those with a key that the worker has: how each is told that it is overtaken.
+    working: Vec<(String, Weak<AtomicBool>)>,
 }
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { jobs: Mutex::new(VecDeque::new()), arrived: Condvar::new() }
+        Self { state: Mutex::default(), arrived: Condvar::new() }
     }
 
-    fn jobs(&self) -> MutexGuard<'_, VecDeque<Job>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // No code that holds it can leave it half changed.
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a request, or joins an equal one that waits already.
@@ -57,39 +86,46 @@ impl Queue {
     /// [`Refusal::busy`] where too many wait.
     pub(super) fn add(&self, ask: Ask, key: Option<String>) -> Result<oneshot::Receiver<Outcome>, Refusal> {
         let (to, from) = oneshot::channel();
-        let mut jobs = self.jobs();
-        if let Some(at) = key.as_ref().and_then(|key| jobs.iter().position(|j| j.key.as_ref() == Some(key))) {
-            // Its place in the queue stays: a slider in motion is not sent back to the end.
-            let older = std::mem::replace(&mut jobs[at], Job { ask, key, waiting: vec![to] });
-            drop(jobs);
-            older.finish(&Err(Refusal::overtaken()));
-            return Ok(from);
-        }
-        // One with a key may be overtaken, which is not for others to suffer.
-        if key.is_none()
-            && let Some(same) = jobs.iter_mut().find(|j| j.key.is_none() && j.ask == ask)
-        {
+        let mut state = self.state();
+        let State { jobs, working } = &mut *state;
+        if let Some(key) = &key {
+            let overtaken = working.iter().filter(|(of, _)| of == key).filter_map(|(_, flag)| flag.upgrade());
+            overtaken.for_each(|flag| flag.store(true, Ordering::Relaxed));
+            if let Some(at) = jobs.iter().position(|j| j.key.as_ref() == Some(key)) {
+                // Its place in the queue stays: a slider in motion is not sent back to the end.
+                let older = std::mem::replace(&mut jobs[at], Job::new(ask, Some(key.clone()), to));
+                drop(state);
+                older.finish(&Err(Refusal::overtaken()));
+                return Ok(from);
+            }
+        } else if let Some(same) = jobs.iter_mut().find(|j| j.key.is_none() && j.ask == ask) {
+            // One with a key may be overtaken, which is not for others to suffer.
             same.waiting.push(to);
             return Ok(from);
         }
         if jobs.len() >= MOST {
             return Err(Refusal::busy());
         }
-        jobs.push_back(Job { ask, key, waiting: vec![to] });
+        jobs.push_back(Job::new(ask, key, to));
         self.arrived.notify_one();
         Ok(from)
     }
 
-    /// The next request that somebody still waits for; none if none comes within `patience`.
-    pub(super) fn next(&self, patience: Duration) -> Option<Job> {
-        let wait = self.arrived.wait_timeout_while(self.jobs(), patience, |jobs| jobs.is_empty());
-        let (mut jobs, _) = wait.unwrap_or_else(PoisonError::into_inner);
-        while let Some(job) = jobs.pop_front() {
-            if job.waiting.iter().any(|to| !to.is_closed()) {
-                return Some(job);
-            }
+    /// The next request that somebody still waits for and that `fits`; none if none comes within `patience`.
+    pub(super) fn next(&self, patience: Duration, fits: &dyn Fn(&Ask) -> bool) -> Option<Job> {
+        let mut state = self.state();
+        if state.jobs.is_empty() && !patience.is_zero() {
+            let wait = self.arrived.wait_timeout_while(state, patience, |state| state.jobs.is_empty());
+            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
         }
-        None
+        state.jobs.retain(|job| !job.is_vain());
+        let at = state.jobs.iter().position(|job| fits(&job.ask))?;
+        let job = state.jobs.remove(at)?;
+        state.working.retain(|(_, flag)| flag.strong_count() > 0);
+        if let Some(key) = &job.key {
+            state.working.push((key.clone(), Arc::downgrade(&job.overtaken)));
+        }
+        Some(job)
     }
 }
 
@@ -104,8 +140,12 @@ mod tests {
         Ask::Training { run: 0, iteration: Some(iteration) }
     }
 
+    fn job(queue: &Queue) -> Option<Job> {
+        queue.next(NOW, &|_| true)
+    }
+
     fn next(queue: &Queue) -> Ask {
-        queue.next(NOW).unwrap().ask
+        job(queue).unwrap().ask.clone()
     }
 
     #[test]
@@ -115,18 +155,56 @@ mod tests {
         let _other = queue.add(ask(2), Some("b".into())).unwrap();
         let mut newest = queue.add(ask(3), Some("a".into())).unwrap();
         assert_eq!(first.try_recv().unwrap().unwrap_err(), Refusal::overtaken());
-        assert_eq!((next(&queue), next(&queue)), (ask(3), ask(2)));
-        assert!(queue.next(NOW).is_none() && newest.try_recv().is_err());
+        let jobs = [job(&queue).unwrap(), job(&queue).unwrap()];
+        assert_eq!((&jobs[0].ask, &jobs[1].ask), (&ask(3), &ask(2)));
+        assert!(job(&queue).is_none() && newest.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_newest_of_a_slider_wins_over_the_one_that_is_computed() {
+        let queue = Queue::new();
+        let [mut first, _other] = ["a", "b"].map(|key| queue.add(ask(1), Some(key.into())).unwrap());
+        let (computed, other) = (job(&queue).unwrap(), job(&queue).unwrap());
+        let mut newest = queue.add(ask(3), Some("a".into())).unwrap();
+        assert!(computed.is_vain() && !other.is_vain());
+        drop(computed);
+        assert_eq!(first.try_recv().unwrap().unwrap_err(), Refusal::overtaken());
+        let computed = job(&queue).unwrap();
+        assert!(computed.ask == ask(3) && !computed.is_vain());
+        computed.finish(&Err(Refusal::late()));
+        assert_eq!(newest.try_recv().unwrap().unwrap_err(), Refusal::late());
     }
 
     #[test]
     fn equal_requests_are_computed_once() {
         let queue = Queue::new();
         let mut answers = [1, 1, 2].map(|i| queue.add(ask(i), None).unwrap());
-        let job = queue.next(NOW).unwrap();
-        job.finish(&Err(Refusal::busy()));
+        job(&queue).unwrap().finish(&Err(Refusal::busy()));
         assert!(answers[0].try_recv().is_ok() && answers[1].try_recv().is_ok());
         assert!(answers[2].try_recv().is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_and_lets_others_pass() {
+        let queue = Queue::new();
+        let _answers = [1, 2].map(|i| queue.add(ask(i), None).unwrap());
+        let fits = |of: &Ask| *of == ask(2);
+        assert_eq!(queue.next(NOW, &fits).unwrap().ask, ask(2));
+        assert!(queue.next(NOW, &fits).is_none());
+        assert_eq!(next(&queue), ask(1));
+    }
+
+    #[test]
+    fn who_waits_for_a_job_that_is_lost_is_told() {
+        let queue = Queue::new();
+        let mut answer = queue.add(ask(1), None).unwrap();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _job = job(&queue).unwrap();
+            std::panic::resume_unwind(Box::new("the worker"));
+        }));
+        let refusal = answer.try_recv().unwrap().unwrap_err();
+        assert!(outcome.is_err() && refusal == Refusal::broken());
+        assert!(refusal.status == 503 && refusal.retry.is_some());
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! The one that computes. A panic costs the request that caused it and the open generators, not the
-//! server.
+//! The one that computes. A panic costs the requests that it has, not those that wait, nor the server:
+//! another one takes its place.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,14 +13,15 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::answer::{Answer, Refusal};
-use super::ask::{Ask, Image, MOST_PIXELS, Sample};
-use super::files::{self, Folder};
+use super::ask::{Ask, Sample};
+use super::image::Image;
+use super::catalog::Catalog;
+use super::files::{self, FileFormat};
 use super::generators::{Generators, Made};
+use super::queue::{Job, Queue};
 use super::training;
 use crate::close::{Effort, Tolerances};
-use crate::data::import::{self, Resize};
 use crate::device::Kind;
-use crate::error::Error;
 use crate::train::Task;
 use crate::train::dataset::measured;
 
@@ -26,99 +29,190 @@ use crate::train::dataset::measured;
 const LOOK: Duration = Duration::from_millis(200);
 /// Rows of a table that are sent; of a longer one as many, evenly spaced.
 const ROWS: usize = 256;
+/// Requests for samples that it has at a time.
+const MOST: usize = 32;
+/// Pixels from which a request is large, and how many of those it has at a time: a small one never waits for
+/// all of a large one.
+const LARGE: usize = 1 << 16;
+const MOST_LARGE: usize = 2;
 
-/// Owns the generators.
-pub(super) struct Worker {
-    shared: Arc<Shared>,
-    device: Kind,
-    generators: Generators,
+/// Computes until it is told to stop.
+pub(super) fn run(shared: &Shared, device: Kind, stop: &dyn Fn() -> bool) {
+    let mut cold = true;
+    let turn = |worker: &mut Worker<'_>| {
+        if std::mem::take(&mut cold) {
+            // Whoever opens the page waits for no file. What is wrong is said to whoever asks.
+            let _ = worker.warm_up();
+        }
+        worker.turn(&shared.queue);
+    };
+    supervise(|| Worker::new(&shared.catalog, device), turn, stop);
 }
 
-impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, device: Kind) -> Self {
-        Self { shared, device, generators: Generators::new(device) }
-    }
-
-    /// Works until it is told to stop.
-    pub(super) fn run(&mut self, stop: &dyn Fn() -> bool) {
-        // Whoever opens the page waits for no file.
-        let _ = self.guarded(|worker| worker.warm_up());
-        while !stop() {
-            if let Some(job) = self.shared.queue.next(LOOK) {
-                let outcome = self.guarded(|worker| worker.answer(&job.ask).map(Arc::new));
-                job.finish(&outcome);
-            }
+/// Lets a worker have turn after turn until told to stop, and another one in its place if one breaks down.
+fn supervise<W>(mut fresh: impl FnMut() -> W, mut turn: impl FnMut(&mut W), stop: &dyn Fn() -> bool) {
+    let mut worker = fresh();
+    while !stop() {
+        if catch_unwind(AssertUnwindSafe(|| turn(&mut worker))).is_err() {
+            // Its requests are told so as they are dropped.
+            worker = fresh();
         }
     }
+}
 
-    /// Runs some work; if it panics, that is the answer, and the generators are opened anew.
-    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        match catch_unwind(AssertUnwindSafe(|| work(self))) {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                self.generators = Generators::new(self.device);
-                Err(Refusal::new(
-                    500,
-                    "this request broke the generator, which is opened again: please report it",
-                ))
-            }
-        }
+/// Owns the generators.
+struct Worker<'a> {
+    catalog: &'a Catalog,
+    generators: Generators,
+    working: HashMap<u64, Work>,
+    count: u64,
+}
+
+/// A request for samples that are being made.
+struct Work {
+    job: Job,
+    sample: Sample,
+    file: Option<FileFormat>,
+    /// The image whose numbers they are to have, and these.
+    image: Option<Value>,
+    until: Instant,
+}
+
+impl<'a> Worker<'a> {
+    fn new(catalog: &'a Catalog, device: Kind) -> Self {
+        Self { catalog, generators: Generators::new(device), working: HashMap::new(), count: 0 }
     }
 
     /// Opens the first run as the page will ask for it.
     fn warm_up(&mut self) -> Result<(), Refusal> {
-        let wanted = vec![None; self.shared.catalog.view(0).task.columns().len()];
-        let tolerances = Tolerances::usual(&self.shared.catalog.view(0).task);
-        let ask = Sample { run: 0, wanted, count: 1, seed: 0, size: None, closed: false, tolerances };
-        self.generators.make(&ask, &self.shared.catalog).map(|_| ())
+        let view = self.catalog.view(0);
+        let wanted = vec![None; view.task.columns().len()];
+        let tolerances = Tolerances::usual(&view.task);
+        let (run, count, seed, size, closed, seconds) = (0, 4, 0, None, false, 1.0);
+        let ask = Sample { run, wanted, count, seed, size, closed, tolerances, seconds };
+        self.generators.begin(0, &ask, self.catalog)?;
+        while self.generators.step(&|_| false).is_empty() {}
+        Ok(())
     }
 
-    fn answer(&mut self, ask: &Ask) -> Result<Answer, Refusal> {
-        let Shared { catalog, .. } = &*self.shared;
+    /// Takes over what waits and fits, then computes one batch.
+    fn turn(&mut self, queue: &Queue) {
+        let mut patience = if self.working.is_empty() { LOOK } else { Duration::ZERO };
+        while let Some(job) = queue.next(patience, &|ask| self.fits(ask)) {
+            self.begin(job);
+            patience = Duration::ZERO;
+        }
+        self.look_after();
+        let working = &self.working;
+        let hurry = |id| working.get(&id).is_none_or(|work| work.job.is_vain() || work.until <= Instant::now());
+        for (id, outcome) in self.generators.step(&hurry) {
+            if let Some(work) = self.working.remove(&id) {
+                let outcome = outcome.and_then(|made| self.answer(&work, &made));
+                work.job.finish(&outcome.map(Arc::new));
+            }
+        }
+    }
+
+    /// Whether there is room for a request.
+    fn fits(&self, ask: &Ask) -> bool {
+        let sample = match ask {
+            Ask::Sample { sample, .. } | Ask::Match { sample, .. } => sample,
+            _ => return true,
+        };
+        let pixels = |sample: &Sample| sample.pixels(&self.catalog.view(sample.run));
+        let large = self.working.values().filter(|work| pixels(&work.sample) > LARGE).count();
+        self.working.len() < MOST
+            && (pixels(sample) <= LARGE || large < MOST_LARGE)
+            && self.generators.fits(sample)
+    }
+
+    /// Answers a request, or begins to make its samples.
+    fn begin(&mut self, job: Job) {
+        let begun = match &job.ask {
+            Ask::Sample { sample, file } => Ok((sample.clone(), *file, None)),
+            Ask::Match { sample, image } => self.matched(sample, image).map(|(s, image)| (s, None, Some(image))),
+            ask => {
+                let outcome = self.at_once(ask).map(Arc::new);
+                return job.finish(&outcome);
+            }
+        };
+        let id = self.count;
+        self.count += 1;
+        let begun = begun.and_then(|work| self.generators.begin(id, &work.0, self.catalog).map(|()| work));
+        match begun {
+            Err(refusal) => job.finish(&Err(refusal)),
+            Ok((sample, file, image)) => {
+                let until = Instant::now() + Duration::from_secs_f64(sample.seconds);
+                self.working.insert(id, Work { job, sample, file, image, until });
+            }
+        }
+    }
+
+    /// Lets go of what nobody waits for, and ends what has had its time.
+    fn look_after(&mut self) {
+        let (now, generators) = (Instant::now(), &mut self.generators);
+        self.working.retain(|id, work| {
+            if work.job.is_vain() {
+                generators.forget(*id);
+                return false;
+            }
+            if work.until <= now {
+                generators.end(*id);
+            }
+            true
+        });
+    }
+
+    /// The request for samples with the numbers of an image, and what is said of the image.
+    fn matched(&self, sample: &Sample, image: &Image) -> Result<(Sample, Value), Refusal> {
+        let view = self.catalog.view(sample.run);
+        let task = image.task(&view)?;
+        let rows = measured(&task, &image.maps[..task.images().pixels()])?;
+        let found = rows.iter().map(|v| Some(*v).filter(|v| v.is_finite()));
+        // What is given beside the image prevails over it.
+        let wanted = sample.wanted.iter().zip(found).map(|(given, found)| given.or(found)).collect();
+        let said = json!({
+            "size": image.size, "maps": STANDARD.encode(&image.maps), "measured": named(&task, &rows)[0],
+        });
+        Ok((Sample { wanted, ..sample.clone() }, said))
+    }
+
+    /// The answer to what asks for no samples.
+    fn at_once(&self, ask: &Ask) -> Result<Answer, Refusal> {
         match ask {
-            Ask::Sample { sample, file: None } => {
-                let made = self.generators.make(sample, catalog)?;
-                Ok(Answer::json(&object(&made, sample, catalog.name(sample.run), catalog.path(sample.run))))
-            }
-            Ask::Sample { sample, file: Some(format) } => {
-                let made = self.generators.make(sample, catalog)?;
-                let (name, path) = (catalog.name(sample.run), catalog.path(sample.run));
-                Ok(files::file(&made, sample, *format, name, path)?)
-            }
             Ask::Measure { run, image } => {
-                let (task, maps) = maps(&catalog.view(*run), image)?;
-                let rows = measured(&task, &maps)?;
-                let [h, w] = task.images().size;
+                let task = image.task(&self.catalog.view(*run))?;
+                let rows = measured(&task, &image.maps)?;
                 Ok(Answer::json(&json!({
-                    "size": [h, w], "classes": task.images().classes, "maps": STANDARD.encode(&maps),
+                    "size": image.size, "classes": task.images().classes, "maps": STANDARD.encode(&image.maps),
                     "measured": named(&task, &rows),
                 })))
             }
-            Ask::Match { sample, image } => {
-                let (task, maps) = maps(&catalog.view(sample.run), image)?;
-                let rows = measured(&task, &maps[..task.images().pixels()])?;
-                let found = rows.iter().map(|v| Some(*v).filter(|v| v.is_finite()));
-                // What is given beside the image prevails over it.
-                let wanted = sample.wanted.iter().zip(found).map(|(given, found)| given.or(found)).collect();
-                let sample = Sample { wanted, ..sample.clone() };
-                let made = self.generators.make(&sample, catalog)?;
-                let mut object = object(&made, &sample, catalog.name(sample.run), catalog.path(sample.run));
-                object["image"] = json!({
-                    "size": task.images().size, "maps": STANDARD.encode(&maps), "measured": named(&task, &rows)[0],
-                });
-                Ok(Answer::json(&object))
-            }
-            Ask::Table { run } => Ok(table(&catalog.view(*run).task)),
+            Ask::Table { run } => Ok(table(&self.catalog.view(*run).task)),
             Ask::Training { run, iteration: None } => {
-                Ok(training::log(catalog.path(*run), &catalog.view(*run).config))
+                Ok(training::log(self.catalog.path(*run), &self.catalog.view(*run).config))
             }
-            Ask::Training { run, iteration: Some(at) } => training::picture(catalog.path(*run), *at),
+            Ask::Training { run, iteration: Some(at) } => training::picture(self.catalog.path(*run), *at),
+            Ask::Sample { .. } | Ask::Match { .. } => unreachable!("samples take their time"),
         }
+    }
+
+    /// Samples that are done, as they were asked for.
+    fn answer(&self, work: &Work, made: &Made) -> Result<Answer, Refusal> {
+        let (name, path) = (self.catalog.name(work.sample.run), self.catalog.path(work.sample.run));
+        if let Some(format) = work.file {
+            return Ok(files::file(made, &work.sample, format, name, path)?);
+        }
+        let mut object = object(made, &work.sample, name, path);
+        if let Some(image) = &work.image {
+            object["image"] = image.clone();
+        }
+        Ok(Answer::json(&object))
     }
 }
 
 /// Samples, for a program.
-fn object(made: &Made, ask: &Sample, run: &str, path: &std::path::Path) -> Value {
+fn object(made: &Made, ask: &Sample, run: &str, path: &Path) -> Value {
     let images = made.task.images();
     json!({
         "run": run,
@@ -131,6 +225,7 @@ fn object(made: &Made, ask: &Sample, run: &str, path: &std::path::Path) -> Value
         "tolerance": named(&made.task, &made.tolerance),
         "within": made.within(),
         "closed": ask.closed,
+        "ended": made.ended,
         "effort": made.effort.as_ref().map(|all| all.iter().map(effort).collect::<Vec<_>>()),
         "score": made.score,
         "command": files::command(made, ask, path),
@@ -167,43 +262,30 @@ fn table(task: &Task) -> Answer {
     Answer::json(&json!({"names": task.names(), "rows": kept, "band": band}))
 }
 
-/// Class maps of somebody's image, and the task at their size.
-fn maps(view: &super::catalog::View, image: &Image) -> Result<(Task, Vec<u8>), Refusal> {
-    let (size, maps) = match image {
-        Image::Maps { size, maps } => (*size, maps.clone()),
-        Image::File { bytes, threshold, size } => {
-            let folder = Folder::new()?;
-            // The name is ours; what is in the file decides how it is read.
-            let path = folder.0.join("image");
-            std::fs::write(&path, bytes).map_err(|e| Error::io(&path, e))?;
-            let options = import::Options {
-                threshold: *threshold,
-                resize: Resize::Area,
-                size: *size,
-                ..import::Options::default()
-            };
-            let data = import::import(&path, &options);
-            let own = |e: Error| {
-                let problem = e.to_string().replace(&path.display().to_string(), "image");
-                Refusal::wrong(format!("{problem} (here: \"threshold\", \"size\")"))
-            };
-            let data = data.map_err(own)?;
-            if data.maps.len() > MOST_PIXELS {
-                return Err(Refusal::wrong(format!(
-                    "image: at most {MOST_PIXELS} pixels: give a smaller size"
-                )));
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_worker_that_breaks_down_is_replaced_and_who_waited_for_it_is_told() {
+        let (queue, broken) = (Queue::new(), Ask::Table { run: 13 });
+        let asks = [broken, Ask::Table { run: 0 }, Ask::Table { run: 1 }];
+        let mut answers = asks.map(|ask| queue.add(ask, None).unwrap());
+        let (workers, turns) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let fresh = || workers.set(workers.get() + 1);
+        let turn = |(): &mut ()| {
+            turns.set(turns.get() + 1);
+            let Some(job) = queue.next(Duration::ZERO, &|_| true) else { return };
+            if job.ask == (Ask::Table { run: 13 }) {
+                // As a panic does, without its message.
+                std::panic::resume_unwind(Box::new("broken"));
             }
-            ([data.height, data.width], data.maps)
-        }
-    };
-    let task = if size == view.task.images().size {
-        view.task.clone()
-    } else {
-        view.task.resized(&view.config, size, "image")?
-    };
-    let classes = view.task.images().classes;
-    if maps.iter().any(|&class| usize::from(class) >= classes) {
-        return Err(Refusal::wrong(format!("image: has more classes than the {classes} of the run")));
+            job.finish(&Ok(Arc::new(Answer::json(&Value::Null))));
+        };
+        supervise(fresh, turn, &|| turns.get() == 4);
+        let statuses = answers.each_mut().map(|answer| answer.try_recv().unwrap().err().map(|r| r.status));
+        assert_eq!(statuses, [Some(503), None, None]);
+        assert_eq!(workers.get(), 2);
     }
-    Ok((task, maps))
 }

@@ -27,21 +27,21 @@ pub struct Critic {
 }
 
 impl Critic {
-    /// The critic of a checkpoint, of which `task` is; none where the images have another size than in
-    /// training, or the critic sees more than an image.
+    /// The critic of a checkpoint, of which `task` is; none where it judges more than an image.
     ///
     /// # Errors
     /// If the checkpoint cannot be read, or the device is not there.
     pub fn open(config: &Config, task: &Task, path: &Path, kind: Kind) -> Result<Option<Self>> {
+        if !config.objective.make().judges_images() {
+            return Ok(None);
+        }
         let checkpoint = Checkpoint::read(path)?;
         let (images, [h, w]) = (task.images(), task.images().size);
         let mut parameters = nn::critic_parameters(&net(config, task));
         parameters.iter_mut().for_each(|p| p.init = Init::Constant(0.0));
         let mut store = Store::on(kind.open(config.net.precision)?);
         let network = Network::add(&mut store, "critic", &parameters, &[], 0, 0)?;
-        if checkpoint.restore(&mut store, &[], path).is_err() {
-            return Ok(None);
-        }
+        checkpoint.restore(&mut store, &[], path)?;
         let maps = store.add_u8("maps", [BATCH, h, w], &vec![0; BATCH * images.pixels()])?;
         let rows = store.add_u32("rows", [BATCH], &(0..BATCH as u32).collect::<Vec<_>>())?;
         let tape = Tape::new();

@@ -152,13 +152,22 @@ pub fn measured_on(properties: &[Property], images: &Images, maps: &[u8]) -> Res
     Measurer::new(properties, images, BATCH)?.measure(maps)
 }
 
+/// Fewest rows of a batch: sums over an axis of one are other sums.
+const FEWEST: usize = 2;
+
 /// What measures class maps, ready to do so again and again.
 pub struct Measurer {
     properties: Vec<Property>,
-    pixels: usize,
+    images: Images,
     together: usize,
-    width: usize,
     store: Store,
+    /// Batches of some number of rows that were asked for.
+    lanes: Vec<Lane>,
+}
+
+/// A batch of so many class maps.
+struct Lane {
+    rows: usize,
     batch: LeafId,
     plan: Plan,
 }
@@ -169,17 +178,26 @@ impl Measurer {
     /// # Errors
     /// If the device that measures fails.
     pub fn new(properties: &[Property], images: &Images, together: usize) -> Result<Self> {
-        let (pixels, [h, w]) = (images.pixels(), images.size);
-        let together = (PIXELS / pixels).clamp(1, together);
-        let mut store = Store::new(Cpu::<f32>::new());
-        let batch = store.add_u8("maps", [together, h, w], &vec![0; together * pixels])?;
-        let rows: Vec<u32> = (0..together as u32).collect();
-        let rows = store.add_u32("rows", [together], &rows)?;
+        let together = (PIXELS / images.pixels()).clamp(1, together);
+        let store = Store::new(Cpu::<f32>::new());
+        Ok(Self { properties: properties.to_vec(), images: *images, together, store, lanes: Vec::new() })
+    }
+
+    /// The smallest batch that holds so many maps.
+    fn lane(&mut self, maps: usize) -> Result<usize> {
+        let rows = maps.next_power_of_two().max(FEWEST).min(self.together);
+        if let Some(at) = self.lanes.iter().position(|lane| lane.rows == rows) {
+            return Ok(at);
+        }
+        let (pixels, [h, w], store) = (self.images.pixels(), self.images.size, &mut self.store);
+        let batch = store.add_u8(&format!("maps.{rows}"), [rows, h, w], &vec![0; rows * pixels])?;
+        let numbers: Vec<u32> = (0..rows as u32).collect();
+        let numbers = store.add_u32(&format!("rows.{rows}"), [rows], &numbers)?;
         let tape = Tape::new();
-        let x = store.var(&tape, batch).one_hot(store.var(&tape, rows), images.classes);
-        let plan = Plan::new(&tape, &[measure_all(properties, x)], &store);
-        let width = properties.iter().map(|p| p.columns().len()).sum();
-        Ok(Self { properties: properties.to_vec(), pixels, together, width, store, batch, plan })
+        let x = store.var(&tape, batch).one_hot(store.var(&tape, numbers), self.images.classes);
+        let plan = Plan::new(&tape, &[measure_all(&self.properties, x)], store);
+        self.lanes.push(Lane { rows, batch, plan });
+        Ok(self.lanes.len() - 1)
     }
 
     /// The numbers of class maps `[N, H, W]`: see [`measured_on`].
@@ -187,14 +205,17 @@ impl Measurer {
     /// # Errors
     /// If the device fails.
     pub fn measure(&mut self, maps: &[u8]) -> Result<Vec<f32>> {
-        let (pixels, width, together) = (self.pixels, self.width, self.together);
+        let pixels = self.images.pixels();
+        let width: usize = self.properties.iter().map(|p| p.columns().len()).sum();
         let mut found = Vec::with_capacity(maps.len() / pixels * width);
-        for maps in maps.chunks(together * pixels) {
+        for maps in maps.chunks(self.together * pixels) {
+            let at = self.lane(maps.len() / pixels)?;
+            let Lane { rows, batch, plan } = &self.lanes[at];
             let mut padded = maps.to_vec();
-            padded.resize(together * pixels, 0);
-            self.store.write_bytes(self.batch, &padded)?;
-            self.plan.run(&mut self.store)?;
-            found.extend_from_slice(&self.plan.read(&mut self.store, 0)?[..maps.len() / pixels * width]);
+            padded.resize(rows * pixels, 0);
+            self.store.write_bytes(*batch, &padded)?;
+            plan.run(&mut self.store)?;
+            found.extend_from_slice(&plan.read(&mut self.store, 0)?[..maps.len() / pixels * width]);
         }
         let mut rows = Vec::with_capacity(found.len());
         for (map, row) in maps.chunks_exact(pixels).zip(found.chunks_exact(width)) {

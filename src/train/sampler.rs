@@ -16,10 +16,11 @@ use crate::plan::Plan;
 use crate::rng;
 use crate::store::Store;
 
-/// Images of the size of training that are generated at a time; of larger ones as many pixels. Sample k
-/// has row k mod their number of a batch, whatever set or part of a set it is made in, so that its bits
-/// do not depend on its neighbours.
+/// Images of the size of training that are generated at a time; of larger ones as many pixels. The bits of a
+/// sample depend neither on its row of a batch nor on their number.
 const BATCH: usize = 32;
+/// Fewest rows of a batch: sums over an axis of one are other sums.
+const FEWEST: usize = 2;
 
 /// Generated images and what they measure.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -44,17 +45,30 @@ pub struct Sampler {
     task: Task,
     /// Images at a time.
     batch: usize,
-    /// Numbers of noise an image.
+    /// Whether fewer take less time.
+    shrinks: bool,
+    /// Numbers of noise an image, and their shape.
     noise: usize,
+    grid: [usize; 2],
+    latent: usize,
     z_scale: f64,
     mean: Vec<f64>,
     map: Vec<f64>,
     store: Store,
+    net: Net,
+    network: Network,
+    /// Batches of some number of rows that were asked for.
+    lanes: Vec<Lane>,
+    /// The lane of the last pass, and how many of its rows were of use.
+    last: (usize, usize),
+}
+
+/// A batch of so many rows.
+struct Lane {
+    rows: usize,
     z: LeafId,
     r: LeafId,
     plan: Plan,
-    net: Net,
-    network: Network,
     descent: Option<Descent>,
 }
 
@@ -120,13 +134,42 @@ impl Sampler {
         };
         let (mean, map) = (tensor("condition.mean", length)?, tensor("condition.map", length * length)?);
         let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
-        let noise = noise_shape(&net, batch, grid, config.net.latent);
-        let z = store.add_zeros("z", noise)?;
-        let r = store.add_zeros("r", [batch, length])?;
-        let plan = sampling_plan(&store, &net, &network, task.properties(), z, r);
-        let (noise, z_scale) = (noise.numel() / batch, config.net.z_scale);
-        let descent = None;
-        Ok(Self { trained, task, batch, noise, z_scale, mean, map, store, z, r, plan, net, network, descent })
+        let (latent, z_scale) = (config.net.latent, config.net.z_scale);
+        let noise = noise_shape(&net, 1, grid, latent).numel();
+        // On a GPU a batch takes the time of its launches, whatever there is in it.
+        let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, 0));
+        Ok(Self {
+            trained,
+            task,
+            batch,
+            shrinks,
+            noise,
+            grid,
+            latent,
+            z_scale,
+            mean,
+            map,
+            store,
+            net,
+            network,
+            lanes,
+            last,
+        })
+    }
+
+    /// The smallest batch that holds so many images.
+    fn lane(&mut self, images: usize) -> Result<usize> {
+        assert!(images <= self.batch, "{images} images in a batch of {}", self.batch);
+        let rows = if self.shrinks { images.next_power_of_two().max(FEWEST).min(self.batch) } else { self.batch };
+        if let Some(at) = self.lanes.iter().position(|lane| lane.rows == rows) {
+            return Ok(at);
+        }
+        let noise = noise_shape(&self.net, rows, self.grid, self.latent);
+        let z = self.store.add_zeros(&format!("z.{rows}"), noise)?;
+        let r = self.store.add_zeros(&format!("r.{rows}"), [rows, self.mean.len()])?;
+        let plan = sampling_plan(&self.store, &self.net, &self.network, self.task.properties(), z, r);
+        self.lanes.push(Lane { rows, z, r, plan, descent: None });
+        Ok(self.lanes.len() - 1)
     }
 
     /// The file of a run's checkpoint, given its directory or that very file.
@@ -221,38 +264,23 @@ impl Sampler {
         assert!(targets.len().is_multiple_of(width), "targets have {width} numbers a row");
         let count = targets.len() / width;
         let mut samples = Samples::default();
-        let mut done = 0;
-        while done < count {
-            let at = (first + done) % self.batch;
-            let n = (self.batch - at).min(count - done);
-            self.batch(first + done, &targets[done * width..][..n * width], seed, &mut samples)?;
-            done += n;
+        for (targets, at) in targets.chunks(self.batch * width).zip((first..).step_by(self.batch)) {
+            self.batch(at, targets, seed, &mut samples)?;
         }
         debug_assert_eq!(samples.soft.len(), count * width);
         Ok(samples)
     }
 
-    /// The images from number `first` on, of one batch.
+    /// The images from number `first` on, at most a batch.
     fn batch(&mut self, first: usize, targets: &[f32], seed: u64, samples: &mut Samples) -> Result<()> {
-        let length = self.mean.len();
-        let (at, n) = (first % self.batch, targets.len() / length);
+        let n = targets.len() / self.mean.len();
         let asked = self.seen(self.trained.normalised(targets));
         let noise: Vec<f64> = (first..first + n).flat_map(|i| self.noise_of(seed, 0, i)).collect();
-        for (leaf, values, row) in [(self.r, &asked, length), (self.z, &noise, self.noise)] {
-            let mut padded = vec![0.0; self.batch * row];
-            padded[at * row..][..values.len()].copy_from_slice(values);
-            self.store.write(leaf, &padded)?;
-        }
-        self.plan.run(&mut self.store)?;
-        // The part of a batch's numbers that these images have.
-        let of = |len: usize| len / self.batch * at..len / self.batch * (at + n);
+        let (maps, measured) = self.pass(&noise, &asked)?;
         let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
-        let probabilities = self.plan.read(&mut self.store, 0)?;
-        samples.probabilities.extend(single(&probabilities[of(probabilities.len())]));
-        let maps = self.plan.read_bytes(&mut self.store, 1)?;
-        samples.maps.extend_from_slice(&maps[of(maps.len())]);
-        let measured = self.plan.read(&mut self.store, 2)?;
-        samples.soft.extend(self.task.in_units(&measured[of(measured.len())]));
+        samples.probabilities.extend(self.probabilities()?);
+        samples.maps.extend(maps);
+        samples.soft.extend(self.task.in_units(&measured));
         samples.z.extend(single(&noise));
         samples.r.extend(single(&asked));
         Ok(())
@@ -285,42 +313,73 @@ impl Sampler {
         normalised
     }
 
-    /// The images of a whole batch of noise and of conditions as the generator sees them: class maps and
-    /// soft numbers, normalised.
+    /// The images of noise `[N, latent]` and of conditions `[N, P]` as the generator sees them, at most a
+    /// batch: class maps and soft numbers, normalised.
     pub(crate) fn pass(&mut self, z: &[f64], r: &[f64]) -> Result<(Vec<u8>, Vec<f64>)> {
-        self.store.write(self.z, z)?;
-        self.store.write(self.r, r)?;
-        self.plan.run(&mut self.store)?;
-        Ok((self.plan.read_bytes(&mut self.store, 1)?, self.plan.read(&mut self.store, 2)?))
+        let n = r.len() / self.mean.len();
+        let at = self.lane(n)?;
+        let Self { store, lanes, .. } = self;
+        let Lane { rows, plan, .. } = &lanes[at];
+        write(store, &lanes[at], [z, r])?;
+        plan.run(store)?;
+        self.last = (at, n);
+        Ok((first(plan.read_bytes(store, 1)?, n, *rows), first(plan.read(store, 2)?, n, *rows)))
     }
 
     /// The same, with the gradient of what `weight` `[N, P]` makes of the distance of the soft numbers from
     /// `target` `[N, P]`: the sum of ((measured - target) weight)^2. Recorded when it is first asked for.
     pub(crate) fn slope(&mut self, point: [&[f64]; 2], target: &[f64], weight: &[f64]) -> Result<Slope> {
-        if self.descent.is_none() {
-            let shape = [self.batch, self.mean.len()];
-            let target = self.store.add_zeros("target", shape)?;
-            let weight = self.store.add_zeros("weight", shape)?;
-            let leaves = [self.z, self.r, target, weight];
-            let plan = slope_plan(&self.store, &self.net, &self.network, self.task.properties(), leaves);
-            self.descent = Some(Descent { target, weight, plan });
+        let n = target.len() / self.mean.len();
+        let at = self.lane(n)?;
+        let Self { store, lanes, .. } = self;
+        let lane = &mut lanes[at];
+        let rows = lane.rows;
+        if lane.descent.is_none() {
+            let shape = [rows, self.mean.len()];
+            let target = store.add_zeros(&format!("target.{rows}"), shape)?;
+            let weight = store.add_zeros(&format!("weight.{rows}"), shape)?;
+            let leaves = [lane.z, lane.r, target, weight];
+            let plan = slope_plan(store, &self.net, &self.network, self.task.properties(), leaves);
+            lane.descent = Some(Descent { target, weight, plan });
         }
-        let Some(Descent { target: to, weight: by, plan }) = &self.descent else { unreachable!("just made") };
-        let leaves = [(self.z, point[0]), (self.r, point[1]), (*to, target), (*by, weight)];
-        leaves.into_iter().try_for_each(|(leaf, values)| self.store.write(leaf, values))?;
-        plan.run(&mut self.store)?;
+        write(store, lane, point)?;
+        let Some(Descent { target: to, weight: by, plan }) = &lane.descent else { unreachable!("just made") };
+        // A row without an image has no distance.
+        [(*to, target), (*by, weight)].into_iter().try_for_each(|(leaf, of)| fill(store, leaf, of))?;
+        plan.run(store)?;
         Ok(Slope {
-            maps: plan.read_bytes(&mut self.store, 1)?,
-            soft: plan.read(&mut self.store, 2)?,
-            by: [plan.read(&mut self.store, 3)?, plan.read(&mut self.store, 4)?],
-            probabilities: plan.read_single(&mut self.store, 0)?,
+            maps: first(plan.read_bytes(store, 1)?, n, rows),
+            soft: first(plan.read(store, 2)?, n, rows),
+            by: [first(plan.read(store, 3)?, n, rows), first(plan.read(store, 4)?, n, rows)],
+            probabilities: first(plan.read_single(store, 0)?, n, rows),
         })
     }
 
     /// The class probabilities of the last pass.
     pub(crate) fn probabilities(&mut self) -> Result<Vec<f32>> {
-        self.plan.read_single(&mut self.store, 0)
+        let (at, n) = self.last;
+        let Lane { rows, plan, .. } = &self.lanes[at];
+        Ok(first(plan.read_single(&mut self.store, 0)?, n, *rows))
     }
+}
+
+/// Fills noise and conditions of a batch.
+fn write(store: &mut Store, lane: &Lane, [z, r]: [&[f64]; 2]) -> Result<()> {
+    fill(store, lane.z, z)?;
+    fill(store, lane.r, r)
+}
+
+/// Fills the first rows of a leaf, the others with zeros.
+fn fill(store: &mut Store, leaf: LeafId, values: &[f64]) -> Result<()> {
+    let mut padded = values.to_vec();
+    padded.resize(store.place(leaf).shape.numel(), 0.0);
+    store.write(leaf, &padded)
+}
+
+/// What the first `n` of `rows` rows hold.
+fn first<T>(mut values: Vec<T>, n: usize, rows: usize) -> Vec<T> {
+    values.truncate(values.len() / rows * n);
+    values
 }
 
 /// A task at the size of images that is asked for, and their base grid.

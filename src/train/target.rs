@@ -45,6 +45,12 @@ fn property(name: &str, task: &Task) -> Option<usize> {
     task.columns().iter().position(|c| c.name == name)
 }
 
+/// The number of a name with its unit behind it, in brackets: `r1 (px)`.
+fn with_unit(text: &str, task: &Task) -> Option<usize> {
+    let (name, unit) = text.strip_suffix([')', ']'])?.split_once(['(', '['])?;
+    property(name.trim_end(), task).filter(|&at| task.columns()[at].unit == unit.trim())
+}
+
 fn value(text: &str, name: &str, origin: &str) -> Result<f32> {
     match text.trim().parse::<f32>() {
         Ok(v) if v.is_finite() => Ok(v),
@@ -105,7 +111,8 @@ pub fn read(file: &Path, ignore_unknown: bool, task: &Task) -> Result<Vec<Target
         let origin = format!("{}, line {}", file.display(), line(row, text));
         if row.len() != header.len() {
             let (have, want) = (row.len(), header.len());
-            return Err(Error::usage(format!("{origin}: {have} values for {want} columns")));
+            let values = if have == 1 { "value" } else { "values" };
+            return Err(Error::usage(format!("{origin}: {have} {values} for {want} columns")));
         }
         let mut wanted = vec![None; task.columns().len()];
         for (cell, &column) in row.iter().zip(&columns) {
@@ -135,6 +142,11 @@ fn line(row: &StringRecord, text: &str) -> u64 {
 fn text_of(bytes: &[u8]) -> Result<&str, &'static str> {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("is in UTF-16: save it as CSV in UTF-8"),
+        [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            Err("is a spreadsheet's own file, and no table in text: save it as CSV in UTF-8")
+        }
+        _ if bytes.contains(&0) => Err("is no text: save the table as CSV in UTF-8"),
+        [b'{' | b'[', ..] => Err("is JSON, and no table: give a header of names and a row for each target"),
         [0xef, 0xbb, 0xbf, rest @ ..] | rest => {
             std::str::from_utf8(rest).map_err(|_| "is not text in UTF-8: save it as CSV in UTF-8")
         }
@@ -163,7 +175,7 @@ fn columns(
     for (i, name) in header.iter().enumerate() {
         let name = name.trim();
         let asked = if own { name.strip_prefix("asked_") } else { Some(name) };
-        let column = asked.and_then(|name| property(name, task));
+        let column = asked.and_then(|name| property(name, task).or_else(|| with_unit(name, task)));
         if column.is_some() && found.contains(&column) {
             return Err(Error::file(file, format!("the column {name} stands twice")));
         }

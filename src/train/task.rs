@@ -337,6 +337,7 @@ impl Task {
         for (column, value) in self.columns.iter().zip(target) {
             let (low, high) = column.possible;
             if let Some(v) = value.filter(|&v| !(low..=high).contains(&f64::from(v))) {
+                let (low, high) = (low as f32, high as f32);
                 let unit = if column.unit.is_empty() { String::new() } else { format!(" {}", column.unit) };
                 return Err(Error::usage(format!(
                     "{origin}: {} = {v} is impossible: it is from {low} to {high}{unit}",

@@ -30,7 +30,7 @@ fn tables_of_every_dialect_say_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     good(here, &training("run", &["--iterations=2"]));
-    let dialects: [&[u8]; 8] = [
+    let dialects: [&[u8]; 9] = [
         b"r1,cx2\n2.5,9\n3,\n",
         b"\xef\xbb\xbfr1,cx2\r\n2.5,9\r\n3,\r\n",
         b"\"r1\",\"cx2\"\n\"2.5\",\"9\"\n\"3\",\"\"\n",
@@ -39,6 +39,7 @@ fn tables_of_every_dialect_say_the_same() {
         b",r1,cx2\n0,2.5,9\n1,3,\n",
         b"\nr1,cx2,\n2.5,9,\n3,,\n,,\n\n\n",
         b"image, r1 ,cx2\n0, 2.5 ,9.0\n1,3.0,\n",
+        b"r1 (px),cx2[px]\n2.5,9\n3,\n",
     ];
     for table in dialects {
         let rows = asked(here, table, &[]);
@@ -95,13 +96,18 @@ fn mistakes_in_tables_are_named() {
     refuse(b"r1,hue\n3,5\n", &["t.csv", "hue", "no property", "--ignore-unknown"]);
     refuse(b"r1,,cx1\n3,5,6\n", &["t.csv", "column 2 has no name"]);
     refuse(b"hue\n3\n", &["t.csv", "hue"]);
-    refuse(b"r1,cx1\n3,5\n3\n", &["t.csv, line 3", "1 values for 2 columns"]);
+    refuse(b"r1,cx1\n3,5\n3\n", &["t.csv, line 3", "1 value for 2 columns"]);
     refuse(b"r1,cx1\n3,5\n3,x\n", &["t.csv, line 3", "cx1 = x"]);
     refuse(b"r1,cx1\r\n3,x\r\n", &["t.csv, line 2", "cx1 = x"]);
     refuse(b"\nr1,cx1\r\n\r\n3,5\r\n\n3,x\n", &["t.csv, line 6", "cx1 = x"]);
     refuse(b"r1,cx1\n3,\"x\ny\"\n", &["t.csv, line 2", "cx1 = x y"]);
     refuse(b"r1;cx1\n3;1.234,5\n", &["t.csv, line 2", "cx1"]);
     refuse(b"\xff\xfer\x001\x00\n\x00", &["t.csv", "UTF-16"]);
+    refuse(b"PK\x03\x04\x14\0\x06\0", &["t.csv", "spreadsheet's own file", "save it as CSV"]);
+    refuse(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", &["t.csv", "spreadsheet's own file"]);
+    refuse(b"r1\0\n3\n", &["t.csv", "is no text"]);
+    refuse(b"[{\"r1\": 3}]", &["t.csv", "is JSON"]);
+    refuse(b"r1 (mm)\n3\n", &["t.csv", "the column r1 (mm) is no property"]);
     refuse(b"", &["t.csv", "empty"]);
     refuse(b"r1\n1\n2\n3\n4\n3\n", &["5 targets for --count 4", "--count 5"]);
     let rows = asked(here, b"r1,hue\n3,5\n", &["--ignore-unknown"]);
@@ -114,7 +120,7 @@ fn what_cannot_be_is_refused_and_what_was_not_trained_is_marked() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     good(here, &training("run", &["--iterations=2"]));
-    for (target, says) in [("r1=-5", "r1 = -5"), ("cx1=16.1", "cx1 = 16.1"), ("r1=50", "r1 = 50")] {
+    for (target, says) in [("r1=-5", "r1 = -5"), ("cx1=16.1", "cx1 = 16.1"), ("r1=50", "from 0 to 9.027034 px")] {
         let target = format!("--target={target}");
         bad(here, &["generate", "--run=run", "--count=1", "--out=g", &target], &[says, "from"]);
     }
@@ -144,5 +150,6 @@ fn what_cannot_be_is_refused_and_what_was_not_trained_is_marked() {
     let csv = text(&bytes(here, "c/measured.csv"));
     assert!(csv.lines().nth(1).unwrap().starts_with("0.33333"), "{csv}");
     bad(here, &args("--target=f1=0.9,f2=0.9"), &["1.8", "sum"]);
-    bad(here, &args("--target=f1=0.3,f2=0.3,f3=0.3"), &["0.9", "sum"]);
+    bad(here, &args("--target=f1=0.3,f2=0.3,f3=0.3"), &["fractions sum to 0.9:"]);
+    bad(here, &args("--target=f1=0.2,f2=0.5,f3=0.2"), &["fractions sum to 0.9:"]);
 }

@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use invnet::close::Effort;
+use invnet::close::certificate::{Certificate, Certifier, Rows};
 use invnet::error::{Error, Result};
 use invnet::invariance::Images;
 use invnet::invariance::formula::Formula;
 use invnet::op::Border;
 use invnet::train::{Config, Task, target};
+
+use sha2::{Digest, Sha256};
 
 use super::Target;
 
@@ -76,7 +80,58 @@ pub fn targets() -> Vec<Target> {
         bytes: text.into(),
         read: Box::new(|path, _| formula(path)),
     });
-    tables.into_iter().chain(formulas).collect()
+    tables.into_iter().chain(formulas).chain(certificates(&tasks[1])).collect()
+}
+
+/// A certificate's table with a summary that knows its sum, and a summary beside a whole table.
+fn certificates(task: &Task) -> [Target; 2] {
+    let (width, pixels) = (task.columns().len(), task.images().pixels());
+    let maps: Vec<u8> = (0..3 * pixels).map(|i| u8::from(i % 7 < 3)).collect();
+    let mut certifier = Certifier::new(task, 5, 3, "usual".into());
+    let mut table = Vec::new();
+    certifier.header(&mut table).expect("memory takes all");
+    let tolerances: Vec<f32> = (0..3 * width).map(|i| if i % 4 == 3 { f32::INFINITY } else { 0.01 }).collect();
+    let (asked, measured) = (vec![0.4; 3 * width], vec![0.405; 3 * width]);
+    let (asked, measured, tolerances) = (&asked[..], &measured[..], &tolerances[..]);
+    let rows = Rows { index: 0, asked, measured, tolerances, effort: &[Effort::default(); 3] };
+    certifier.rows(&mut table, rows, &maps).expect("memory takes all");
+    let summary = serde_json::to_value(certifier.finish()).expect("a summary");
+
+    let (known, whole) = (summary.clone(), table.clone());
+    let of_table = move |path: &Path, _: u64| {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+        let mut summary = known.clone();
+        summary["table_sha256"] = format!("{:x}", Sha256::digest(&bytes)).into();
+        checked(path, &bytes, summary.to_string().as_bytes(), &maps)
+    };
+    let of_summary = move |path: &Path, _: u64| {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, e))?;
+        checked(path, &whole, &bytes, &[1; 512])
+    };
+    [
+        Target { name: "certificate.csv".into(), bytes: table, read: Box::new(of_table) },
+        Target {
+            name: "certificate.json".into(),
+            bytes: summary.to_string().into_bytes(),
+            read: Box::new(of_summary),
+        },
+    ]
+}
+
+/// Reads both files of a certificate, written beside a path, and measures samples by it.
+fn checked(path: &Path, table: &[u8], summary: &[u8], maps: &[u8]) -> Result<()> {
+    let folder = path.with_file_name("certificate");
+    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    for (name, bytes) in [("certificate.csv", table), ("certificate.json", summary)] {
+        fs::write(folder.join(name), bytes).map_err(|e| Error::io(&folder, e))?;
+    }
+    let certificate = Certificate::read(&folder)?;
+    // As `check` does: samples are read at the size that the certificate says.
+    let pixels = certificate.images().pixels();
+    if pixels > 1 << 12 {
+        return Ok(());
+    }
+    certificate.check(&maps.repeat(pixels.div_ceil(maps.len()))[..maps.len() / pixels * pixels]).map(|_| ())
 }
 
 fn formula(path: &Path) -> Result<()> {

@@ -123,6 +123,8 @@ fn every_mistake_is_one_line_of_json() {
             400,
             "within r1=-1: r1=-1: must be name=number, name=number% or number%, above 0",
         ),
+        (json!({"seconds": 0}), 400, "seconds = 0: must be above 0, at most 20"),
+        (json!({"seconds": 21}), 400, "must be above 0, at most 20"),
         (json!({"within": 3}), 400, "must be true, false, {name: number} or a text"),
         (json!({"sample": 1}), 400, "the body: unknown field `sample`"),
         (json!([1]), 400, "the body"),

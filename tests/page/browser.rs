@@ -1,7 +1,9 @@
 //! The page in a real browser: every control, by pointer and by keyboard alone, at two widths, light and dark.
 
 use crate::driver::{Browser, RIGHT, SPACE, TAB};
-use crate::served::Served;
+use std::process::Stdio;
+
+use crate::served::{Served, interrupt, invnet, link_of};
 
 const WIDE: [u32; 2] = [1280, 900];
 const PHONE: [u32; 2] = [390, 844];
@@ -227,6 +229,12 @@ fn phases_narrow_and_dark() {
     assert_eq!(browser.number("document.querySelectorAll('#results .chart .reference').length"), 1.0);
     browser.answered(|| browser.click("#inverted"));
     assert!((asked("p1") - 0.625).abs() < 1e-6);
+    // The same file, dropped on the page from elsewhere.
+    browser.answered(|| browser.value(
+        "(() => { const data = new DataTransfer(); data.items.add(document.getElementById('image').files[0]); \
+         document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true})); })()"
+    ));
+    assert_eq!(browser.value("document.getElementById('drop').classList.contains('over')"), false);
 
     // Tiles, and larger than trained.
     let side = "document.querySelector('#pictures canvas').width";
@@ -249,6 +257,111 @@ fn phases_narrow_and_dark() {
     assert_eq!(browser.number(side), 32.0);
     browser.click("#theme");
     browser.screenshot("figures-1280-dark");
+    sound(&browser);
+}
+
+#[test]
+fn shares_move_together_and_tolerances_are_ones_own() {
+    let Some(browser) = Browser::start() else { return };
+    let server = Served::start(&["--run", crate::served::runs()[2].to_str().unwrap()]);
+    browser.resize(WIDE[0], WIDE[1]);
+    open(&browser, &format!("{}#count=1", server.link));
+    sound(&browser);
+    let asked =
+        |name: &str| browser.number(&format!("Number(document.getElementById('number-{name}').value)"));
+    let put = |id: &str, value: &str| {
+        browser.answered(|| browser.value(&format!(
+            "(() => {{ const s = document.getElementById('{id}'); s.value = '{value}'; s.dispatchEvent(new Event('input')); }})()"
+        )));
+    };
+    for (id, share) in [("slide-f1", 0.3), ("number-f2", 0.45)] {
+        put(id, &share.to_string());
+        let (f1, f2) = (asked("f1"), asked("f2"));
+        assert!((f1 + f2 - 1.0).abs() < 1e-4, "{f1} + {f2}");
+        assert!((if id == "slide-f1" { f1 } else { f2 } - share).abs() < 1e-6);
+    }
+    assert_eq!(browser.number("document.querySelectorAll('#results .strip').length"), 4.0);
+    browser.screenshot("shares-1280");
+
+    // Tolerances: by keys, in the table, in the command and in the link.
+    let tolerance = || browser.text("document.querySelector('#results tbody td:nth-of-type(4)').textContent");
+    let usual = tolerance();
+    browser.value("document.querySelector('.tolerances summary').focus()");
+    browser.keys(SPACE);
+    browser.keys(TAB);
+    assert_eq!(browser.text("document.activeElement.id"), "within-fractions");
+    browser.answered(|| browser.keys("0.9"));
+    assert_eq!((tolerance().as_str(), usual.as_str() == "0.9"), ("0.9", false));
+    assert!(browser.text("document.querySelector('#results tbody td:last-of-type').className").contains("pass"));
+    let command = browser.text("document.getElementById('command').textContent");
+    assert!(command.contains("--within f1=0.9,f2=0.9"), "{command}");
+    browser.screenshot("tolerances-1280");
+    put("within-fractions", "2%");
+    let link = browser.text("document.getElementById('link').textContent");
+    assert!(link.contains("within="), "{link}");
+    open(&browser, &link);
+    assert_eq!(browser.text("document.getElementById('within-fractions').value"), "2%");
+    assert_eq!(tolerance(), "0.011");
+    // A word is no tolerance: it is marked, and nothing is asked.
+    browser.value("(() => { const s = document.getElementById('within-fractions'); s.value = 'wide'; s.dispatchEvent(new Event('input')); })()");
+    assert_eq!(browser.text("document.getElementById('within-fractions').getAttribute('aria-invalid')"), "true");
+    assert_eq!(tolerance(), "0.011");
+    browser.resize(PHONE[0], PHONE[1]);
+    browser.screenshot("tolerances-390");
+    sound(&browser);
+}
+
+#[test]
+fn what_takes_long_makes_way_for_what_is_asked_next() {
+    let Some(browser) = Browser::start() else { return };
+    let server = Served::runs();
+    browser.resize(WIDE[0], WIDE[1]);
+    // Nets that have learned nothing are closed for long, at a large size above all.
+    browser.open(&format!("{}#run=phases&count=16&size=256x256&within=correlation=0.001%25", server.link));
+    browser.until("Number(document.documentElement.dataset.answered ?? 0) > 0");
+    browser.until("[...document.querySelectorAll('#pictures .score')].some((e) => e.textContent.includes('closing'))");
+    browser.screenshot("phases-closing");
+    browser.value("(() => { const s = document.getElementById('size'); s.value = '32x32'; s.dispatchEvent(new Event('change')); })()");
+    browser.until("document.querySelector('#pictures canvas').width === 32");
+    // What was called off is no error.
+    sound(&browser);
+}
+
+#[test]
+fn a_run_is_looked_at_while_it_trains() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let words = "train circles-quick --out=live --serve=0 --device=cpu --threads=1 --iterations=1000000 --set=size=16 \
+                 --set=width=4 --set=batch=8 --set=latent=8 --set=images=100 --set=log_every=2 --set=sample_every=10 \
+                 --set=checkpoint_every=10 -q";
+    let mut training = invnet(&[]);
+    training.args(words.split_whitespace()).current_dir(folder.path()).stdout(Stdio::piped());
+    let mut training = training.spawn().unwrap();
+    let own = link_of(&mut training);
+    // On its own page, and on that of a server that knows of it by its folder alone.
+    let progress = "document.getElementById('progress').textContent";
+    let iteration = || browser.number(&format!("Number(/iteration (\\d+)/.exec({progress})?.[1] ?? 0)"));
+    let server = Served::start(&["--run", folder.path().join("live").to_str().unwrap()]);
+    for (i, link) in [own, server.link.clone()].iter().enumerate() {
+        browser.resize(WIDE[0], WIDE[1]);
+        open(&browser, link);
+        browser.answered(|| browser.keys("n"));
+        browser.click("#show-training");
+        browser.until(&format!("{progress}.includes('training, ') && {progress}.includes(' left')"));
+        browser.until("document.querySelector('#history img')?.naturalWidth > 0");
+        let (before, pictures) = (iteration(), browser.number("Number(document.querySelector('#history input').max)"));
+        browser.until(&format!("Number(/iteration (\\d+)/.exec({progress})[1]) > {before}"));
+        browser.until(&format!("Number(document.querySelector('#history input').max) > {pictures}"));
+        assert!(browser.number("document.querySelectorAll('#losses svg').length") >= 4.0);
+        browser.screenshot(["training-itself-1280", "training-beside-1280"][i]);
+        sound(&browser);
+    }
+    // Nothing on it stops a run; a run that was stopped is said to stand still.
+    let texts = browser.text("[...document.querySelectorAll('#training button')].map((b) => b.textContent).join()");
+    assert_eq!(texts, "");
+    interrupt(&training);
+    assert_eq!(training.wait().unwrap().code(), Some(130));
+    browser.until(&format!("{progress}.includes('stands still')"));
     sound(&browser);
 }
 

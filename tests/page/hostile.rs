@@ -125,9 +125,88 @@ fn half_open_and_slow_clients_hold_nobody_up() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// Texture nets that have learned nothing miss every target: closing so many takes very long.
+fn endless(seconds: f64) -> serde_json::Value {
+    json!({"run": "phases", "count": 1024, "within": "0.01%", "seconds": seconds})
+}
+
+#[test]
+fn nobody_waits_for_all_of_a_long_request() {
+    let server = Served::runs();
+    let address = server.address;
+    let long = thread::spawn(move || post(address, "/api/sample", &endless(3.0)));
+    // Of the same generator and of another.
+    for seed in 0..4 {
+        for run in ["phases", "figures"] {
+            let answer = post(address, "/api/sample", &json!({"run": run, "seed": seed, "count": 2}));
+            assert_eq!(answer.status, 200, "{answer}");
+        }
+    }
+    assert!(!long.is_finished(), "the short ones waited for the long one, or it was none");
+    // It ends when its time is over, with what there is, and says so.
+    let answer = long.join().unwrap();
+    assert_eq!(answer.status, 200, "{answer}");
+    let answer = answer.json();
+    assert_eq!((&answer["ended"], answer["measured"].as_array().map(Vec::len)), (&json!(true), Some(1024)));
+    assert_eq!(answer["maps"].as_str().unwrap().len(), (1024usize * 1024).div_ceil(3) * 4);
+    let short = post(address, "/api/sample", &json!({"run": "phases", "within": true})).json();
+    assert_eq!(short["ended"], false);
+}
+
+#[test]
+fn a_request_that_is_overtaken_or_left_ends_at_once() {
+    let server = Served::runs();
+    let address = server.address;
+    let mut long = endless(20.0);
+    long["page"] = json!("mine");
+    let overtaken = thread::spawn(move || post(address, "/api/sample", &long));
+    // Its turn has come once another is answered.
+    thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    let newest = json!({"run": "phases", "page": "mine", "count": 1});
+    assert_eq!(post(address, "/api/sample", &newest).status, 200);
+    let answer = overtaken.join().unwrap();
+    assert_eq!(answer.status, 429, "{answer}");
+    assert_eq!(answer.header("retry-after"), Some("0"));
+    // Who goes away leaves nothing behind: as many places for long requests as before.
+    for _ in 0..4 {
+        let body = endless(20.0).to_string();
+        let length = body.len();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("POST /api/sample HTTP/1.1\r\nHost: {address}\r\n{JSON}Content-Length: {length}\r\n\r\n");
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(post(address, "/api/sample", &endless(0.1)).status, 200);
+    // Each of the six would have taken its twenty seconds.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn requests_that_share_a_batch_are_answered_as_if_alone() {
+    let server = Served::runs();
+    let address = server.address;
+    let bodies: Vec<_> = (0..12)
+        .map(|i| {
+            let target = if i % 3 == 0 { json!({"r1": 4 + i % 2}) } else { json!({}) };
+            json!({"run": "figures", "seed": i, "count": 1 + i % 5, "within": i % 4 != 1, "target": target})
+        })
+        .collect();
+    let alone: Vec<_> = bodies.iter().map(|body| post(address, "/api/sample", body).json()).collect();
+    let together: Vec<_> = bodies
+        .iter()
+        .cloned()
+        .map(|body| thread::spawn(move || post(address, "/api/sample", &body).json()))
+        .collect();
+    for (alone, together) in alone.iter().zip(together) {
+        assert_eq!(alone, &together.join().unwrap());
+    }
+}
+
 #[test]
 fn others_may_ask_only_where_somebody_said_so() {
-    let [figures, _] = runs();
+    let [figures, ..] = runs();
     let run = ["--run", figures.to_str().unwrap()];
     let refused = invnet(&["serve", "--listen=0.0.0.0"]).args(run).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);

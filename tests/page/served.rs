@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+/// The link that a process prints first.
+pub fn link_of(child: &mut Child) -> String {
+    let mut link = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut link).unwrap();
+    assert!(link.starts_with("http://"), "no link: {link}");
+    link.trim().to_owned()
+}
+
 /// A server, stopped when it is dropped.
 pub struct Served {
     child: Child,
@@ -21,16 +29,14 @@ impl Served {
         let temporary = tempfile::tempdir().unwrap();
         command.env("TMPDIR", temporary.path());
         let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut link = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut link).unwrap();
-        let address = link.trim().strip_prefix("http://").unwrap_or_else(|| panic!("no link: {link}"));
-        let address = address.split('/').next().unwrap().parse().unwrap();
-        Self { child, temporary, address, link: link.trim().to_owned() }
+        let link = link_of(&mut child);
+        let address = link.strip_prefix("http://").unwrap().split('/').next().unwrap().parse().unwrap();
+        Self { child, temporary, address, link }
     }
 
     /// Both runs.
     pub fn runs() -> Self {
-        let [figures, phases] = runs();
+        let [figures, phases, _] = runs();
         Self::start(&["--run", figures.to_str().unwrap(), "--run", phases.to_str().unwrap()])
     }
 
@@ -48,8 +54,7 @@ impl Served {
 
     /// Asks it to stop; how it ended.
     pub fn stop(mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        interrupt(&self.child);
         self.child.wait().unwrap().code()
     }
 }
@@ -59,6 +64,12 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends the signal of Ctrl-C.
+pub fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
 
 pub fn invnet(arguments: &[&str]) -> Command {
@@ -72,9 +83,9 @@ fn done(folder: &Path, words: &str) {
     assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Two runs: figures that follow their targets, and phases of a file that were hardly trained.
-pub fn runs() -> &'static [PathBuf; 2] {
-    static RUNS: OnceLock<(tempfile::TempDir, [PathBuf; 2])> = OnceLock::new();
+/// Three runs: figures that follow their targets, and of a file phases and shares that were hardly trained.
+pub fn runs() -> &'static [PathBuf; 3] {
+    static RUNS: OnceLock<(tempfile::TempDir, [PathBuf; 3])> = OnceLock::new();
     let (_, runs) = RUNS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let few = "--set=latent=16 --set=images=1000 --set=eval_samples=20 --set=log_every=5 --device=cpu -q";
@@ -85,7 +96,10 @@ pub fn runs() -> &'static [PathBuf; 2] {
         done(folder.path(), &format!(
             "train two-phase-quick --out=phases --set=data=phases.npz --set=bins=9 --set=width=4 --iterations=5 --set=latent_map=true {few}"
         ));
-        let runs = ["figures", "phases"].map(|run| folder.path().join(run));
+        done(folder.path(), &format!(
+            "train polycrystal-quick --out=shares --set=data=phases.npz --set=orientations=2 --set=width=4 --iterations=2 {few}"
+        ));
+        let runs = ["figures", "phases", "shares"].map(|run| folder.path().join(run));
         (folder, runs)
     });
     runs

@@ -84,7 +84,7 @@ impl Record {
             count,
             shard,
             size: [0; 2],
-            targets: hex(&asked.finalize()),
+            targets: format!("{:x}", asked.finalize()),
             soft,
             latents,
             closing: None,
@@ -150,9 +150,5 @@ impl Record {
 /// SHA-256 of a file.
 pub(super) fn hash_of(file: &Path) -> Result<String> {
     let bytes = fs::read(file).map_err(|e| Error::io(file, e))?;
-    Ok(hex(&Sha256::digest(bytes)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    Ok(format!("{:x}", Sha256::digest(bytes)))
 }

@@ -171,7 +171,8 @@ impl fmt::Display for Refusal {
                 let (low, high) = (levels.first().unwrap_or(&0), levels.last().unwrap_or(&0));
                 write!(
                     f,
-                    "{problem}; the image has {more}{} levels, {low} to {high}: give --threshold T or --levels",
+                    "{problem}; the image has {more}{} levels, {low} to {high}: give --threshold T or --levels, or \
+                     --orientations N if they are grains",
                     levels.len().min(COUNTED)
                 )
             }

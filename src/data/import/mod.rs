@@ -121,6 +121,9 @@ fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {
     // A name that leads nowhere is wrong use, like any other mistake in what was asked for.
     let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
     file.take(8).read_to_end(&mut start).map_err(|e| Error::io(path, e))?;
+    if let Some((_, kind)) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Err(Error::file(path, format!("is {kind}, which is not read: {}", way_round(kind))));
+    }
     match start.as_slice() {
         [] => Err(Error::file(path, "is empty")),
         [0x89, b'P', b'N', b'G', ..] => png::read(path, collector),
@@ -146,6 +149,36 @@ fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {
             ),
         )),
     }
+}
+
+/// Kinds that people have and that are not read, by how they begin.
+const OTHERS: [(&[u8], &str); 21] = [
+    (b"GIF8", "a GIF"),
+    (b"RIFF", "a WebP"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"P1\n", "Netpbm"),
+    (b"P2\n", "Netpbm"),
+    (b"P4\n", "Netpbm"),
+    (b"P5\n", "Netpbm"),
+    (b"P6\n", "Netpbm"),
+    (b"8BPS", "a file of Photoshop"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"%PDF", "a PDF"),
+    (b"SIMPLE  ", "FITS"),
+    (b"CDF", "NetCDF of an old version"),
+    (b"\0\0\0\x03\0\0", "a file of Digital Micrograph"),
+    (b"\0\0\0\x04\0\0", "a file of Digital Micrograph"),
+    (b"\x1f\x8b", "packed by gzip"),
+    (b"BZh", "packed by bzip2"),
+    (b"\xfd7zXZ", "packed by xz"),
+];
+
+/// What to do with such a file.
+fn way_round(kind: &str) -> &'static str {
+    if kind.starts_with("packed") { "unpack it first" } else { "save it as PNG, TIFF or .npy" }
 }
 
 /// What is read, for a message.

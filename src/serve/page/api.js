@@ -42,14 +42,14 @@ export async function picture(path) {
   return URL.createObjectURL(await (await send(path, { headers: headers() })).blob());
 }
 
-async function posted(path, body) {
-  const options = { method: 'POST', headers: headers({ 'Content-Type': 'application/json' }) };
+async function posted(path, body, signal) {
+  const options = { method: 'POST', headers: headers({ 'Content-Type': 'application/json' }), signal };
   return send(path, { ...options, body: JSON.stringify(body) });
 }
 
-/** The JSON that answers a body. */
-export async function post(path, body) {
-  return (await posted(path, body)).json();
+/** The JSON that answers a body; `signal` calls it off. */
+export async function post(path, body, signal) {
+  return (await posted(path, body, signal)).json();
 }
 
 /** Keeps the file that answers a body. */
@@ -64,22 +64,26 @@ export async function keep(path, body) {
   return name;
 }
 
-/** Calls `work` with the newest argument only: one call at a time, what is overtaken is dropped. `busy` is told
- * whether there is work. */
-export function newest(work, told = () => {}) {
-  let busy = false;
+/** Calls `work` with the newest argument and a signal: one call at a time, what is overtaken is dropped, and the
+ * call under way is called off if it is one that `yields`. `told` hears whether there is work. */
+export function newest(work, told = () => {}, yields = () => false) {
+  let busy = null;
   let waiting = null;
   return async (argument) => {
     waiting = { argument };
-    if (busy) return;
-    busy = true;
+    if (busy) {
+      if (yields(busy.argument)) busy.abort();
+      return;
+    }
     told(true);
     while (waiting) {
       const next = waiting.argument;
       waiting = null;
-      await work(next);
+      const control = new AbortController();
+      busy = { argument: next, abort: () => control.abort() };
+      await work(next, control.signal);
     }
-    busy = false;
+    busy = null;
     told(false);
   };
 }

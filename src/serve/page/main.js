@@ -7,12 +7,13 @@ import { imageControls } from './image.js';
 import { pictures } from './pictures.js';
 import { results } from './results.js';
 import { take } from './take.js';
+import { tolerances, withinText } from './within.js';
 import { follow, stop } from './training.js';
 
 /** Names this page to the server: of its requests the newest wins. */
 const PAGE = Math.random().toString(36).slice(2, 12);
 
-const state = { run: null, target: {}, seed: 0, count: 4, size: null, closed: true, tiled: false, selected: 0, view: 'explore' };
+const state = { run: null, target: {}, seed: 0, count: 4, size: null, closed: true, within: {}, tiled: false, selected: 0, view: 'explore' };
 let catalog = null;
 let table = null;
 let answer = null;
@@ -21,7 +22,7 @@ let showTarget = () => {};
 
 const request = (closed = state.closed) => ({
   run: state.run.name, target: state.target, count: state.count, seed: state.seed,
-  ...(state.size ? { size: state.size } : {}), within: closed,
+  ...(state.size ? { size: state.size } : {}), within: withinText(state.within) || true, closed,
 });
 
 function tell(text, error = null) {
@@ -36,28 +37,30 @@ const SETTLED = 180;
 let closing = Infinity;
 let settling = null;
 
-const send = newest(async (closed) => {
+const send = newest(async (closed, signal) => {
   const begun = performance.now();
   try {
-    const fresh = await post('api/sample', { ...request(closed), page: PAGE });
+    const fresh = await post('api/sample', { ...request(closed), page: PAGE }, signal);
     if (fresh.run !== state.run.name) return;
     answer = fresh;
   } catch (error) {
-    if (error.status === 429) return;
+    if (error.status === 429 || error.name === 'AbortError') return;
     tell(null, error);
     return;
   }
   show();
   const time = performance.now() - begun;
   if (closed) closing = time;
-  tell(`${state.count} ${state.count === 1 ? 'sample' : 'samples'} in ${time.toFixed(0)} ms`);
+  const ended = answer.ended ? ': time was over, these are the nearest so far' : '';
+  tell(`${state.count} ${state.count === 1 ? 'sample' : 'samples'} in ${time.toFixed(0)} ms${ended}`);
   const { dataset } = document.documentElement;
   dataset.answered = String(Number(dataset.answered ?? 0) + 1);
   if (dataset.answered === '1') performance.mark('first');
 }, (busy) => {
   if (busy) document.documentElement.dataset.waiting = '';
   else if (!settling) delete document.documentElement.dataset.waiting;
-});
+  // Who waits for samples to be closed does not wait for those of a slider's place before.
+}, (closed) => closed && closing >= SLOW);
 
 /** Asks for what the state says: at once, and where that is slow closed when the sliders rest. */
 function ask() {
@@ -93,6 +96,8 @@ function share() {
   const words = { run: state.run.name, seed: state.seed, count: state.count, target };
   if (state.size) words.size = state.size.join('x');
   if (!state.closed) words.closed = 0;
+  const within = withinText(state.within);
+  if (within) words.within = within;
   if (state.tiled) words.tiled = 1;
   if (state.view !== 'explore') words.view = state.view;
   const hash = Object.entries(words).map(([k, v]) => `${k}=${encodeURIComponent(v).replaceAll('%3A', ':').replaceAll('%2C', ',')}`).join('&');
@@ -111,6 +116,11 @@ function linked() {
   state.count = [1, 4, 16].find((n) => n === whole('count', 1, 16)) ?? state.count;
   state.closed = words.get('closed') !== '0';
   state.tiled = words.get('tiled') === '1';
+  state.within = {};
+  for (const part of (words.get('within') ?? '').split(',')) {
+    const [name, value] = part.split('=');
+    if (name && value) state.within[name] = value;
+  }
   if (words.get('view') === 'training') state.view = 'training';
   const size = /^(\d+)x(\d+)$/.exec(words.get('size') ?? '');
   const target = {};
@@ -141,6 +151,7 @@ async function choose(run, given = {}, size = null) {
   table = { names: run.columns.map((c) => c.name), rows: [run.start], band: run.columns.map((c) => [c.low, c.low, c.high]) };
   const draw = () => {
     showTarget = controls(run, table, change);
+    by('controls').append(tolerances(run, state.within, () => { share(); ask(); }));
     if (!run.figures) by('controls').append(imageControls(run, image, tell));
     showTarget(state.target);
   };
@@ -230,7 +241,10 @@ function wire() {
     const row = table.rows[Math.floor(Math.random() * table.rows.length)];
     change(Object.fromEntries(table.names.map((name, i) => [name, row[i]])));
   });
-  by('run').addEventListener('change', () => choose(catalog.runs.find((run) => run.name === by('run').value)));
+  by('run').addEventListener('change', () => {
+    state.within = {};
+    choose(catalog.runs.find((run) => run.name === by('run').value));
+  });
   by('show-explore').addEventListener('click', () => setView('explore'));
   by('show-training').addEventListener('click', () => setView('training'));
   window.addEventListener('dragover', (event) => event.preventDefault());
@@ -259,6 +273,7 @@ try {
   by('run').replaceChildren(...catalog.runs.map((run) => make('option', { value: run.name }, run.name)));
   wire();
   const run = catalog.runs.find((r) => r.name === link.run) ?? catalog.runs[0];
+  if (run.name !== link.run) state.within = {};
   const chosen = choose(run, run.name === link.run ? link.target : {}, link.size);
   if (state.view === 'training') setView('training');
   await chosen;

@@ -4,22 +4,21 @@ import { bytes } from './api.js';
 import { by, draw, make, vary } from './dom.js';
 import { overlay } from './figures.js';
 
-/** The colours of classes as red, green, blue. */
+/** The colours of classes, each as the four bytes of a pixel. */
 function colours(palette) {
-  return palette.map((text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)));
+  const parts = palette.flatMap((text) => [...[1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)), 255]);
+  return new Uint32Array(Uint8Array.from(parts).buffer);
 }
 
 /** Draws a class map, `times` across and down, one canvas pixel a pixel. */
 export function paint(canvas, map, [h, w], palette, times = 1) {
-  canvas.width = w * times;
-  canvas.height = h * times;
+  // Setting a size, the same even, takes a canvas new memory.
+  if (canvas.width !== w * times) canvas.width = w * times;
+  if (canvas.height !== h * times) canvas.height = h * times;
   const context = canvas.getContext('2d');
   const image = context.createImageData(w, h);
-  const rgb = colours(palette);
-  for (let i = 0; i < h * w; i += 1) {
-    const [red, green, blue] = rgb[map[i]];
-    image.data.set([red, green, blue, 255], 4 * i);
-  }
+  const [words, pixels] = [colours(palette), new Uint32Array(image.data.buffer)];
+  for (let i = 0; i < pixels.length; i += 1) pixels[i] = words[map[i]];
   for (let row = 0; row < times; row += 1) {
     for (let column = 0; column < times; column += 1) context.putImageData(image, column * w, row * h);
   }

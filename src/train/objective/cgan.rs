@@ -45,6 +45,10 @@ pub(super) fn seeing(net: &Net, more: usize) -> Net {
 }
 
 impl Objective for Cgan {
+    fn judges_images(&self) -> bool {
+        false
+    }
+
     fn critic_parameters(&self, shapes: &Shapes<'_>) -> Vec<Parameter> {
         let Shapes { net, numbers, .. } = *shapes;
         if !self.projection {

@@ -149,6 +149,11 @@ pub trait Objective {
         true
     }
 
+    /// Whether its critic judges an image alone: with nothing beside it, as [`nn::critic`] does.
+    fn judges_images(&self) -> bool {
+        true
+    }
+
     /// Whether the projection on the invariances belongs to it.
     fn projects(&self) -> bool {
         false

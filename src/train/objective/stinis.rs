@@ -66,6 +66,10 @@ fn score<'t>(step: &Step<'_, 't>, x: Var<'t>, residual: Var<'t>) -> Var<'t> {
 }
 
 impl Objective for Stinis {
+    fn judges_images(&self) -> bool {
+        false
+    }
+
     fn critic_parameters(&self, shapes: &Shapes<'_>) -> Vec<Parameter> {
         nn::critic_parameters(&seeing(shapes.net, shapes.properties))
     }

@@ -72,7 +72,8 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
     let pages = pages(path, &mut decoder, collector.options.threshold.is_some())?;
     decoder.seek_to_image(pages[0].index).map_err(damaged)?;
     let description = decoder.get_tag_ascii_string(Tag::ImageDescription).unwrap_or_default();
-    let described = stack::described(&description, pages[0].height * pages[0].width)
+    let samples = usize::from(decoder.colortype().map_err(damaged)?.num_samples());
+    let described = stack::described(&description, pages[0].height * pages[0].width * samples)
         .map_err(|problem| Error::file(path, problem))?;
     if let Some(Stack { by, channels, .. }) = described.filter(|stack| stack.channels > 1)
         && collector.options.layout != Some(Axes::Nhw)
@@ -227,7 +228,7 @@ fn chunks(decoder: &mut Pages, image: &mut Rows) -> Result<()> {
     let samples = colour.num_samples() as usize;
     let planes = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(damaged)? == Some(2);
     if planes && samples > 1 {
-        return Err(image.frame().error("stores its colours as planes, which is not read: save it as grey"));
+        return Err(image.frame().error("stores its colours as planes, which is not read: save those of a pixel together, or as grey"));
     }
     if decoder.get_chunk_type() == ChunkType::Strip {
         let strips = decoder.strip_count().map_err(damaged)?;
@@ -373,5 +374,7 @@ fn damaged(path: &Path, error: TiffError) -> Error {
 }
 
 fn of_another_kind(frame: &Frame, colour: ColorType) -> Error {
-    frame.error(format!("has pixels of the kind {colour:?}: only grey levels and palettes are read"))
+    let name = format!("{colour:?}");
+    let name = name.split(['(', ' ', '{']).next().unwrap_or_default();
+    frame.error(format!("has {name} pixels of {} bits: grey levels, RGB and palettes are read", colour.bit_depth()))
 }

@@ -18,11 +18,11 @@ pub(super) struct Stack {
     pub channels: usize,
 }
 
-/// What a description says, if it is one of a stack whose images have so many pixels.
+/// What a description says, if it is one of a stack whose images have so many numbers.
 ///
 /// # Errors
 /// In words, where there are several series of images, or the description is elsewhere.
-pub(super) fn described(text: &str, pixels: usize) -> Result<Option<Stack>, String> {
+pub(super) fn described(text: &str, numbers: usize) -> Result<Option<Stack>, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with("ImageJ=") {
         return imagej(text).map(Some);
@@ -30,7 +30,7 @@ pub(super) fn described(text: &str, pixels: usize) -> Result<Option<Stack>, Stri
     if text.starts_with('<') && text.contains("OME") {
         return ome(text);
     }
-    Ok(tifffile(text, pixels))
+    Ok(tifffile(text, numbers))
 }
 
 fn imagej(text: &str) -> Result<Stack, String> {
@@ -69,13 +69,13 @@ fn ome(text: &str) -> Result<Option<Stack>, String> {
     Ok(Some(Stack { by: "OME", images, channels }))
 }
 
-fn tifffile(text: &str, pixels: usize) -> Option<Stack> {
+fn tifffile(text: &str, numbers: usize) -> Option<Stack> {
     let description: serde_json::Value = serde_json::from_str(text).ok()?;
     let shape = description.get("shape")?.as_array()?;
     let all = shape.iter().try_fold(1u64, |product, n| product.checked_mul(n.as_u64()?))?;
-    let images = all.checked_div(pixels as u64)?;
+    let images = all.checked_div(numbers as u64)?;
     // Other numbers are of colours.
-    let whole = images * pixels as u64 == all && images > 0 && shape.last()?.as_u64()? > 4;
+    let whole = images * numbers as u64 == all && images > 0 && shape.last()?.as_u64()? > 4;
     whole.then_some(Stack { by: "tifffile", images: images as usize, channels: 1 })
 }
 
@@ -102,5 +102,6 @@ mod tests {
         assert_eq!(described("{\"shape\": [3, 8, 8], \"truncated\": true}", 64), of("tifffile", 3, 1));
         assert_eq!(described("{\"shape\": [8, 8, 3]}", 64), Ok(None));
         assert_eq!(described("{\"shape\": [8, 8]}", 64), of("tifffile", 1, 1));
+        assert_eq!(described("{\"shape\": [3, 8, 8]}", 3 * 64), of("tifffile", 1, 1));
     }
 }

@@ -1,6 +1,7 @@
 //! NVIDIA's run-time compiler, found and called without anything of CUDA at build time.
 #![allow(unsafe_code)]
 
+use std::collections::HashSet;
 use std::env;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs;
@@ -78,6 +79,7 @@ pub fn nvrtc() -> Result<&'static Nvrtc> {
 
 fn load() -> Result<Nvrtc, String> {
     let (files, places) = candidates();
+    let files = each_once(files);
     let mut refused = String::new();
     let mut found = Vec::new();
     for file in files {
@@ -163,6 +165,13 @@ fn candidates() -> (Vec<PathBuf>, Vec<String>) {
     }
     places.push("/usr/local/cuda*/lib64".into());
     (files, places)
+}
+
+/// Every file once, by the first of its names: a toolkit has several links to its one library.
+fn each_once(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut met = HashSet::new();
+    let bare = |file: &Path| if file.is_absolute() { fs::canonicalize(file).ok() } else { None };
+    files.into_iter().filter(|file| met.insert(bare(file).unwrap_or_else(|| file.clone()))).collect()
 }
 
 /// Folders of Python packages: of an environment that is active, the user's, the system's.
@@ -286,7 +295,24 @@ fn bytes(program: Program, size: Size, fill: Fill) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_one_library_are_one_candidate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        fs::write(file("libnvrtc.so.12.9"), "").unwrap();
+        std::os::unix::fs::symlink(file("libnvrtc.so.12.9"), file("libnvrtc.so.12")).unwrap();
+        std::os::unix::fs::symlink(file("libnvrtc.so.12"), file("libnvrtc.so")).unwrap();
+        let mut found = Vec::new();
+        collect(folder.path(), 0, &mut found);
+        assert_eq!(found.len(), 3);
+        found.extend([PathBuf::from("libnvrtc.so"), file("libnvrtc.so.9")]);
+        let once = each_once(found);
+        assert_eq!(once, [file("libnvrtc.so"), "libnvrtc.so".into(), file("libnvrtc.so.9")]);
+    }
 
     #[test]
     fn the_newest_that_the_driver_loads_is_used() {

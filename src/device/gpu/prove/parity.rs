@@ -9,6 +9,7 @@ use crate::device::gpu::Precision;
 use crate::device::{Cpu, Device};
 use crate::error::Result;
 use crate::gradcheck::{Values, largest, numbers, relative_error};
+use crate::nn::Family;
 use crate::op::{Border, Leg, Window};
 use crate::plan::Plan;
 use crate::samples::{Sample, samples};
@@ -275,7 +276,7 @@ pub(super) fn iterations(
     reached: &mut BTreeSet<&'static str>,
 ) -> Result<Vec<Iteration>> {
     let mut all = Vec::new();
-    for net in ["dcgan", "resnet"] {
+    for net in Family::ALL.map(Family::name) {
         let config = tiny(net, Precision::Fp32)?;
         let exact = Trainer::with_device(&config, Box::new(Cpu::<f64>::new()))?.advance(1, &|| false)?;
         for &precision in precisions {

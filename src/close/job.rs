@@ -1,0 +1,149 @@
+//! One sample on its way to what was asked for.
+
+use super::closing::Effort;
+use super::correct::Search;
+use super::descend::Descent;
+use super::goal::{Goal, Miss};
+use crate::train::Task;
+
+/// Most passes of one draw of noise.
+const PASSES: u32 = 8;
+/// Most steps of one draw of noise along the gradient.
+const STEPS: u32 = 60;
+/// Largest error over its tolerance that pixels mend, where all that is asked follows single pixels: they
+/// are few then.
+const NEAR: f64 = 4.0;
+/// The same of curves and of what else takes steps along the gradient.
+const NEAR_CURVE: f64 = 6.0;
+
+/// What is kept of a pass.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// `[H, W]`.
+    pub(super) map: Vec<u8>,
+    /// `[H, W, C]`.
+    pub(super) probabilities: Vec<f32>,
+    pub(super) z: Vec<f64>,
+    pub(super) r: Vec<f64>,
+    pub(super) measured: Vec<f32>,
+    pub(super) flips: u32,
+    pub(super) draw: u32,
+}
+
+/// One sample.
+pub(super) struct Job {
+    /// Its number in its set.
+    pub(super) index: usize,
+    pub(super) goal: Goal,
+    pub(super) search: Search,
+    pub(super) z: Vec<f64>,
+    /// The nearest of the present draw, and how near it is.
+    pub(super) kept: Kept,
+    pub(super) miss: Miss,
+    /// The nearest of the draws before.
+    best: Option<(Kept, Miss)>,
+    passes_of_draw: u32,
+    /// Its way along the gradient, in a draw that has come to it.
+    pub(super) descent: Option<Descent>,
+    pub(super) effort: Effort,
+}
+
+impl Job {
+    pub(super) fn new(index: usize, goal: Goal, scales: &[f64]) -> Self {
+        let search = Search::new(&goal.target, &goal.reach, scales);
+        Self {
+            index,
+            goal,
+            search,
+            z: Vec::new(),
+            kept: Kept::default(),
+            miss: Miss::NOTHING,
+            best: None,
+            passes_of_draw: 0,
+            descent: None,
+            effort: Effort::default(),
+        }
+    }
+
+    /// Begins a draw: its noise, and the search from its beginning.
+    pub(super) fn draw(&mut self, draw: u32, z: Vec<f64>, trained: &Task, scales: &[f64]) {
+        self.retire();
+        self.z = z;
+        self.search = Search::new(&trained.normalised(&self.goal.asked), &self.goal.reach, scales);
+        self.passes_of_draw = 0;
+        self.descent = None;
+        self.effort.tries = draw + 1;
+    }
+
+    /// What the generator is asked next, normalised: first for what is wanted, to the bit.
+    pub(super) fn asks(&self, trained: &Task) -> Vec<f64> {
+        if self.passes_of_draw == 0 { trained.normalised(&self.goal.asked) } else { self.search.asked() }
+    }
+
+    /// Its way along the gradient.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub(super) fn descent(&mut self) -> &mut Descent {
+        self.descent.as_mut().expect("a sample that descends has a way")
+    }
+
+    /// Counts a pass.
+    pub(super) fn passed(&mut self) {
+        self.effort.passes += 1;
+        self.passes_of_draw += 1;
+    }
+
+    /// Ends a draw.
+    fn retire(&mut self) {
+        let kept = (std::mem::take(&mut self.kept), std::mem::replace(&mut self.miss, Miss::NOTHING));
+        if !kept.0.map.is_empty() && self.best.as_ref().is_none_or(|(_, best)| kept.1.less(*best)) {
+            self.best = Some(kept);
+        }
+    }
+
+    /// The nearest of all draws, and what it took.
+    pub(super) fn delivered(mut self) -> (Goal, Kept, Miss, Effort) {
+        self.retire();
+        let (kept, miss) = self.best.unwrap_or_default();
+        let effort = Effort { flips: kept.flips, draw: kept.draw, ..self.effort };
+        (self.goal, kept, miss, effort)
+    }
+
+    /// Whether there is anything to deliver yet.
+    pub(super) fn has_something(&self) -> bool {
+        self.best.is_some() || !self.kept.map.is_empty()
+    }
+
+    /// Keeps a pass if it is the nearest so far, or the first.
+    pub(super) fn offer(&mut self, measured: &[f32], task: &Task, kept: impl FnOnce() -> Kept) {
+        let miss = self.goal.miss(measured, task);
+        if self.kept.map.is_empty() || miss.less(self.miss) {
+            self.miss = miss;
+            self.kept = Kept { measured: measured.to_vec(), draw: self.effort.tries - 1, ..kept() };
+        }
+    }
+
+    /// Whether steps along the gradient are worth it: single pixels cannot mend what is missing.
+    pub(super) fn descends(&self, task: &Task) -> bool {
+        let over = self.descent.as_ref().is_some_and(|d| d.steps >= STEPS);
+        !over && !self.miss.within() && !self.follows_pixels(task) && self.miss.worst > NEAR_CURVE
+    }
+
+    /// Whether no further pass is worth it.
+    pub(super) fn is_corrected(&self, task: &Task) -> bool {
+        if self.miss.within() || self.passes_of_draw >= PASSES {
+            return true;
+        }
+        self.miss.worst <= NEAR && self.follows_pixels(task)
+    }
+
+    /// Whether all that it is held to follows single pixels.
+    fn follows_pixels(&self, task: &Task) -> bool {
+        task.placed().all(|(property, first)| {
+            use crate::invariance::Grain::{Count, Partition, Place};
+            let held = self.goal.reach[first..first + property.columns().len()].iter().any(|r| r.is_finite());
+            !held || matches!(property.invariance().grain(), Count | Partition | Place)
+        })
+    }
+}
