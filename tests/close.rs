@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 
 use invnet::close::{Closed, Settings, Tolerances, close};
 use invnet::device::Kind;
-use invnet::train::dataset::measured;
-use invnet::train::{Sampler, Task};
+use invnet::train::dataset::{Measurer, measured};
+use invnet::train::{Config, Sampler, Task, Trainer};
 
 /// A network that has learned a little.
 fn trained(folder: &Path, preset: &str, more: &[&str]) {
@@ -62,11 +62,8 @@ fn closing_never_makes_a_sample_worse_and_every_sample_is_of_its_number_alone() 
         let held = vec![true; asked.len()];
         let once = sampler.sample(&asked, 5).unwrap();
         let all = close(&mut sampler, 0, &asked, &held, &settings(&task)).unwrap();
-        // Together with others, sums may be rounded otherwise.
         let again = measured(&task, &all.maps).unwrap();
-        assert!(
-            all.measured.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-5 || (a.is_nan() && b.is_nan()))
-        );
+        assert!(all.measured.iter().zip(&again).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())));
 
         let before = misses(&task, &asked, &measured(&task, &once.maps).unwrap(), &all.tolerances);
         let after = misses(&task, &asked, &all.measured, &all.tolerances);
@@ -90,6 +87,44 @@ fn closing_never_makes_a_sample_worse_and_every_sample_is_of_its_number_alone() 
         assert_eq!(part.r, all.r[33 * width..36 * width], "{preset}");
         assert_eq!(part.effort, all.effort[33..36], "{preset}");
         assert_eq!(close(&mut sampler, 0, &[], &[], &settings(&task)).unwrap(), Closed::default());
+    }
+}
+
+#[test]
+fn bits_of_a_sample_depend_neither_on_its_row_nor_on_others_beside_it() {
+    let asks =
+        ["property = \"fractions\"", "property = \"correlation\"\nbins = 5", "property = \"centroid\""];
+    let asks = asks.map(|ask| format!("[[ask]]\n{ask}\n")).concat();
+    let kinds =
+        [("dcgan", "false", Kind::Cpu), ("resnet", "false", Kind::Cpu), ("resize", "true", Kind::Cpu)];
+    let gpu = cfg!(feature = "simt").then_some(("dcgan", "false", Kind::Simt));
+    for (net, latent_map, kind) in kinds.into_iter().chain(gpu) {
+        let mut config = Config::from_toml(&format!("data = \"circles\"\n{asks}"), "test").unwrap();
+        let (net, latent_map) = (format!("net={net}"), format!("net.latent_map={latent_map}"));
+        for setting in ["size=16", "width=8", "batch=4", "images=40", "latent=4", &net, &latent_map] {
+            config.set(setting, "test").unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        Trainer::new(&config).unwrap().save(&path).unwrap();
+        let mut sampler = Sampler::open(folder.path(), kind).unwrap().1;
+        let task = sampler.task().clone();
+        let (pixels, width) = (task.images().pixels(), task.columns().len());
+        // All in one batch, then few, in other rows of smaller ones.
+        let asked = task.sample_targets(19, 3);
+        let all = sampler.sample(&asked, 5).unwrap();
+        let mut measurer = Measurer::new(task.properties(), task.images(), 32).unwrap();
+        let found = measurer.measure(&all.maps).unwrap();
+        let parts: &[_] = if kind == Kind::Cpu { &[(0, 1), (3, 1), (5, 3), (7, 7)] } else { &[(3, 1)] };
+        for &(first, count) in parts {
+            let of = |len: usize| first * len..(first + count) * len;
+            let part = sampler.sample_from(first, &asked[of(width)], 5).unwrap();
+            assert_eq!(part.maps, all.maps[of(pixels)], "{net} {kind}");
+            assert_eq!(part.soft, all.soft[of(width)], "{net} {kind}");
+            let classes = task.images().classes;
+            assert_eq!(part.probabilities, all.probabilities[of(pixels * classes)], "{net} {kind}");
+            assert_eq!(measurer.measure(&part.maps).unwrap(), found[of(width)], "{net} {kind}");
+        }
     }
 }
 

@@ -395,7 +395,11 @@ fn grain_numbers_of_any_file_become_orientations() {
     let number = |y: usize, x: usize| if (y, x) == (3, 3) { 0 } else { 1000 * (1 + y / 2 * 3 + x / 2) };
     let row = |y| (0..6).map(|x| number(y, x).to_string()).collect::<Vec<_>>().join(" ");
     fs::write(&path, (0..6).map(row).collect::<Vec<_>>().join("\n")).expect("writes");
-    refused(&path, &Options::default(), &["is 1000, where a class number", "--orientations N if they are grains"]);
+    refused(
+        &path,
+        &Options::default(),
+        &["is 1000, where a class number", "--orientations N if they are grains"],
+    );
     let data = import(&path, &Options { orientations: Some(4), ..Options::default() }).expect("reads");
     assert_eq!(data.classes, 4);
     let at = |y: usize, x: usize| data.maps[y * 6 + x];

@@ -182,8 +182,16 @@ impl Closing {
         });
         let jobs: Vec<Job> = jobs.collect();
         let open = (0..jobs.len()).collect();
-        let mut set =
-            Set { id, settings, jobs, stage: Stage::Correct, draw: 0, open, waiting: VecDeque::new(), ended: false };
+        let mut set = Set {
+            id,
+            settings,
+            jobs,
+            stage: Stage::Correct,
+            draw: 0,
+            open,
+            waiting: VecDeque::new(),
+            ended: false,
+        };
         set.enter(sampler, &self.task, &self.trained, &self.scales);
         self.sets.push(set);
     }
@@ -222,9 +230,9 @@ impl Closing {
     pub fn step(&mut self, sampler: &mut Sampler, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Result<()> {
         let stages = [Stage::Correct, Stage::Descend, Stage::Settle];
         let after = stages.iter().position(|stage| *stage == self.last).unwrap_or(0) + 1;
-        let next = (0..3).map(|i| stages[(after + i) % 3]).find(|&stage| {
-            self.sets.iter().any(|set| set.stage == stage && !set.waiting.is_empty())
-        });
+        let next = (0..3)
+            .map(|i| stages[(after + i) % 3])
+            .find(|&stage| self.sets.iter().any(|set| set.stage == stage && !set.waiting.is_empty()));
         if let Some(stage) = next {
             let done = match stage {
                 Stage::Correct => self.correct(sampler)?,

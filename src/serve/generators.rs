@@ -163,10 +163,14 @@ impl Opened {
         if let Err(error) = self.closing.step(&mut self.sampler, hurry) {
             // Whatever it is, it is of the device that all share.
             let refusal = Refusal::from(error);
-            return self.asked.drain(..).map(|asked| {
-                self.closing.forget(asked.id);
-                (asked.id, Err(refusal.clone()))
-            }).collect();
+            return self
+                .asked
+                .drain(..)
+                .map(|asked| {
+                    self.closing.forget(asked.id);
+                    (asked.id, Err(refusal.clone()))
+                })
+                .collect();
         }
         let mut done = Vec::new();
         while let Some((id, closed)) = self.closing.finished() {

@@ -29,8 +29,7 @@ impl Image {
         // The name is ours; what is in the file decides how it is read.
         let path = folder.0.join("image");
         std::fs::write(&path, bytes).map_err(|e| Error::io(&path, e))?;
-        let options =
-            import::Options { threshold, resize: Resize::Area, size, ..import::Options::default() };
+        let options = import::Options { threshold, resize: Resize::Area, size, ..import::Options::default() };
         let own = |e: Error| {
             let problem = e.to_string().replace(&path.display().to_string(), "image");
             Refusal::wrong(format!("{problem} (here: \"threshold\", \"size\")"))

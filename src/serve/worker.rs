@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 use super::Shared;
 use super::answer::{Answer, Refusal};
 use super::ask::{Ask, Sample};
-use super::image::Image;
 use super::catalog::Catalog;
 use super::files::{self, FileFormat};
 use super::generators::{Generators, Made};
+use super::image::Image;
 use super::queue::{Job, Queue};
 use super::training;
 use crate::close::{Effort, Tolerances};
@@ -104,7 +104,8 @@ impl<'a> Worker<'a> {
         }
         self.look_after();
         let working = &self.working;
-        let hurry = |id| working.get(&id).is_none_or(|work| work.job.is_vain() || work.until <= Instant::now());
+        let hurry =
+            |id| working.get(&id).is_none_or(|work| work.job.is_vain() || work.until <= Instant::now());
         for (id, outcome) in self.generators.step(&hurry) {
             if let Some(work) = self.working.remove(&id) {
                 let outcome = outcome.and_then(|made| self.answer(&work, &made));
@@ -130,7 +131,9 @@ impl<'a> Worker<'a> {
     fn begin(&mut self, job: Job) {
         let begun = match &job.ask {
             Ask::Sample { sample, file } => Ok((sample.clone(), *file, None)),
-            Ask::Match { sample, image } => self.matched(sample, image).map(|(s, image)| (s, None, Some(image))),
+            Ask::Match { sample, image } => {
+                self.matched(sample, image).map(|(s, image)| (s, None, Some(image)))
+            }
             ask => {
                 let outcome = self.at_once(ask).map(Arc::new);
                 return job.finish(&outcome);

@@ -160,7 +160,8 @@ impl Sampler {
     /// The smallest batch that holds so many images.
     fn lane(&mut self, images: usize) -> Result<usize> {
         assert!(images <= self.batch, "{images} images in a batch of {}", self.batch);
-        let rows = if self.shrinks { images.next_power_of_two().max(FEWEST).min(self.batch) } else { self.batch };
+        let rows =
+            if self.shrinks { images.next_power_of_two().max(FEWEST).min(self.batch) } else { self.batch };
         if let Some(at) = self.lanes.iter().position(|lane| lane.rows == rows) {
             return Ok(at);
         }

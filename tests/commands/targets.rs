@@ -120,7 +120,9 @@ fn what_cannot_be_is_refused_and_what_was_not_trained_is_marked() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     good(here, &training("run", &["--iterations=2"]));
-    for (target, says) in [("r1=-5", "r1 = -5"), ("cx1=16.1", "cx1 = 16.1"), ("r1=50", "from 0 to 9.027034 px")] {
+    for (target, says) in
+        [("r1=-5", "r1 = -5"), ("cx1=16.1", "cx1 = 16.1"), ("r1=50", "from 0 to 9.027034 px")]
+    {
         let target = format!("--target={target}");
         bad(here, &["generate", "--run=run", "--count=1", "--out=g", &target], &[says, "from"]);
     }

@@ -90,7 +90,8 @@ fn certificates(task: &Task) -> [Target; 2] {
     let mut certifier = Certifier::new(task, 5, 3, "usual".into());
     let mut table = Vec::new();
     certifier.header(&mut table).expect("memory takes all");
-    let tolerances: Vec<f32> = (0..3 * width).map(|i| if i % 4 == 3 { f32::INFINITY } else { 0.01 }).collect();
+    let tolerances: Vec<f32> =
+        (0..3 * width).map(|i| if i % 4 == 3 { f32::INFINITY } else { 0.01 }).collect();
     let (asked, measured) = (vec![0.4; 3 * width], vec![0.405; 3 * width]);
     let (asked, measured, tolerances) = (&asked[..], &measured[..], &tolerances[..]);
     let rows = Rows { index: 0, asked, measured, tolerances, effort: &[Effort::default(); 3] };

@@ -292,7 +292,9 @@ fn shares_move_together_and_tolerances_are_ones_own() {
     assert_eq!(browser.text("document.activeElement.id"), "within-fractions");
     browser.answered(|| browser.keys("0.9"));
     assert_eq!((tolerance().as_str(), usual.as_str() == "0.9"), ("0.9", false));
-    assert!(browser.text("document.querySelector('#results tbody td:last-of-type').className").contains("pass"));
+    assert!(
+        browser.text("document.querySelector('#results tbody td:last-of-type').className").contains("pass")
+    );
     let command = browser.text("document.getElementById('command').textContent");
     assert!(command.contains("--within f1=0.9,f2=0.9"), "{command}");
     browser.screenshot("tolerances-1280");
@@ -304,7 +306,10 @@ fn shares_move_together_and_tolerances_are_ones_own() {
     assert_eq!(tolerance(), "0.011");
     // A word is no tolerance: it is marked, and nothing is asked.
     browser.value("(() => { const s = document.getElementById('within-fractions'); s.value = 'wide'; s.dispatchEvent(new Event('input')); })()");
-    assert_eq!(browser.text("document.getElementById('within-fractions').getAttribute('aria-invalid')"), "true");
+    assert_eq!(
+        browser.text("document.getElementById('within-fractions').getAttribute('aria-invalid')"),
+        "true"
+    );
     assert_eq!(tolerance(), "0.011");
     browser.resize(PHONE[0], PHONE[1]);
     browser.screenshot("tolerances-390");
@@ -319,7 +324,9 @@ fn what_takes_long_makes_way_for_what_is_asked_next() {
     // Nets that have learned nothing are closed for long, at a large size above all.
     browser.open(&format!("{}#run=phases&count=16&size=256x256&within=correlation=0.001%25", server.link));
     browser.until("Number(document.documentElement.dataset.answered ?? 0) > 0");
-    browser.until("[...document.querySelectorAll('#pictures .score')].some((e) => e.textContent.includes('closing'))");
+    browser.until(
+        "[...document.querySelectorAll('#pictures .score')].some((e) => e.textContent.includes('closing'))",
+    );
     browser.screenshot("phases-closing");
     browser.value("(() => { const s = document.getElementById('size'); s.value = '32x32'; s.dispatchEvent(new Event('change')); })()");
     browser.until("document.querySelector('#pictures canvas').width === 32");
@@ -349,7 +356,8 @@ fn a_run_is_looked_at_while_it_trains() {
         browser.click("#show-training");
         browser.until(&format!("{progress}.includes('training, ') && {progress}.includes(' left')"));
         browser.until("document.querySelector('#history img')?.naturalWidth > 0");
-        let (before, pictures) = (iteration(), browser.number("Number(document.querySelector('#history input').max)"));
+        let (before, pictures) =
+            (iteration(), browser.number("Number(document.querySelector('#history input').max)"));
         browser.until(&format!("Number(/iteration (\\d+)/.exec({progress})[1]) > {before}"));
         browser.until(&format!("Number(document.querySelector('#history input').max) > {pictures}"));
         assert!(browser.number("document.querySelectorAll('#losses svg').length") >= 4.0);
@@ -357,7 +365,8 @@ fn a_run_is_looked_at_while_it_trains() {
         sound(&browser);
     }
     // Nothing on it stops a run; a run that was stopped is said to stand still.
-    let texts = browser.text("[...document.querySelectorAll('#training button')].map((b) => b.textContent).join()");
+    let texts =
+        browser.text("[...document.querySelectorAll('#training button')].map((b) => b.textContent).join()");
     assert_eq!(texts, "");
     interrupt(&training);
     assert_eq!(training.wait().unwrap().code(), Some(130));

@@ -173,7 +173,8 @@ fn a_request_that_is_overtaken_or_left_ends_at_once() {
         let body = endless(20.0).to_string();
         let length = body.len();
         let mut stream = TcpStream::connect(address).unwrap();
-        let head = format!("POST /api/sample HTTP/1.1\r\nHost: {address}\r\n{JSON}Content-Length: {length}\r\n\r\n");
+        let head =
+            format!("POST /api/sample HTTP/1.1\r\nHost: {address}\r\n{JSON}Content-Length: {length}\r\n\r\n");
         stream.write_all((head + &body).as_bytes()).unwrap();
         thread::sleep(Duration::from_millis(100));
     }

@@ -228,7 +228,9 @@ fn chunks(decoder: &mut Pages, image: &mut Rows) -> Result<()> {
     let samples = colour.num_samples() as usize;
     let planes = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(damaged)? == Some(2);
     if planes && samples > 1 {
-        return Err(image.frame().error("stores its colours as planes, which is not read: save those of a pixel together, or as grey"));
+        return Err(image.frame().error(
+            "stores its colours as planes, which is not read: save those of a pixel together, or as grey",
+        ));
     }
     if decoder.get_chunk_type() == ChunkType::Strip {
         let strips = decoder.strip_count().map_err(damaged)?;
@@ -376,5 +378,8 @@ fn damaged(path: &Path, error: TiffError) -> Error {
 fn of_another_kind(frame: &Frame, colour: ColorType) -> Error {
     let name = format!("{colour:?}");
     let name = name.split(['(', ' ', '{']).next().unwrap_or_default();
-    frame.error(format!("has {name} pixels of {} bits: grey levels, RGB and palettes are read", colour.bit_depth()))
+    frame.error(format!(
+        "has {name} pixels of {} bits: grey levels, RGB and palettes are read",
+        colour.bit_depth()
+    ))
 }
