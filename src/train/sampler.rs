@@ -8,7 +8,7 @@ use super::model::Network;
 use super::phases::{TABLE, net, noise_shape, sampling_plan, slope_plan};
 use super::task::Task;
 use super::whitening;
-use crate::device::Kind;
+use crate::device::{Cpu, Kind};
 use crate::error::{Error, Result};
 use crate::nn::{self, Init, Net};
 use crate::op::LeafId;
@@ -121,7 +121,11 @@ impl Sampler {
         let net = net(config, &trained);
         let input = config.net.latent + length;
         let prefix = if config.train.ema > 0.0 { "ema" } else { "generator" };
-        let mut store = Store::on(kind.open(config.net.precision)?);
+        let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
+        let mut store = match kind {
+            Kind::Cpu => Store::new(Cpu::<f32>::with_precision(config.net.precision).for_batches_of(batch)),
+            kind => Store::on(kind.open(config.net.precision)?),
+        };
         let statistics = nn::generator_statistics(&net, input);
         let mut parameters = nn::generator_parameters(&net, input);
         // About to be read from the checkpoint: no need to draw them first.
@@ -133,7 +137,6 @@ impl Sampler {
             values.ok_or_else(|| Error::file(path, format!("no tensor {name} of {count} numbers")))
         };
         let (mean, map) = (tensor("condition.mean", length)?, tensor("condition.map", length * length)?);
-        let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
         let (latent, z_scale) = (config.net.latent, config.net.z_scale);
         let noise = noise_shape(&net, 1, grid, latent).numel();
         // On a GPU a batch takes the time of its launches, whatever there is in it.

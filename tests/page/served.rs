@@ -72,8 +72,10 @@ pub fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
 
+/// The program; for measurements INVNET_PROGRAM may name another build of it.
 pub fn invnet(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_invnet"));
+    let program = std::env::var_os("INVNET_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_invnet").into());
+    let mut command = Command::new(program);
     command.args(arguments);
     command
 }

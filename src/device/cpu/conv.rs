@@ -143,6 +143,7 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], finish: &Finish<'_, T>,
         ci: e.co,
         co: e.ci,
         precision: e.precision,
+        reckoned: e.reckoned,
     };
     scratch::with(w.len(), |filter: &mut [T]| {
         let size = e.ci * e.co;

@@ -19,6 +19,8 @@ pub(super) struct Extents {
     pub(super) co: usize,
     /// Of the numbers that are multiplied.
     pub(super) precision: Precision,
+    /// Samples that the choice of an algorithm reckons with: at least as many as there are.
+    pub(super) reckoned: usize,
 }
 
 impl Extents {
@@ -29,6 +31,7 @@ impl Extents {
         b: &Shape,
         out: &Shape,
         precision: Precision,
+        batch: usize,
     ) -> Self {
         let (n, ci, co) = match leg {
             Leg::Y => (a[0], a[3], b[3]),
@@ -37,7 +40,7 @@ impl Extents {
         };
         // With few channels the time is the memory's: single precision costs no more and is closer.
         let precision = if ci.min(co) < ROUNDED_FROM { Precision::Fp32 } else { precision };
-        Self { window, n, ci, co, precision }
+        Self { window, n, ci, co, precision, reckoned: n.max(batch) }
     }
 
     pub(super) fn taps(&self) -> usize {

@@ -46,6 +46,8 @@ use scratch::Line;
 /// Main memory and the cores of this machine.
 pub struct Cpu<T> {
     precision: Precision,
+    /// Samples of a batch whose algorithms smaller ones take too.
+    batch: usize,
     blocks: Vec<Vec<Line>>,
     element: PhantomData<T>,
 }
@@ -82,7 +84,7 @@ fn typed<T: bytemuck::Pod>(block: &mut [Line], numel: usize) -> &mut [T] {
 
 impl<T: Real> Default for Cpu<T> {
     fn default() -> Self {
-        Self { precision: Precision::Fp32, blocks: Vec::new(), element: PhantomData }
+        Self { precision: Precision::Fp32, batch: 0, blocks: Vec::new(), element: PhantomData }
     }
 }
 
@@ -92,6 +94,13 @@ impl Cpu<f32> {
     #[must_use]
     pub fn with_precision(precision: Precision) -> Self {
         Self { precision, ..Self::default() }
+    }
+
+    /// The same of batches of up to so many samples, whatever part of one is computed: what becomes of a
+    /// sample then does not depend on how many there are beside it.
+    #[must_use]
+    pub fn for_batches_of(self, samples: usize) -> Self {
+        Self { batch: samples, ..self }
     }
 }
 
@@ -161,7 +170,7 @@ impl<T: Real> Cpu<T> {
         }
     }
 
-    fn compute(precision: Precision, op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
+    fn compute(precision: Precision, batch: usize, op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
         let shapes = |i: usize| &io.places[i].shape;
         let x = |i: usize| io.real::<T>(i);
         match *op {
@@ -210,7 +219,8 @@ impl<T: Real> Cpu<T> {
                     Op::ConvGate(_, _, slope) => Finish::Gate { gate: x(2), slope: T::of(slope) },
                     _ => Finish::Nothing,
                 };
-                let extents = extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape, precision);
+                let extents =
+                    extents::Extents::of(leg, window, shapes(0), shapes(1), out_shape, precision, batch);
                 match leg {
                     Leg::Y => conv::leg_y(&extents, x(0), x(1), &finish, out),
                     Leg::X => conv::leg_x(&extents, x(0), x(1), &finish, out),
@@ -317,7 +327,7 @@ impl<T: Real> Device for Cpu<T> {
                 &after[place.offset - end..][..length]
             };
         }
-        Self::compute(self.precision, op, &Io { places: inputs, inputs: views, output }, out);
+        Self::compute(self.precision, self.batch, op, &Io { places: inputs, inputs: views, output }, out);
         self.blocks[output.buffer.0] = home;
         Ok(())
     }

@@ -55,7 +55,7 @@ pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
         && (0..2).all(|i| e.window.out[i] * 2 == e.window.image[i])
         && e.ci.min(e.co) >= CHANNELS[0]
         && e.ci.max(e.co) >= CHANNELS[1]
-        && e.n * grid.down * grid.across >= FEWEST_TILES
+        && e.reckoned * grid.down * grid.across >= FEWEST_TILES
         && POINTS * PARITIES * PARITIES * e.ci * e.co * size_of::<f32>() <= LARGEST_FILTER
 }
 

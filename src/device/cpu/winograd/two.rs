@@ -44,7 +44,7 @@ const BLOCK_BYTES: usize = 8 << 20;
 /// True where this algorithm is exact and worth its transforms.
 pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
     let transformed = POINTS * PARITIES * e.ci * e.co * size_of::<f32>();
-    let tiles = e.n * e.window.out[0] * e.window.out[1] / 4;
+    let tiles = e.reckoned * e.window.out[0] * e.window.out[1] / 4;
     (transformed <= LARGE_FILTER || tiles >= ENOUGH_TILES)
         && e.window.kernel == [4, 4]
         && e.window.stride == [2, 2]
