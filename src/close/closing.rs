@@ -1,6 +1,6 @@
 //! Samples from the generator until they are what was asked for, batch by batch.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use rayon::prelude::*;
 
@@ -255,19 +255,27 @@ impl Closing {
         Ok(())
     }
 
-    /// As many samples of each set in a stage, at most `most` of all.
-    fn rows(&self, stage: Stage, most: usize) -> Vec<Row> {
+    /// As many samples of each set in a stage, at most `most` of all, of which no two must have one `row`.
+    fn rows(&self, stage: Stage, most: usize, row: impl Fn(usize) -> Option<usize>) -> Vec<Row> {
         let sets = || self.sets.iter().enumerate().filter(|(_, set)| set.stage == stage);
         let longest = sets().map(|(_, set)| set.waiting.len()).max().unwrap_or(0);
+        let mut taken = HashSet::new();
         (0..longest)
             .flat_map(|k| sets().filter_map(move |(s, set)| Some((s, *set.waiting.get(k)?))))
+            .filter(|&(s, i)| row(self.sets[s].jobs[i].index).is_none_or(|row| taken.insert(row)))
             .take(most)
             .collect()
     }
 
+    /// The numbers of these samples in their sets.
+    fn numbers(&self, rows: &[Row]) -> Vec<usize> {
+        rows.iter().map(|&(s, i)| self.sets[s].jobs[i].index).collect()
+    }
+
     /// A pass of some samples; returns those that need no further one.
     fn correct(&mut self, sampler: &mut Sampler) -> Result<Vec<Row>> {
-        let rows = self.rows(Stage::Correct, sampler.batch_size());
+        let rows = self.rows(Stage::Correct, sampler.batch_size(), |k| sampler.row(k));
+        let numbers = self.numbers(&rows);
         let (task, trained, length) = (&self.task, &self.trained, self.scales.len());
         let (pixels, classes) = (task.images().pixels(), task.images().classes);
         let (mut z, mut r) = (Vec::new(), Vec::new());
@@ -275,7 +283,7 @@ impl Closing {
             z.extend_from_slice(&self.sets[s].jobs[i].z);
             r.extend(sampler.seen(self.sets[s].jobs[i].asks(trained)));
         }
-        let (maps, soft) = sampler.pass(&z, &r)?;
+        let (maps, soft) = sampler.pass(&numbers, &z, &r)?;
         let probabilities = sampler.probabilities()?;
         let measured = self.measurer.measure(&maps)?;
         let mut done = Vec::new();
@@ -306,7 +314,8 @@ impl Closing {
 
     /// A step of some samples along the gradient; returns those that need no further one.
     fn descend(&mut self, sampler: &mut Sampler) -> Result<Vec<Row>> {
-        let rows = self.rows(Stage::Descend, sampler.batch_size());
+        let rows = self.rows(Stage::Descend, sampler.batch_size(), |k| sampler.row(k));
+        let numbers = self.numbers(&rows);
         let (task, length, noise) = (&self.task, self.scales.len(), sampler.noise());
         let (pixels, classes) = (task.images().pixels(), task.images().classes);
         let mut leaves = [const { Vec::new() }; 4];
@@ -316,7 +325,7 @@ impl Closing {
             leaves.iter_mut().zip(values).for_each(|(leaf, values)| leaf.extend_from_slice(values));
         }
         let [z, r, aim, weight] = &leaves;
-        let slope = sampler.slope([z, r], aim, weight)?;
+        let slope = sampler.slope(&numbers, [z, r], aim, weight)?;
         let measured = self.measurer.measure(&slope.maps)?;
         let mut done = Vec::new();
         for (k, &(s, i)) in rows.iter().enumerate() {
@@ -343,7 +352,7 @@ impl Closing {
     /// Flips pixels of some samples; returns these.
     fn settle(&mut self, batch: usize, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Result<Vec<Row>> {
         let most = if self.sets.len() > 1 { FEW * rayon::current_num_threads() } else { batch };
-        let rows = self.rows(Stage::Settle, most);
+        let rows = self.rows(Stage::Settle, most, |_| None);
         let (task, sets) = (&self.task, &self.sets);
         let (pixels, width) = (task.images().pixels(), self.scales.len());
         let most = (FLIPPED * pixels as f64) as usize;

@@ -16,8 +16,9 @@ use crate::plan::Plan;
 use crate::rng;
 use crate::store::Store;
 
-/// Images of the size of training that are generated at a time; of larger ones as many pixels. The bits of a
-/// sample depend neither on its row of a batch nor on their number.
+/// Images of the size of training that are generated at a time; of larger ones as many pixels. On the CPU the bits
+/// of a sample depend neither on its row of a batch nor on their number. On a GPU, whose tiles may end within an
+/// image, sample k has row k mod their number, whatever set it is made in.
 const BATCH: usize = 32;
 /// Fewest rows of a batch: sums over an axis of one are other sums.
 const FEWEST: usize = 2;
@@ -59,8 +60,8 @@ pub struct Sampler {
     network: Network,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
-    /// The lane of the last pass, and how many of its rows were of use.
-    last: (usize, usize),
+    /// The lane of the last pass, and its rows that were of use.
+    last: (usize, Vec<usize>),
 }
 
 /// A batch of so many rows.
@@ -140,7 +141,7 @@ impl Sampler {
         let (latent, z_scale) = (config.net.latent, config.net.z_scale);
         let noise = noise_shape(&net, 1, grid, latent).numel();
         // On a GPU a batch takes the time of its launches, whatever there is in it.
-        let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, 0));
+        let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, Vec::new()));
         Ok(Self {
             trained,
             task,
@@ -268,8 +269,12 @@ impl Sampler {
         assert!(targets.len().is_multiple_of(width), "targets have {width} numbers a row");
         let count = targets.len() / width;
         let mut samples = Samples::default();
-        for (targets, at) in targets.chunks(self.batch * width).zip((first..).step_by(self.batch)) {
-            self.batch(at, targets, seed, &mut samples)?;
+        let mut done = 0;
+        while done < count {
+            // No two of a batch have one row.
+            let n = (self.batch - (first + done) % self.batch).min(count - done);
+            self.batch(first + done, &targets[done * width..][..n * width], seed, &mut samples)?;
+            done += n;
         }
         debug_assert_eq!(samples.soft.len(), count * width);
         Ok(samples)
@@ -280,7 +285,7 @@ impl Sampler {
         let n = targets.len() / self.mean.len();
         let asked = self.seen(self.trained.normalised(targets));
         let noise: Vec<f64> = (first..first + n).flat_map(|i| self.noise_of(seed, 0, i)).collect();
-        let (maps, measured) = self.pass(&noise, &asked)?;
+        let (maps, measured) = self.pass(&(first..first + n).collect::<Vec<_>>(), &noise, &asked)?;
         let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
         samples.probabilities.extend(self.probabilities()?);
         samples.maps.extend(maps);
@@ -317,24 +322,43 @@ impl Sampler {
         normalised
     }
 
-    /// The images of noise `[N, latent]` and of conditions `[N, P]` as the generator sees them, at most a
-    /// batch: class maps and soft numbers, normalised.
-    pub(crate) fn pass(&mut self, z: &[f64], r: &[f64]) -> Result<(Vec<u8>, Vec<f64>)> {
-        let n = r.len() / self.mean.len();
-        let at = self.lane(n)?;
+    /// The row of a batch that the image of a number must have, which no other one can have beside it; none where
+    /// any will do.
+    pub(crate) fn row(&self, number: usize) -> Option<usize> {
+        (!self.shrinks).then_some(number % self.batch)
+    }
+
+    /// The images of these numbers, of noise `[N, latent]` and of conditions `[N, P]` as the generator sees them, at
+    /// most a batch: class maps and soft numbers, normalised.
+    pub(crate) fn pass(&mut self, numbers: &[usize], z: &[f64], r: &[f64]) -> Result<(Vec<u8>, Vec<f64>)> {
+        let places = self.places(numbers);
+        let at = self.lane(places.len())?;
         let Self { store, lanes, .. } = self;
         let Lane { rows, plan, .. } = &lanes[at];
-        write(store, &lanes[at], [z, r])?;
+        write(store, &lanes[at], &places, [z, r])?;
         plan.run(store)?;
-        self.last = (at, n);
-        Ok((first(plan.read_bytes(store, 1)?, n, *rows), first(plan.read(store, 2)?, n, *rows)))
+        let found =
+            (of(&plan.read_bytes(store, 1)?, &places, *rows), of(&plan.read(store, 2)?, &places, *rows));
+        self.last = (at, places);
+        Ok(found)
+    }
+
+    /// The rows of a batch for images of these numbers.
+    fn places(&self, numbers: &[usize]) -> Vec<usize> {
+        numbers.iter().enumerate().map(|(i, &number)| self.row(number).unwrap_or(i)).collect()
     }
 
     /// The same, with the gradient of what `weight` `[N, P]` makes of the distance of the soft numbers from
     /// `target` `[N, P]`: the sum of ((measured - target) weight)^2. Recorded when it is first asked for.
-    pub(crate) fn slope(&mut self, point: [&[f64]; 2], target: &[f64], weight: &[f64]) -> Result<Slope> {
-        let n = target.len() / self.mean.len();
-        let at = self.lane(n)?;
+    pub(crate) fn slope(
+        &mut self,
+        numbers: &[usize],
+        point: [&[f64]; 2],
+        target: &[f64],
+        weight: &[f64],
+    ) -> Result<Slope> {
+        let places = &self.places(numbers)[..];
+        let at = self.lane(places.len())?;
         let Self { store, lanes, .. } = self;
         let lane = &mut lanes[at];
         let rows = lane.rows;
@@ -346,44 +370,49 @@ impl Sampler {
             let plan = slope_plan(store, &self.net, &self.network, self.task.properties(), leaves);
             lane.descent = Some(Descent { target, weight, plan });
         }
-        write(store, lane, point)?;
+        write(store, lane, places, point)?;
         let Some(Descent { target: to, weight: by, plan }) = &lane.descent else { unreachable!("just made") };
         // A row without an image has no distance.
-        [(*to, target), (*by, weight)].into_iter().try_for_each(|(leaf, of)| fill(store, leaf, of))?;
+        [(*to, target), (*by, weight)]
+            .into_iter()
+            .try_for_each(|(leaf, values)| fill(store, leaf, places, values))?;
         plan.run(store)?;
         Ok(Slope {
-            maps: first(plan.read_bytes(store, 1)?, n, rows),
-            soft: first(plan.read(store, 2)?, n, rows),
-            by: [first(plan.read(store, 3)?, n, rows), first(plan.read(store, 4)?, n, rows)],
-            probabilities: first(plan.read_single(store, 0)?, n, rows),
+            maps: of(&plan.read_bytes(store, 1)?, places, rows),
+            soft: of(&plan.read(store, 2)?, places, rows),
+            by: [of(&plan.read(store, 3)?, places, rows), of(&plan.read(store, 4)?, places, rows)],
+            probabilities: of(&plan.read_single(store, 0)?, places, rows),
         })
     }
 
     /// The class probabilities of the last pass.
     pub(crate) fn probabilities(&mut self) -> Result<Vec<f32>> {
-        let (at, n) = self.last;
-        let Lane { rows, plan, .. } = &self.lanes[at];
-        Ok(first(plan.read_single(&mut self.store, 0)?, n, *rows))
+        let (at, places) = &self.last;
+        let Lane { rows, plan, .. } = &self.lanes[*at];
+        Ok(of(&plan.read_single(&mut self.store, 0)?, places, *rows))
     }
 }
 
 /// Fills noise and conditions of a batch.
-fn write(store: &mut Store, lane: &Lane, [z, r]: [&[f64]; 2]) -> Result<()> {
-    fill(store, lane.z, z)?;
-    fill(store, lane.r, r)
+fn write(store: &mut Store, lane: &Lane, places: &[usize], [z, r]: [&[f64]; 2]) -> Result<()> {
+    fill(store, lane.z, places, z)?;
+    fill(store, lane.r, places, r)
 }
 
-/// Fills the first rows of a leaf, the others with zeros.
-fn fill(store: &mut Store, leaf: LeafId, values: &[f64]) -> Result<()> {
-    let mut padded = values.to_vec();
-    padded.resize(store.place(leaf).shape.numel(), 0.0);
-    store.write(leaf, &padded)
+/// Fills these rows of a leaf, the others with zeros.
+fn fill(store: &mut Store, leaf: LeafId, places: &[usize], values: &[f64]) -> Result<()> {
+    let mut all = vec![0.0; store.place(leaf).shape.numel()];
+    let width = values.len() / places.len().max(1);
+    for (&place, row) in places.iter().zip(values.chunks_exact(width.max(1))) {
+        all[place * width..][..width].copy_from_slice(row);
+    }
+    store.write(leaf, &all)
 }
 
-/// What the first `n` of `rows` rows hold.
-fn first<T>(mut values: Vec<T>, n: usize, rows: usize) -> Vec<T> {
-    values.truncate(values.len() / rows * n);
-    values
+/// What these of `rows` rows hold.
+fn of<T: Copy>(values: &[T], places: &[usize], rows: usize) -> Vec<T> {
+    let width = values.len() / rows;
+    places.iter().flat_map(|place| &values[place * width..][..width]).copied().collect()
 }
 
 /// A task at the size of images that is asked for, and their base grid.
