@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::DeviceArg;
 use crate::error::Result;
+#[cfg(feature = "page")]
 use crate::train::Sampler;
 
 /// What the help says after the options.
