@@ -18,7 +18,7 @@
 // A place no image reaches, nor one period of it: rows beyond the matrix see only zeros.
 #define BEYOND 0x80000000u
 
-// ---- leg y: rows are output pixels, k is (ky, kx, ci) --------------------------------------
+// ---- leg y (forward, im2col): rows are output pixels, k is (ky, kx, ci) --------------------
 
 // Windows of x.
 struct Windows {
@@ -68,7 +68,7 @@ struct Channels {
     MEMBER void advance(u32 by) { k += by; }
 };
 
-// ---- leg x, by parity: rows are the pixels of one class, k is (jy, jx, co) -----------------
+// ---- leg x (dgrad), by parity: rows are the pixels of one class, k is (jy, jx, co) ---------
 
 // The cotangents that meet a pixel of x.
 struct Cones {
@@ -128,7 +128,7 @@ struct Taps {
     }
 };
 
-// ---- leg w: rows are (ky, kx, ci), k is the output pixel -----------------------------------
+// ---- leg w (wgrad): rows are (ky, kx, ci), k is the output pixel ---------------------------
 
 // What a tap and four channels see of x, pixel by pixel.
 struct Sights {

@@ -44,7 +44,7 @@ struct Tap {
     }
 };
 
-// ---- leg Y: rows are output pixels, k is (ky, kx, ci) --------------------------------------
+// ---- leg Y (forward, im2col): rows are output pixels, k is (ky, kx, ci) --------------------
 
 // A window of x.
 struct Unfolded {
@@ -106,7 +106,7 @@ struct Filter {
     }
 };
 
-// ---- leg X, by parity: rows are the pixels of x that one set of taps reaches ---------------
+// ---- leg X (dgrad), by parity: rows are the pixels of x that one set of taps reaches -------
 
 // Stride and padding decide which taps meet a pixel of x: rows y with y = py (mod sh) meet the
 // taps ky = ky0 + sh j. Every class is a dense product of its own.
@@ -208,7 +208,7 @@ struct Turned {
     }
 };
 
-// ---- leg W: rows are (ky, kx, ci), k is the output pixel -----------------------------------
+// ---- leg W (wgrad): rows are (ky, kx, ci), k is the output pixel ---------------------------
 
 // A pixel of y that can be advanced.
 struct Pixel {
