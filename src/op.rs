@@ -251,6 +251,8 @@ pub enum Op {
     Broadcast,
     /// The same elements in another shape; moves nothing.
     Reshape,
+    /// The same elements, held constant: moves nothing and has no derivative.
+    Detach,
     /// Axis i of the result is axis `axes[i]` of x.
     Permute([usize; MAX_RANK]),
     /// The block of x that begins at the given index and has the result's shape; adjoint of
@@ -379,7 +381,7 @@ impl Op {
     /// True for the ops whose result lies where it did before.
     #[must_use]
     pub fn moves_nothing(&self) -> bool {
-        matches!(self, Self::Leaf(_) | Self::Reshape | Self::Part(_))
+        matches!(self, Self::Leaf(_) | Self::Reshape | Self::Detach | Self::Part(_))
     }
 
     /// The name used in tables, messages and documentation.
@@ -413,6 +415,7 @@ impl Op {
             Self::SumTo => "sum_to",
             Self::Broadcast => "broadcast",
             Self::Reshape => "reshape",
+            Self::Detach => "detach",
             Self::Permute(_) => "permute",
             Self::Slice(_) => "slice",
             Self::Pad(_) => "pad",

@@ -92,6 +92,7 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::SumTo => one(g.broadcast(x[0].shape())),
         Op::Broadcast => one(g.sum_to(x[0].shape())),
         Op::Reshape => one(g.reshape(x[0].shape())),
+        Op::Detach => vec![None],
         Op::Permute(axes) => {
             let mut inverse = axes;
             for (i, &axis) in axes[..y.shape().rank()].iter().enumerate() {

@@ -79,6 +79,7 @@ operations! {
     Op::SumTo => "sum_to", true;
     Op::Broadcast => "broadcast", true;
     Op::Reshape => "reshape", true;
+    Op::Detach => "detach", false;
     Op::Permute(_) => "permute", true;
     Op::Slice(_) => "slice", true;
     Op::Pad(_) => "pad", true;

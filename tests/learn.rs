@@ -29,9 +29,13 @@ fn run(trainer: &mut Trainer, to: u64) -> Vec<LogRow> {
 
 #[test]
 fn resume_equals_uninterrupted_bit_for_bit() {
-    for (net, extra) in
-        [("dcgan", "targets=mix"), ("resize", "ema=0.9"), ("resnet", "n_d=2"), ("dcgan", "precision=bf16")]
-    {
+    for (net, extra) in [
+        ("dcgan", "targets=mix"),
+        ("resize", "ema=0.9"),
+        ("resize", "crisp=both"),
+        ("resnet", "n_d=2"),
+        ("dcgan", "precision=bf16"),
+    ] {
         let mut config = tiny(net);
         config.set(extra, "test").unwrap();
         let mut whole = Trainer::new(&config).unwrap();
@@ -119,7 +123,7 @@ fn every_world_learns_its_numbers_and_resumes_bit_for_bit() {
     ] {
         let mut config = Config::preset(preset).unwrap();
         let settings = "size=16 width=4 batch=8 images=200 latent=8 z_scale=0.1 n_d=1 n_i=3 targets=data \
-                        iterations=200";
+                        iterations=200 exact_shares=false crisp=none";
         config.set_all(settings.split_whitespace().chain(more.split_whitespace()), "test").unwrap();
         let mut trainer = Trainer::new(&config).unwrap();
         let error = |trainer: &mut Trainer| {
@@ -138,6 +142,76 @@ fn every_world_learns_its_numbers_and_resumes_bit_for_bit() {
         let mut second = Trainer::new(&config).unwrap();
         second.load(&path).unwrap();
         assert_eq!(run(&mut second, 9), rows[4..9], "{preset}");
+    }
+}
+
+/// A small run on images of 16 x 16.
+fn small(preset: &str, more: &str) -> Trainer {
+    let mut config = Config::preset(preset).unwrap();
+    let settings = "size=16 width=4 batch=8 images=100 latent=8 latent_map=false n_d=1 log_every=5";
+    config.set_all(settings.split_whitespace().chain(more.split_whitespace()), "test").unwrap();
+    Trainer::new(&config).unwrap()
+}
+
+#[test]
+fn classes_fill_the_shares_asked_for_however_little_was_learned() {
+    for (preset, numbers) in [
+        ("two-phase-p1-quick", "p1"),
+        ("two-phase-p2-quick", "s0"),
+        ("polycrystal-quick", "f1 f2 f3 f4 f5"),
+        ("circles-quick", "r1 r2"),
+    ] {
+        let error = |exact: bool| {
+            let more = match numbers {
+                "s0" => "bins=8",
+                "f1 f2 f3 f4 f5" => "grains=6 concentration=1",
+                _ => "",
+            };
+            let mut trainer = small(preset, &format!("iterations=20 exact_shares={exact} {more}"));
+            run(&mut trainer, 20);
+            let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.real(), 60).unwrap();
+            let asked = report.properties.iter().filter(|p| numbers.contains(&p.name));
+            asked.map(|p| p.argmax.mean_abs_error).fold(0.0, f64::max)
+        };
+        let [exact, learned] = [true, false].map(error);
+        assert!(exact < 0.2 * learned, "{preset}: {exact}, learned {learned}");
+    }
+}
+
+#[test]
+fn crisp_steps_see_class_maps_and_learn_from_them() {
+    let mut trainer =
+        small("two-phase-p1-quick", "crisp=projection n_g=0 n_d=0 n_i=4 z_scale=0.1 iterations=100");
+    let rows = run(&mut trainer, 100);
+    // Shares of class maps are whole pixels: so are, in their squares, the losses of all 8 samples.
+    let losses: Vec<f64> = rows.iter().map(|row| row.get("fraction").unwrap()).collect();
+    for loss in &losses {
+        let pixels = loss * 8.0 * 256.0 * 256.0;
+        assert!((pixels - pixels.round()).abs() < 0.02 * pixels.sqrt().max(1.0), "{pixels}");
+    }
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&losses[80..]) < 0.4 * mean(&losses[..10]), "{losses:?}");
+
+    // Against a critic of class maps: generators learn, and otherwise than against one of probabilities.
+    let weights = |more: &str| {
+        let mut trainer = small("two-phase-p1-quick", &format!("n_i=0 {more}"));
+        let before = trainer.checkpoint().unwrap().values("generator.linear.w").unwrap();
+        run(&mut trainer, 2);
+        (before, trainer.checkpoint().unwrap().values("generator.linear.w").unwrap())
+    };
+    let ((before, crisp), (_, soft)) = (weights("crisp=critic"), weights("crisp=none"));
+    assert!(before != crisp && crisp != soft);
+}
+
+#[test]
+fn rates_that_fall_are_zero_at_the_end() {
+    for (decay, moves) in [("none", true), ("linear", false), ("smooth", false)] {
+        let mut trainer = small("circles-quick", &format!("iterations=3 lr_decay={decay}"));
+        run(&mut trainer, 3);
+        let weights = |t: &mut Trainer| t.checkpoint().unwrap().values("generator.linear.w").unwrap();
+        let before = weights(&mut trainer);
+        run(&mut trainer, 4);
+        assert_eq!(weights(&mut trainer) != before, moves, "{decay}");
     }
 }
 

@@ -53,6 +53,32 @@ fn png_size(file: &Path) -> [u32; 2] {
     [info.height, info.width]
 }
 
+/// Autocorrelation of class maps `[N, side, side]` of two classes on a torus, of unit variance: its mean
+/// over `lag` rows and columns and over both, and the deviation of such means at other vectors that are as
+/// long.
+fn autocorrelation(maps: &[u8], side: usize, lag: usize) -> [f64; 2] {
+    let fields: Vec<Vec<f64>> = maps
+        .chunks_exact(side * side)
+        .map(|map| {
+            let mean = map.iter().map(|&c| f64::from(c)).sum::<f64>() / map.len() as f64;
+            let scale = (mean * (1.0 - mean)).sqrt().max(1e-9);
+            map.iter().map(|&c| (f64::from(c) - mean) / scale).collect()
+        })
+        .collect();
+    let at = |[dy, dx]: [usize; 2]| {
+        let of = |field: &Vec<f64>| -> f64 {
+            let there = |i: usize| (i / side + dy) % side * side + (i % side + dx) % side;
+            field.iter().enumerate().map(|(i, v)| v * field[there(i)]).sum()
+        };
+        fields.iter().map(of).sum::<f64>() / (fields.len() * side * side) as f64
+    };
+    // Three vectors of the same kind, moved off the lag by steps that no layer of the network makes.
+    let mean = |l: usize| (at([l, 0]) + at([0, l]) + at([l, l])) / 3.0;
+    let others: Vec<f64> = (lag + 1..side / 2).filter(|l| l % 4 != 0).map(mean).collect();
+    let deviation = (others.iter().map(|v| v * v).sum::<f64>() / others.len() as f64).sqrt();
+    [mean(lag), deviation]
+}
+
 #[test]
 fn rectangles_are_trained_evaluated_and_generated() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,6 +118,10 @@ fn a_latent_map_makes_larger_samples() {
     let (map, _) = npy(&here.join("run/generated/samples.npy"));
     let shifted = map.iter().enumerate().filter(|&(i, &c)| c != map[i / 64 * 64 + (i + 16) % 64]);
     assert!(shifted.count() > 50, "a sample repeats at the size of training");
+    good(here, &["generate", "--run=run", "--count=6", "--overwrite", "--size=96x96", "--one-shot"]);
+    let (maps, _) = npy(&here.join("run/generated/samples.npy"));
+    let [at, noise] = autocorrelation(&maps, 96, 16);
+    assert!(at.abs() < 4.0 * noise, "a sample resembles itself at the size of training: {at}, noise {noise}");
     bad(
         here,
         &["generate", "--run=run", "--count=1", "--overwrite", "--size=50x80"],

@@ -103,6 +103,11 @@ impl Invariance for Correlation {
         Grain::Curve
     }
 
+    /// A pixel is of its own class: the curve begins with the share.
+    fn share(&self, i: usize) -> Option<usize> {
+        (i == 0).then_some(self.phase)
+    }
+
     fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
         Some(Box::new(Correlated::new(Rings::of(images, Direction::Every, self.bins), map, [self.phase; 2])))
     }

@@ -72,6 +72,10 @@ impl Invariance for Fraction {
         Grain::Count
     }
 
+    fn share(&self, _: usize) -> Option<usize> {
+        Some(self.class)
+    }
+
     fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
         let (of, pixels) = (self.class, images.pixels() as f64);
         let add = move |class: u8, _: usize, by: f64, sums: &mut [f64]| {
@@ -140,6 +144,10 @@ impl Invariance for Fractions {
 
     fn grain(&self) -> Grain {
         Grain::Partition
+    }
+
+    fn share(&self, i: usize) -> Option<usize> {
+        Some(i)
     }
 
     /// The nearest that are not negative and sum to 1: what is above a level that all share is kept (J.

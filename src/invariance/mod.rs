@@ -195,6 +195,12 @@ pub trait Invariance: Send + Sync {
         None
     }
 
+    /// The class whose share of the image its number `i` is on class maps; none of a number that is no
+    /// share.
+    fn share(&self, _i: usize) -> Option<usize> {
+        None
+    }
+
     /// Targets `[D]` that a report repeats; none leaves the choice to the data.
     fn protocol(&self) -> Vec<Vec<f32>> {
         Vec::new()

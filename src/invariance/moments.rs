@@ -123,6 +123,10 @@ impl Invariance for Extent {
         Grain::Count
     }
 
+    fn share(&self, i: usize) -> Option<usize> {
+        Some(i + 1)
+    }
+
     fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
         let pixels = images.pixels() as f64;
         let add = |class: u8, _: usize, by: f64, sums: &mut [f64]| {

@@ -13,6 +13,7 @@ mod dcgan;
 pub mod objective;
 mod resize;
 mod resnet;
+pub mod shares;
 mod size;
 
 use std::cell::RefCell;

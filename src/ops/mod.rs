@@ -169,6 +169,12 @@ impl<'t> Var<'t> {
         self.tape().push(Op::Reshape, &[self], shape, self.dtype())
     }
 
+    /// The same elements, which no gradient passes through.
+    #[must_use]
+    pub fn detach(self) -> Self {
+        self.tape().push(Op::Detach, &[self], self.shape(), self.dtype())
+    }
+
     /// Axis i of the result is axis `axes[i]` of this one.
     ///
     /// # Panics

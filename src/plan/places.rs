@@ -25,7 +25,7 @@ impl Lying {
         let mut lying = Self { root: (0..nodes.len()).collect(), offset: vec![0; nodes.len()] };
         for (id, node) in nodes.iter().enumerate() {
             let from = match node.op {
-                Op::Reshape => 0,
+                Op::Reshape | Op::Detach => 0,
                 Op::Part(from) => from * element_bytes(node.dtype, real),
                 _ => continue,
             };

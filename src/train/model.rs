@@ -154,5 +154,16 @@ pub(super) fn images<'t>(
     r: Var<'t>,
     norm: &Norm<'_, 't>,
 ) -> Var<'t> {
-    nn::generator(net, weights, nn::generator_input(z, r), norm).softmax()
+    logits(net, weights, z, r, norm).softmax()
+}
+
+/// The same before the softmax.
+pub(super) fn logits<'t>(
+    net: &nn::Net,
+    weights: &Weights<'t>,
+    z: Var<'t>,
+    r: Var<'t>,
+    norm: &Norm<'_, 't>,
+) -> Var<'t> {
+    nn::generator(net, weights, nn::generator_input(z, r), norm)
 }

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 
 use super::config::{Config, Decay, Targets};
 use super::dataset::Dataset;
-use super::model::{Network, Optimiser, images};
+use super::model::{Network, Optimiser, images, logits};
 use super::objective::{Losses, Objective, Shapes, Side, Step, invariance_losses};
 use super::task::Task;
 use super::whitening::{identity, whitening};
 use crate::error::Result;
 use crate::invariance::{Property, measure_all};
+use crate::nn::shares::{Shares, with_shares};
 use crate::nn::{self, Net, Norm, Weights};
 use crate::op::{AdamSettings, LeafId};
 use crate::plan::Plan;
@@ -94,6 +95,8 @@ struct Recorder<'a> {
     generator: Network,
     critic: Network,
     maps: LeafId,
+    /// Row numbers of a batch.
+    batch_rows: LeafId,
     prior: Option<LeafId>,
     state: LeafId,
     iteration: LeafId,
@@ -115,7 +118,9 @@ impl Phases {
         let seed = config.train.seed;
 
         let maps = store.add_u8("data.maps", [data.count, data.height, data.width], &data.maps)?;
-        let mut transient = vec![maps];
+        let rows_of_batch: Vec<u32> = (0..config.train.batch as u32).collect();
+        let batch_rows = store.add_u32("batch.rows", [rows_of_batch.len()], &rows_of_batch)?;
+        let mut transient = vec![maps, batch_rows];
         let asked = task.normalised(&task.sample_targets(PRIOR_ROWS, seed));
         let prior = match config.train.targets {
             Targets::Data => None,
@@ -152,6 +157,7 @@ impl Phases {
             generator,
             critic,
             maps,
+            batch_rows,
             prior,
             state,
             iteration,
@@ -224,7 +230,16 @@ impl Recorder<'_> {
         let noted = RefCell::new(Vec::new());
         let fake = images(&self.net, &weights, batch.z, batch.r, &Norm::Batch(&noted));
         let critic_weights = self.critic.weights(store, &tape);
-        let asked = Side { images: fake, numbers: batch.asked, r: batch.r };
+        let crisp = match phase {
+            Phase::Projection => self.config.train.crisp.projection(),
+            Phase::Generator | Phase::Critic => self.config.train.crisp.critic(),
+        };
+        let seen = if crisp {
+            fake.argmax().one_hot(store.var(&tape, self.batch_rows), self.net.classes)
+        } else {
+            fake
+        };
+        let asked = Side { images: seen, numbers: batch.asked, r: batch.r };
         let Losses { total, logged } = match phase {
             Phase::Projection => invariance_losses(self.properties, asked),
             Phase::Generator => {
@@ -234,7 +249,13 @@ impl Recorder<'_> {
         };
         let decay = self.decay(store, &tape);
         let trained_weights = if phase == Phase::Critic { &critic_weights } else { &weights };
-        optimiser.update(store, trained, trained_weights, total, decay);
+        let loss = if crisp && phase != Phase::Critic {
+            // The gradient by the class maps is taken for that by the probabilities.
+            (fake * tape.grad(total, &[seen])[0].detach()).sum()
+        } else {
+            total
+        };
+        optimiser.update(store, trained, trained_weights, loss, decay);
         if phase != Phase::Critic {
             self.generator.track_statistics(&weights, &noted.borrow(), &tape, MOMENTUM);
         }
@@ -310,13 +331,15 @@ impl Recorder<'_> {
 
     /// The factor on every learning rate at the present iteration.
     fn decay<'t>(&self, store: &Store, tape: &'t Tape) -> Var<'t> {
+        // The part of the run that is left.
+        let left = || {
+            let done = store.var(tape, self.iteration).scale(1.0 / self.config.train.iterations as f64);
+            (-done).shift(1.0).relu()
+        };
         match self.config.train.lr_decay {
             Decay::None => tape.fill(1.0, []),
-            Decay::Linear => store
-                .var(tape, self.iteration)
-                .scale(-1.0 / self.config.train.iterations as f64)
-                .shift(1.0)
-                .relu(),
+            Decay::Linear => left(),
+            Decay::Smooth => left().square() * left().scale(-2.0).shift(3.0),
         }
     }
 
@@ -343,38 +366,57 @@ impl Recorder<'_> {
     }
 }
 
-/// The generator with running statistics as a plan over a batch: outputs probabilities, class maps
-/// and the measured condition vectors.
-pub(super) fn sampling_plan(
-    store: &Store,
-    net: &Net,
-    network: &Network,
-    properties: &[Property],
-    z: LeafId,
-    r: LeafId,
-) -> Plan {
-    let tape = Tape::new();
-    let weights: Weights<'_> = network.weights(store, &tape);
-    let x = images(net, &weights, store.var(&tape, z), store.var(&tape, r), &Norm::Running);
-    Plan::new(&tape, &[x, x.argmax(), measure_all(properties, x)], store)
+/// Where the sampler keeps what makes the conditions that a generator sees the shares that were asked for.
+pub(super) struct ShareLeaves {
+    /// Asked shares of classes are r map + mean, `[P, C]` and `[C]`.
+    pub(super) map: LeafId,
+    pub(super) mean: LeafId,
+    /// 1 for each class that is asked for, `[C]`.
+    pub(super) which: LeafId,
+    /// How many are asked for.
+    pub(super) count: usize,
 }
 
-/// The same with the gradient of a distance from targets: `leaves` are z, r, targets and weights. Outputs
-/// probabilities, class maps, measured numbers, and the gradients by z and r.
-pub(super) fn slope_plan(
-    store: &Store,
-    net: &Net,
-    network: &Network,
-    properties: &[Property],
-    leaves: [LeafId; 4],
-) -> Plan {
-    let tape = Tape::new();
-    let weights: Weights<'_> = network.weights(store, &tape);
-    let [z, r, target, weight] = leaves.map(|leaf| store.var(&tape, leaf));
-    let x = images(net, &weights, z, r, &Norm::Running);
-    let measured = measure_all(properties, x);
-    // Images do not meet before this sum: each gradient is that of its own image.
-    let distance = ((measured - target) * weight).square().sum();
-    let slopes = tape.grad(distance, &[z, r]);
-    Plan::new(&tape, &[x, x.argmax(), measured, slopes[0], slopes[1]], store)
+/// A trained generator as it is sampled.
+pub(super) struct Trained<'a> {
+    pub(super) store: &'a Store,
+    pub(super) net: &'a Net,
+    pub(super) network: &'a Network,
+    pub(super) properties: &'a [Property],
+    /// Shares that are met exactly.
+    pub(super) shares: Option<&'a ShareLeaves>,
+}
+
+impl Trained<'_> {
+    /// Images of [z, r] with running statistics.
+    fn images<'t>(&self, tape: &'t Tape, z: Var<'t>, r: Var<'t>) -> Var<'t> {
+        let weights: Weights<'_> = self.network.weights(self.store, tape);
+        let made = logits(self.net, &weights, z, r, &Norm::Running);
+        let exact = self.shares.map(|leaves| {
+            let [map, mean, which] =
+                [leaves.map, leaves.mean, leaves.which].map(|leaf| self.store.var(tape, leaf));
+            with_shares(made, &Shares { asked: r.matmul(map) + mean, which, count: leaves.count })
+        });
+        exact.unwrap_or(made).softmax()
+    }
+
+    /// A plan over a batch: outputs probabilities, class maps and the measured condition vectors.
+    pub(super) fn sampling_plan(&self, z: LeafId, r: LeafId) -> Plan {
+        let tape = Tape::new();
+        let x = self.images(&tape, self.store.var(&tape, z), self.store.var(&tape, r));
+        Plan::new(&tape, &[x, x.argmax(), measure_all(self.properties, x)], self.store)
+    }
+
+    /// The same with the gradient of a distance from targets: `leaves` are z, r, targets and weights.
+    /// Outputs probabilities, class maps, measured numbers, and the gradients by z and r.
+    pub(super) fn slope_plan(&self, leaves: [LeafId; 4]) -> Plan {
+        let tape = Tape::new();
+        let [z, r, target, weight] = leaves.map(|leaf| self.store.var(&tape, leaf));
+        let x = self.images(&tape, z, r);
+        let measured = measure_all(self.properties, x);
+        // Images do not meet before this sum: each gradient is that of its own image.
+        let distance = ((measured - target) * weight).square().sum();
+        let slopes = tape.grad(distance, &[z, r]);
+        Plan::new(&tape, &[x, x.argmax(), measured, slopes[0], slopes[1]], self.store)
+    }
 }

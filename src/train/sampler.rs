@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
-use super::phases::{TABLE, net, noise_shape, sampling_plan, slope_plan};
+use super::phases::{ShareLeaves, TABLE, Trained, net, noise_shape};
 use super::task::Task;
 use super::whitening;
 use crate::device::{Cpu, Kind};
@@ -58,6 +58,7 @@ pub struct Sampler {
     store: Store,
     net: Net,
     network: Network,
+    shares: Option<ShareLeaves>,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
     /// The lane of the last pass, and its rows that were of use.
@@ -138,6 +139,7 @@ impl Sampler {
             values.ok_or_else(|| Error::file(path, format!("no tensor {name} of {count} numbers")))
         };
         let (mean, map) = (tensor("condition.mean", length)?, tensor("condition.map", length * length)?);
+        let shares = share_leaves(&mut store, config, &task, &mean, &map)?;
         let (latent, z_scale) = (config.net.latent, config.net.z_scale);
         let noise = noise_shape(&net, 1, grid, latent).numel();
         // On a GPU a batch takes the time of its launches, whatever there is in it.
@@ -156,6 +158,7 @@ impl Sampler {
             store,
             net,
             network,
+            shares,
             lanes,
             last,
         })
@@ -172,7 +175,14 @@ impl Sampler {
         let noise = noise_shape(&self.net, rows, self.grid, self.latent);
         let z = self.store.add_zeros(&format!("z.{rows}"), noise)?;
         let r = self.store.add_zeros(&format!("r.{rows}"), [rows, self.mean.len()])?;
-        let plan = sampling_plan(&self.store, &self.net, &self.network, self.task.properties(), z, r);
+        let plan = Trained {
+            store: &self.store,
+            net: &self.net,
+            network: &self.network,
+            properties: self.task.properties(),
+            shares: self.shares.as_ref(),
+        }
+        .sampling_plan(z, r);
         self.lanes.push(Lane { rows, z, r, plan, descent: None });
         Ok(self.lanes.len() - 1)
     }
@@ -367,7 +377,14 @@ impl Sampler {
             let target = store.add_zeros(&format!("target.{rows}"), shape)?;
             let weight = store.add_zeros(&format!("weight.{rows}"), shape)?;
             let leaves = [lane.z, lane.r, target, weight];
-            let plan = slope_plan(store, &self.net, &self.network, self.task.properties(), leaves);
+            let plan = Trained {
+                store,
+                net: &self.net,
+                network: &self.network,
+                properties: self.task.properties(),
+                shares: self.shares.as_ref(),
+            }
+            .slope_plan(leaves);
             lane.descent = Some(Descent { target, weight, plan });
         }
         write(store, lane, places, point)?;
@@ -413,6 +430,35 @@ fn fill(store: &mut Store, leaf: LeafId, places: &[usize], values: &[f64]) -> Re
 fn of<T: Copy>(values: &[T], places: &[usize], rows: usize) -> Vec<T> {
     let width = values.len() / rows;
     places.iter().flat_map(|place| &values[place * width..][..width]).copied().collect()
+}
+
+/// What the shares asked for are made of, if the run's samples meet them exactly.
+fn share_leaves(
+    store: &mut Store,
+    config: &Config,
+    task: &Task,
+    mean: &[f64],
+    map: &[f64],
+) -> Result<Option<ShareLeaves>> {
+    let shares = task.shares();
+    if !config.net.exact_shares || shares.is_empty() || !config.objective.make().asks() {
+        return Ok(None);
+    }
+    let (numbers, classes) = (mean.len(), task.images().classes);
+    let Some(back) = whitening::inverse(map, numbers) else { return Ok(None) };
+    let (mut to_shares, mut at_mean, mut which) =
+        (vec![0.0; numbers * classes], vec![0.0; classes], vec![0.0; classes]);
+    for &(number, class) in &shares {
+        (0..numbers).for_each(|i| to_shares[i * classes + class] = back[i * numbers + number]);
+        at_mean[class] = mean[number];
+        which[class] = 1.0;
+    }
+    Ok(Some(ShareLeaves {
+        map: store.add_real("shares.map", [numbers, classes], &to_shares)?,
+        mean: store.add_real("shares.mean", [classes], &at_mean)?,
+        which: store.add_real("shares.which", [classes], &which)?,
+        count: shares.len(),
+    }))
 }
 
 /// A task at the size of images that is asked for, and their base grid.

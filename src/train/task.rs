@@ -267,6 +267,21 @@ impl Task {
         })
     }
 
+    /// The numbers asked for that are shares of classes: (number, class). Of a class that several numbers
+    /// are the share of, the first.
+    #[must_use]
+    pub fn shares(&self) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        for (property, first) in self.placed() {
+            for i in 0..property.columns().len() {
+                let class = property.invariance().share(i);
+                let new = class.filter(|class| found.iter().all(|(_, known)| known != class));
+                found.extend(new.map(|class| (first + i, class)));
+            }
+        }
+        found
+    }
+
     /// The range of number `i` in the data, in its unit.
     #[must_use]
     pub fn range(&self, i: usize) -> (f64, f64) {

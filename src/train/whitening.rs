@@ -106,6 +106,32 @@ pub(crate) fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
     ((0..n).map(|i| a[i * n + i]).collect(), vectors)
 }
 
+/// The inverse of a matrix `[D, D]` by elimination with pivots; none if there is none.
+pub(super) fn inverse(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
+    let width = 2 * n;
+    let mut rows: Vec<Vec<f64>> = (0..n)
+        .map(|i| {
+            let unit = (0..n).map(|j| f64::from(u8::from(i == j)));
+            matrix[i * n..][..n].iter().copied().chain(unit).collect()
+        })
+        .collect();
+    for column in 0..n {
+        let pivot = (column..n).max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs()))?;
+        rows.swap(column, pivot);
+        let by = rows[column][column];
+        if by == 0.0 || !by.is_finite() {
+            return None;
+        }
+        rows[column].iter_mut().for_each(|v| *v /= by);
+        let row = rows[column].clone();
+        for other in rows.iter_mut().enumerate().filter(|(i, _)| *i != column).map(|(_, row)| row) {
+            let factor = other[column];
+            (column..width).for_each(|j| other[j] -= factor * row[j]);
+        }
+    }
+    Some(rows.iter().flat_map(|row| row[n..].iter().copied()).collect())
+}
+
 /// What leaves numbers as they are.
 pub(super) fn identity(length: usize) -> (Vec<f64>, Vec<f64>) {
     let map = (0..length * length).map(|i| f64::from(u8::from(i % (length + 1) == 0))).collect();
@@ -125,6 +151,7 @@ pub(super) fn apply(rows: &mut [f64], mean: &[f64], map: &[f64]) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::rng;
 
@@ -174,6 +201,24 @@ mod tests {
                 assert!((made - a[i * n + j]).abs() < 1e-10, "{i} {j}");
             }
         }
+    }
+
+    #[test]
+    fn the_way_back_from_what_the_generator_sees() {
+        let all = rows(500);
+        let (mean, map) = whitening(&all, 3);
+        let back = inverse(&map, 3).unwrap();
+        let mut seen = all.clone();
+        apply(&mut seen, &mean, &map);
+        for (row, seen) in all.chunks_exact(3).zip(seen.chunks_exact(3)) {
+            for j in 0..3 {
+                let found: f64 = mean[j] + (0..3).map(|i| seen[i] * back[i * 3 + j]).sum::<f64>();
+                assert!((found - row[j]).abs() < 1e-9, "{found} {}", row[j]);
+            }
+        }
+        // Needs a pivot; and what has no inverse.
+        assert_eq!(inverse(&[0.0, 2.0, 1.0, 0.0], 2).unwrap(), [0.0, 1.0, 0.5, 0.0]);
+        assert_eq!(inverse(&[0.0; 4], 2), None);
     }
 
     #[test]

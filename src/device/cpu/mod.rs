@@ -183,7 +183,7 @@ impl<T: Real> Cpu<T> {
         let out_shape = &io.output.shape;
         let out: &mut [T] = bytemuck::cast_slice_mut(out_bytes);
         match *op {
-            Op::Leaf(_) | Op::Reshape | Op::Part(_) => unreachable!("{} is an alias", op.name()),
+            Op::Leaf(_) | Op::Reshape | Op::Detach | Op::Part(_) => unreachable!("{} is an alias", op.name()),
             Op::Fill(value) => out.fill(T::of(value)),
             Op::Unary(f) => elementwise::unary(f, x(0), out),
             Op::Binary(Binary::Gate(slope)) => {

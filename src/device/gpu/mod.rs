@@ -146,7 +146,7 @@ impl<L: Launcher> Gpu<L> {
 
     fn run_op(&mut self, op: &Op, x: &[Place], y: &Place) -> Result<()> {
         match *op {
-            Op::Leaf(_) | Op::Reshape | Op::Part(_) => unreachable!("{} is an alias", op.name()),
+            Op::Leaf(_) | Op::Reshape | Op::Detach | Op::Part(_) => unreachable!("{} is an alias", op.name()),
             Op::Fill(value) => self.fill(value, y),
             Op::Unary(f) => self.unary(f, &x[0], y),
             Op::Binary(Binary::Gate(slope)) => self.binary("gate", slope, &x[0], &x[1], y),

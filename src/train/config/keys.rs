@@ -17,6 +17,37 @@ pub enum Decay {
     None,
     /// They fall linearly to zero at the last iteration.
     Linear,
+    /// They fall to zero along 3 u^2 - 2 u^3, with u the part of the run that is left: late and softly.
+    Smooth,
+}
+
+/// Which steps see class maps, as a person will, instead of probabilities. Gradients pass as if they
+/// saw these (the straight-through estimator of Bengio, Leonard and Courville 2013).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crisp {
+    /// None.
+    None,
+    /// Those of the projection.
+    Projection,
+    /// Those of critic and generator against each other.
+    Critic,
+    /// All.
+    Both,
+}
+
+impl Crisp {
+    /// Whether the projection sees class maps.
+    #[must_use]
+    pub fn projection(self) -> bool {
+        matches!(self, Self::Projection | Self::Both)
+    }
+
+    /// Whether the critic does.
+    #[must_use]
+    pub fn critic(self) -> bool {
+        matches!(self, Self::Critic | Self::Both)
+    }
 }
 
 /// Where the properties asked of the generator during training come from.
@@ -72,6 +103,8 @@ pub struct Networks {
     pub border: Edges,
     /// Whether every cell of the base grid has noise of its own, so that samples can be of any size.
     pub latent_map: bool,
+    /// Whether samples have their logits shifted until classes fill the shares asked for.
+    pub exact_shares: bool,
 }
 
 /// The keys of `[net]`.
@@ -112,6 +145,7 @@ pub(super) const NET: &[Key] = &[
         false,
         "noise for every cell, so that samples can be larger than the images; of textures only",
     ),
+    Key::flag("exact_shares", true, "shifts the logits of a sample until classes fill the shares asked for"),
 ];
 
 /// Algorithm 1 and what is kept of it.
@@ -145,6 +179,8 @@ pub struct Training {
     pub lambda_gp: f64,
     /// Where targets come from.
     pub targets: Targets,
+    /// Which steps see class maps.
+    pub crisp: Crisp,
     /// Whether the generator sees numbers of zero mean and unit variance, uncorrelated.
     pub standardise: bool,
     /// Decay of the average of the generator's weights; 0 for none.
@@ -179,9 +215,9 @@ pub(super) const TRAIN: &[Key] = &[
     Key::word(
         "lr_decay",
         "linear",
-        &["none", "linear"],
-        "\"none\" or \"linear\"",
-        "linear falls to zero at the last iteration",
+        &["none", "linear", "smooth"],
+        "\"none\", \"linear\" or \"smooth\"",
+        "the last two fall to zero at the last iteration",
     ),
     Key::real("beta1", 0.0, DECAYS, DECAY, "no momentum against a moving opponent (Gulrajani et al. 2017)"),
     Key::real("beta2", 0.9, DECAYS, DECAY, "of Adam's second moment"),
@@ -192,6 +228,13 @@ pub(super) const TRAIN: &[Key] = &[
         &["data", "prior", "mix"],
         "\"data\", \"prior\" or \"mix\"",
         "asked in training: measured on real batches, or evenly over what can be asked",
+    ),
+    Key::word(
+        "crisp",
+        "none",
+        &["none", "projection", "critic", "both"],
+        "\"none\", \"projection\", \"critic\" or \"both\"",
+        "steps that see class maps, as a person will, with gradients as of probabilities",
     ),
     Key::flag("standardise", true, "the generator sees numbers of zero mean and unit variance, uncorrelated"),
     Key::real("ema", 0.0, DECAYS, DECAY, "average of the generator's weights with this decay; 0 is off"),

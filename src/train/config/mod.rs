@@ -15,7 +15,7 @@ use crate::data::source::{self, Choice};
 use crate::error::{Error, Result};
 use crate::invariance::{self, Ask};
 use crate::options::{Key, Options, unknown};
-pub use keys::{Decay, Edges, Networks, Targets, Training};
+pub use keys::{Crisp, Decay, Edges, Networks, Targets, Training};
 pub use presets::{PRESETS, Preset};
 
 /// Everything a run depends on.
