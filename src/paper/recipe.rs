@@ -116,7 +116,10 @@ pub const STINIS_NOISE: Recipe = Recipe {
 pub const GRAINS: Recipe = Recipe {
     name: "polycrystal",
     label: "InvNet",
-    quick: ("polycrystal-quick", "images=3000 iterations=600"),
+    quick: (
+        "polycrystal-quick",
+        "images=3000 iterations=600 family=dcgan z_scale=0.5 n_i=2 lr_decay=linear crisp=none",
+    ),
     full: ("polycrystal", ""),
     followed: false,
 };
