@@ -22,10 +22,10 @@ fn budget(preset: &str, settings: &[&str]) -> Budget {
 const BUDGETS: &[(&str, usize, u64, u64)] = &[
     ("circles-quick", 956, 608, 10),
     ("circle-square-quick", 665, 714, 14),
-    ("two-phase-quick", 665, 797, 15),
+    ("two-phase-quick", 1291, 875, 16),
     ("two-phase-p1-quick", 505, 652, 14),
     ("two-phase-p2-quick", 491, 674, 14),
-    ("polycrystal-quick", 536, 794, 15),
+    ("polycrystal-quick", 848, 786, 15),
     ("polycrystal-size-quick", 572, 839, 15),
     ("circles-wgan-gp-quick", 235, 311, 7),
     ("circles-cgan-quick", 246, 414, 8),

@@ -333,8 +333,8 @@ impl Recorder<'_> {
     fn decay<'t>(&self, store: &Store, tape: &'t Tape) -> Var<'t> {
         // The part of the run that is left.
         let left = || {
-            let done = store.var(tape, self.iteration).scale(1.0 / self.config.train.iterations as f64);
-            (-done).shift(1.0).relu()
+            let undone = store.var(tape, self.iteration).scale(-1.0 / self.config.train.iterations as f64);
+            undone.shift(1.0).relu()
         };
         match self.config.train.lr_decay {
             Decay::None => tape.fill(1.0, []),
