@@ -32,7 +32,7 @@ function tell(text, error = null) {
 }
 
 /** A slider that moves is answered by the generator alone where closing takes longer than this, in ms. */
-const SLOW = 60;
+const SLOW = 40;
 const SETTLED = 180;
 let closing = Infinity;
 let settling = null;
