@@ -119,10 +119,17 @@ fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
     let asked: Vec<&str> = csv.lines().skip(1).map(|l| l.split(',').nth(2).unwrap()).collect();
     assert_eq!(asked, ["2", "3.5", "2"]);
 
-    good(here, &["evaluate", "--run=run", "--samples=30", "--out=e"]);
+    good(here, &["evaluate", "--run=run", "--samples=30", "--closed", "--out=e"]);
     let report: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(here.join("e/report.json")).unwrap()).unwrap();
     assert_eq!(report["samples"], 30);
+    let closed = &report["closed"];
+    assert_eq!(closed["samples"], 30);
+    assert_eq!(closed["passes"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), 30);
+    let errors = |number: &serde_json::Value, of: &str| number[of]["mean_abs_error"].as_f64();
+    for number in closed["numbers"].as_array().unwrap() {
+        assert!(errors(number, "closed") <= errors(number, "one_shot"), "{number}");
+    }
     for name in ["single_component", "circularity", "iou", "diversity", "seconds_per_sample"] {
         assert!(report[name].is_number(), "{name}");
     }

@@ -4,7 +4,7 @@ use super::lock::Lock;
 use super::output::{print, say};
 use super::{EvaluateArgs, room};
 use crate::error::Result;
-use crate::eval::report::Report;
+use crate::eval::report::{ClosedReport, Report};
 use crate::train::Sampler;
 use crate::train::dataset::Real;
 
@@ -23,6 +23,9 @@ pub(super) fn run(args: &EvaluateArgs, quiet: bool) -> Result<()> {
     let real = Real::of(&config, &mut *kind.for_data()?)?;
     let mut report = Report::measure(&mut sampler, &real, args.samples as usize)?;
     report.warnings.splice(0..0, super::train::warning(folder, &config, sampler.task().images().size)?);
+    if args.closed {
+        report.closed = Some(ClosedReport::measure(&mut sampler, &real.held_out, args.samples as usize)?);
+    }
     let _lock = Lock::take(&out)?;
     report.write(&out)?;
     print(report.table())?;

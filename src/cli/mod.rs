@@ -337,6 +337,9 @@ struct EvaluateArgs {
     /// Random targets to measure.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     samples: u32,
+    /// As many samples closed on their targets beside them: errors, looks, what it takes.
+    #[arg(long)]
+    closed: bool,
     /// Where to write report.json and report.png [default: RUN/evaluated].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

@@ -6,16 +6,17 @@ use rayon::prelude::*;
 
 use super::correct::scales;
 use super::descend::{Descent, Pace};
-use super::goal::Goal;
+use super::goal::{Goal, follow};
 use super::job::{Job, Kept};
 use super::pixels::Pixels;
+use super::smooth::smoothed;
 use super::tolerance::Tolerances;
 use crate::error::Result;
 use crate::train::dataset::Measurer;
 use crate::train::{Sampler, Task};
 
 /// Most pixels that are flipped, of all.
-const FLIPPED: f64 = 0.05;
+const FLIPPED: f64 = 0.1;
 /// Samples whose pixels are flipped in a step while other sets wait, for each thread.
 const FEW: usize = 2;
 
@@ -115,6 +116,8 @@ pub struct Closing {
     trained: Task,
     measurer: Measurer,
     scales: Vec<f64>,
+    /// Which properties follow single pixels.
+    follow: Vec<bool>,
     sets: Vec<Set>,
     last: Stage,
 }
@@ -160,6 +163,7 @@ impl Closing {
             measurer: Measurer::new(task.properties(), task.images(), sampler.batch_size())?,
             scales: scales(sampler.trained()),
             trained: sampler.trained().clone(),
+            follow: follow(&task),
             task,
             sets: Vec::new(),
             last: Stage::Settle,
@@ -178,7 +182,7 @@ impl Closing {
         let jobs = rows.map(|((asked, held), index)| {
             let mut tolerance = settings.tolerances.of(asked, &self.task);
             tolerance.iter_mut().zip(held).filter(|(_, held)| !**held).for_each(|(t, _)| *t = f64::INFINITY);
-            Job::new(index, Goal::new(asked, tolerance, &self.task), &self.scales)
+            Job::new(index, Goal::new(asked, tolerance, &self.follow, &self.task), &self.scales)
         });
         let jobs: Vec<Job> = jobs.collect();
         let open = (0..jobs.len()).collect();
@@ -294,13 +298,13 @@ impl Closing {
             job.passed();
             let z = job.z.clone();
             job.offer(measured, task, || Kept {
-                map: maps[k * pixels..][..pixels].to_vec(),
+                pass: maps[k * pixels..][..pixels].to_vec(),
                 probabilities: probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
                 z,
                 r: r[k * length..][..length].to_vec(),
                 ..Kept::default()
             });
-            if set.ended || set.settings.tries == 0 || job.is_corrected(task) {
+            if set.ended || set.settings.tries == 0 || job.is_corrected() {
                 done.push((s, i));
             } else {
                 let soft = &soft[k * length..][..length];
@@ -309,7 +313,42 @@ impl Closing {
                 job.search.step(&normalised, trained);
             }
         }
+        self.smooth(&done)?;
         Ok(done)
+    }
+
+    /// Makes the interfaces of some samples smoother, where that brings them nearer to a curve.
+    fn smooth(&mut self, rows: &[Row]) -> Result<()> {
+        let (task, sets) = (&self.task, &self.sets);
+        let smooth: Vec<(Row, Vec<Vec<u8>>)> = rows
+            .par_iter()
+            .filter(|&&(s, i)| {
+                let (set, job) = (&sets[s], &sets[s].jobs[i]);
+                !set.ended && set.settings.tries > 0 && !job.miss.within() && !job.goal.is_whole(task)
+            })
+            .map(|&(s, i)| {
+                let Kept { pass, probabilities, .. } = &sets[s].jobs[i].kept;
+                ((s, i), smoothed(task.images(), pass, probabilities))
+            })
+            .collect();
+        self.offer(smooth.into_iter().flat_map(|(row, maps)| maps.into_iter().map(move |map| (row, map))))
+    }
+
+    /// Measures maps that were made of those kept, and keeps those that are nearer.
+    fn offer(&mut self, made: impl Iterator<Item = (Row, Vec<u8>)>) -> Result<()> {
+        let (rows, maps): (Vec<Row>, Vec<Vec<u8>>) = made.unzip();
+        let measured = self.measurer.measure(&maps.concat())?;
+        let numbers = measured.chunks_exact(self.scales.len());
+        for (((s, i), map), measured) in rows.into_iter().zip(maps).zip(numbers) {
+            let job = &mut self.sets[s].jobs[i];
+            let miss = job.goal.miss(measured, &self.task);
+            if miss.less(job.miss) {
+                job.miss = miss;
+                job.kept.map = map;
+                job.kept.measured = measured.to_vec();
+            }
+        }
+        Ok(())
     }
 
     /// A step of some samples along the gradient; returns those that need no further one.
@@ -333,7 +372,7 @@ impl Closing {
             let measured = &measured[k * length..][..length];
             job.effort.steps += 1;
             job.offer(measured, task, || Kept {
-                map: slope.maps[k * pixels..][..pixels].to_vec(),
+                pass: slope.maps[k * pixels..][..pixels].to_vec(),
                 probabilities: slope.probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
                 z: z[k * noise..][..noise].to_vec(),
                 r: r[k * length..][..length].to_vec(),
@@ -349,14 +388,14 @@ impl Closing {
         Ok(done)
     }
 
-    /// Flips pixels of some samples; returns these.
+    /// Flips pixels of some samples, once their interfaces are smooth; returns these.
     fn settle(&mut self, batch: usize, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Result<Vec<Row>> {
         let most = if self.sets.len() > 1 { FEW * rayon::current_num_threads() } else { batch };
         let rows = self.rows(Stage::Settle, most, |_| None);
+        self.smooth(&rows)?;
         let (task, sets) = (&self.task, &self.sets);
-        let (pixels, width) = (task.images().pixels(), self.scales.len());
-        let most = (FLIPPED * pixels as f64) as usize;
-        let flipped: Vec<(Row, Vec<u8>, usize)> = rows
+        let most = (FLIPPED * task.images().pixels() as f64) as usize;
+        let flipped: Vec<(Row, Vec<u8>)> = rows
             .par_iter()
             .filter_map(|&(s, i)| {
                 let Job { kept, goal, .. } = &sets[s].jobs[i];
@@ -365,21 +404,10 @@ impl Closing {
                 let mut pixels =
                     Pixels::new(properties, images, map, probabilities, &goal.target, &goal.reach)?;
                 let flips = pixels.settle(most, &|| hurry(sets[s].id));
-                (flips > 0).then(|| ((s, i), pixels.into_map(), flips))
+                (flips > 0).then(|| ((s, i), pixels.into_map()))
             })
             .collect();
-        let maps: Vec<u8> = flipped.iter().flat_map(|(_, map, _)| map).copied().collect();
-        let measured = self.measurer.measure(&maps)?;
-        for (((s, i), map, flips), measured) in flipped.into_iter().zip(measured.chunks_exact(width)) {
-            let job = &mut self.sets[s].jobs[i];
-            let miss = job.goal.miss(measured, task);
-            if miss.less(job.miss) {
-                job.miss = miss;
-                job.kept.map = map;
-                job.kept.measured = measured.to_vec();
-                job.kept.flips += flips as u32;
-            }
-        }
+        self.offer(flipped.into_iter())?;
         Ok(rows)
     }
 }

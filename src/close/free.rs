@@ -1,16 +1,21 @@
-//! Images with given properties and no generator: from noise, on free logits.
+//! Images with given properties and no generator: from noise.
 //!
 //! What texture optimisation and the exchange of pixels do (C. L. Y. Yeong and S. Torquato, Reconstructing
 //! random media, Physical Review E 57 (1998); P. Seibert et al., MCRpy, Integrating Materials and
-//! Manufacturing Innovation 11 (2022)), with the properties and the gradients of the tape: smooth noise of
-//! whichever grain comes nearest, cut so that each class has its share, is moved along the gradient, then
-//! pixels are flipped.
+//! Manufacturing Innovation 11 (2022)), with the properties and the gradients of the tape. Where correlations
+//! are asked for, noise is filtered so that its class map has them, and again by what was missing
+//! (`fields.rs`); else it is smooth noise of whichever grain comes nearest. It is cut so that each class has
+//! its share. What single pixels cannot mend is moved along the gradient, on free logits; then pixels are
+//! flipped.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::closing::{Closed, Effort};
 use super::descend::{Descent, Pace};
-use super::goal::{Goal, Miss};
+use super::fields::{Level, Noise, argmax, shared};
+use super::goal::{Goal, Miss, follow};
 use super::pixels::Pixels;
 use crate::device::Kind;
 use crate::error::Result;
@@ -25,16 +30,14 @@ use crate::train::dataset::Measurer;
 
 /// Widths of the windows that noise is averaged over, thrice: the grain of the images to begin with.
 const WINDOWS: [usize; 9] = [1, 2, 3, 4, 6, 8, 11, 16, 23];
-/// Largest logit to begin with, about.
-const CONTRAST: f64 = 2.0;
-/// Most steps along the gradient, and the error over its tolerance from which pixels go on.
+/// Most steps along the gradient.
 const STEPS: u32 = 100;
-const NEAR: f64 = 4.0;
+/// Passes of noise that is filtered by what it missed.
+const PASSES: u32 = 12;
 /// Most pixels that are flipped, of all.
 const FLIPPED: f64 = 0.1;
-/// Rounds in which the classes are brought to their shares.
-const ROUNDS: usize = 40;
-
+/// Images on their way at a time.
+const TOGETHER: usize = 16;
 /// What images are to have.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -61,43 +64,61 @@ pub fn from_noise(
     told: &mut dyn FnMut(),
 ) -> Result<Closed> {
     let Wanted { task, asked, tolerances, .. } = wanted;
-    let goal = Goal::new(asked, tolerances.to_vec(), task);
+    let goal = Goal::new(asked, tolerances.to_vec(), &follow(task), task);
     let mut loose = Loose::new(task, kind)?;
     let mut all = Closed::default();
-    for i in 0..count {
-        let start = loose.start(&wanted, &goal, seed, i)?;
-        let (mut map, probabilities, logits, effort) = loose.descend(start, &goal)?;
-        let mut flips = 0;
-        let mut measured = loose.measurer.measure(&map)?;
-        let mut miss = goal.miss(&measured, task);
-        let most = (FLIPPED * map.len() as f64) as usize;
-        let (target, reach) = (&goal.target, &goal.reach);
-        if let (false, Some(mut pixels)) = (
-            miss.within(),
-            Pixels::new(task.properties(), task.images(), &map, &probabilities, target, reach),
-        ) {
-            let made = pixels.settle(most, &|| false);
-            let moved = pixels.into_map();
-            let found = loose.measurer.measure(&moved)?;
-            let after = goal.miss(&found, task);
-            if after.less(miss) {
-                (map, measured, miss, flips) = (moved, found, after, made as u32);
-            }
+    let most = (FLIPPED * task.images().pixels() as f64) as usize;
+    for first in (0..count).step_by(TOGETHER) {
+        let mut made = Vec::new();
+        for i in first..count.min(first + TOGETHER) {
+            let start = loose.start(&wanted, &goal, seed, i)?;
+            made.push(loose.descend(start, &goal)?);
         }
-        all.maps.extend(map);
-        all.probabilities.extend(probabilities);
-        all.z.extend(logits.iter().map(|&v| v as f32));
-        all.measured.extend(measured);
-        all.tolerances.extend(tolerances.iter().map(|&t| t as f32));
-        all.within.push(miss.within());
-        all.effort.push(Effort { flips, tries: 1, ..effort });
-        told();
+        let flipped: Vec<Option<(Vec<u8>, usize)>> = made
+            .par_iter()
+            .map(|Reached { map, probabilities, miss, .. }| {
+                let (properties, images) = (task.properties(), task.images());
+                let pixels = Pixels::new(properties, images, map, probabilities, &goal.target, &goal.reach);
+                pixels.filter(|_| !miss.within()).map(|mut pixels| {
+                    let flips = pixels.settle(most, &|| false);
+                    (pixels.into_map(), flips)
+                })
+            })
+            .collect();
+        for (mut reached, flipped) in made.into_iter().zip(flipped) {
+            if let Some((map, flips)) = flipped {
+                let measured = loose.measurer.measure(&map)?;
+                let miss = goal.miss(&measured, task);
+                if miss.less(reached.miss) {
+                    reached = Reached { map, measured, miss, ..reached };
+                    reached.effort.flips = flips as u32;
+                }
+            }
+            all.maps.extend(reached.map);
+            all.probabilities.extend(reached.probabilities);
+            all.z.extend(reached.logits.iter().map(|&v| v as f32));
+            all.measured.extend(reached.measured);
+            all.tolerances.extend(tolerances.iter().map(|&t| t as f32));
+            all.within.push(reached.miss.within());
+            all.effort.push(reached.effort);
+            told();
+        }
     }
     Ok(all)
 }
 
-/// The nearest class map `[H, W]` of a descent, its probabilities and its logits `[H, W, C]`, and what it took.
-type Reached = (Vec<u8>, Vec<f32>, Vec<f64>, Effort);
+/// The nearest that an image came.
+struct Reached {
+    /// `[H, W]`.
+    map: Vec<u8>,
+    /// `[H, W, C]`.
+    probabilities: Vec<f32>,
+    /// `[H, W, C]`.
+    logits: Vec<f64>,
+    measured: Vec<f32>,
+    miss: Miss,
+    effort: Effort,
+}
 
 /// Free logits of one image, and the gradient of their distance from a target.
 struct Loose<'a> {
@@ -123,12 +144,71 @@ impl<'a> Loose<'a> {
         let soft = measure_all(task.properties(), image);
         let slope = tape.grad(((soft - target) * by).square().sum(), &[x])[0];
         let plan = Plan::new(&tape, &[image, image.argmax(), soft, slope], &store);
-        let measurer = Measurer::new(task.properties(), task.images(), WINDOWS.len())?;
+        let measurer = Measurer::new(task.properties(), task.images(), 1)?;
         Ok(Self { task, store, logits, aim, weight, plan, measurer })
     }
 
+    /// Logits `[H, W, C]` of noise: filtered where correlations are asked for, else of the nearest grain.
+    fn start(&mut self, wanted: &Wanted, goal: &Goal, seed: u64, index: usize) -> Result<(Vec<f64>, u32)> {
+        let task = self.task;
+        let curves = task.placed().filter_map(|(property, first)| {
+            let numbers = first..first + property.columns().len();
+            let held = goal.reach[numbers.clone()].iter().all(|r| r.is_finite());
+            Some((property.invariance().two_point().filter(|_| held)?, numbers))
+        });
+        let curves: Vec<(usize, Range<usize>)> = curves.collect();
+        if curves.is_empty() {
+            return Ok((self.grain(wanted, goal, seed, index)?, 0));
+        }
+        self.filtered(wanted, goal, &curves, seed, index)
+    }
+
+    /// Logits of noise that is filtered until the class map is nearest to the curves asked for, each of a
+    /// class; and how often that was tried.
+    fn filtered(
+        &mut self,
+        wanted: &Wanted,
+        goal: &Goal,
+        curves: &[(usize, Range<usize>)],
+        seed: u64,
+        index: usize,
+    ) -> Result<(Vec<f64>, u32)> {
+        let task = self.task;
+        let classes = task.images().classes;
+        let bins = curves.iter().map(|(_, numbers)| numbers.len()).max().unwrap_or(1);
+        let noise = Noise::new(task.images(), bins, seed, index);
+        let levels: Vec<Level> = wanted.shares.iter().map(|&share| Level::of(share)).collect();
+        let mut asked = goal.target.clone();
+        let mut best = (Vec::new(), Miss::NOTHING);
+        let mut passes = 0;
+        while passes < PASSES && !best.1.within() {
+            // A class without a curve of its own has another's.
+            let of_class = |class: usize| curves.iter().find(|(of, _)| *of == class).unwrap_or(&curves[0]);
+            let of_fields: Vec<Vec<f64>> = (0..classes)
+                .map(|class| {
+                    let (of, numbers) = of_class(class);
+                    let of_field = |&s2: &f64| levels[*of].of_field(s2);
+                    let rest = asked[numbers.clone()].iter().skip(1).map(of_field);
+                    std::iter::once(1.0).chain(rest).collect()
+                })
+                .collect();
+            let logits = shared(&noise.fields(&of_fields), wanted.shares);
+            let measured = self.measurer.measure(&argmax(&logits, classes))?;
+            passes += 1;
+            let miss = goal.miss(&measured, task);
+            let missing = task.normalised(&measured);
+            for ((asked, target), measured) in asked.iter_mut().zip(&goal.target).zip(missing) {
+                *asked += target - measured;
+            }
+            if best.0.is_empty() || miss.less(best.1) {
+                best = (logits, miss);
+            }
+        }
+        Ok((best.0, passes))
+    }
+
     /// Logits of smooth noise: of all grains those whose class map is nearest.
-    fn start(&mut self, wanted: &Wanted, goal: &Goal, seed: u64, index: usize) -> Result<Vec<f64>> {
+    fn grain(&mut self, wanted: &Wanted, goal: &Goal, seed: u64, index: usize) -> Result<Vec<f64>> {
         let ([h, w], classes) = (self.task.images().size, self.task.images().classes);
         let noise = rng::normals(&rng::state(seed), index as u32, classes * h * w);
         let starts: Vec<Vec<f64>> = WINDOWS
@@ -147,32 +227,35 @@ impl<'a> Loose<'a> {
         Ok(starts.into_iter().nth(best).unwrap_or_default())
     }
 
-    /// Steps along the gradient.
-    fn descend(&mut self, start: Vec<f64>, goal: &Goal) -> Result<Reached> {
+    /// Steps along the gradient, as long as single pixels cannot mend what is missing.
+    fn descend(&mut self, (start, passes): (Vec<f64>, u32), goal: &Goal) -> Result<Reached> {
         let mut descent = Descent::new([start, Vec::new()], Pace::FREE, &goal.target, &goal.reach);
         self.store.write(self.weight, &descent.weight)?;
-        let mut kept = (Vec::new(), Vec::new(), Vec::new(), Effort::default());
-        let mut nearest = Miss::NOTHING;
-        for step in 1..=STEPS {
+        let mut best: Option<Reached> = None;
+        loop {
             self.store.write(self.logits, &descent.point[0])?;
             self.store.write(self.aim, &descent.aim)?;
             self.plan.run(&mut self.store)?;
             let map = self.plan.read_bytes(&mut self.store, 1)?;
             let measured = self.measurer.measure(&map)?;
             let miss = goal.miss(&measured, self.task);
-            if step == 1 || miss.less(nearest) {
-                nearest = miss;
-                let probabilities = self.plan.read_single(&mut self.store, 0)?;
-                kept = (map, probabilities, descent.point[0].clone(), kept.3);
+            let normalised = self.task.normalised(&measured);
+            let effort = Effort { passes, steps: descent.steps, tries: 1, ..Effort::default() };
+            let mut reached = match best.take() {
+                Some(best) if !miss.less(best.miss) => best,
+                _ => {
+                    let probabilities = self.plan.read_single(&mut self.store, 0)?;
+                    Reached { map, probabilities, logits: descent.point[0].clone(), measured, miss, effort }
+                }
+            };
+            reached.effort = effort;
+            if reached.miss.near() || descent.steps >= STEPS {
+                return Ok(reached);
             }
-            kept.3.steps = step;
-            if nearest.within() || nearest.worst <= NEAR {
-                break;
-            }
+            best = Some(reached);
             let (soft, slope) = (self.plan.read(&mut self.store, 2)?, self.plan.read(&mut self.store, 3)?);
-            descent.step(&soft, &self.task.normalised(&measured), [&slope, &[]]);
+            descent.step(&soft, &normalised, [&slope, &[]]);
         }
-        Ok(kept)
     }
 }
 
@@ -195,32 +278,6 @@ fn smooth(field: &[f32], [h, w]: [usize; 2], window: usize) -> Vec<f64> {
     let scale = (field.iter().map(|v| v * v).sum::<f64>() / field.len() as f64).sqrt().max(1e-12);
     field.iter_mut().for_each(|v| *v /= scale);
     field
-}
-
-/// Logits `[H, W, C]` of a field for each class, with what brings each class to its share of the pixels.
-fn shared(fields: &[Vec<f64>], shares: &[f64]) -> Vec<f64> {
-    let (classes, pixels) = (fields.len(), fields[0].len());
-    let mut lift = vec![0.0; classes];
-    for round in 0..ROUNDS {
-        let mut counts = vec![0.0; classes];
-        for at in 0..pixels {
-            let of = |c: usize| fields[c][at] + lift[c];
-            let best = (1..classes).fold(0, |best, c| if of(c) > of(best) { c } else { best });
-            counts[best] += 1.0 / pixels as f64;
-        }
-        // Shorter and shorter, so that it comes to rest.
-        let rate = 2.0 / (1.0 + 0.1 * round as f64);
-        lift.iter_mut().zip(shares).zip(&counts).for_each(|((l, share), count)| *l += rate * (share - count));
-    }
-    (0..pixels)
-        .flat_map(|at| (0..classes).map(move |c| (c, at)))
-        .map(|(c, at)| CONTRAST * (fields[c][at] + lift[c]))
-        .collect()
-}
-
-fn argmax(logits: &[f64], classes: usize) -> Vec<u8> {
-    let best = |v: &[f64]| (1..classes).fold(0, |best, c| if v[c] > v[best] { c } else { best }) as u8;
-    logits.chunks_exact(classes).map(best).collect()
 }
 
 #[cfg(test)]

@@ -10,23 +10,19 @@ use crate::train::Task;
 const PASSES: u32 = 8;
 /// Most steps of one draw of noise along the gradient.
 const STEPS: u32 = 60;
-/// Largest error over its tolerance that pixels mend, where all that is asked follows single pixels: they
-/// are few then.
-const NEAR: f64 = 4.0;
-/// The same of curves and of what else takes steps along the gradient.
-const NEAR_CURVE: f64 = 6.0;
 
 /// What is kept of a pass.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     /// `[H, W]`.
     pub(super) map: Vec<u8>,
+    /// The class map of the pass itself, `[H, W]`.
+    pub(super) pass: Vec<u8>,
     /// `[H, W, C]`.
     pub(super) probabilities: Vec<f32>,
     pub(super) z: Vec<f64>,
     pub(super) r: Vec<f64>,
     pub(super) measured: Vec<f32>,
-    pub(super) flips: u32,
     pub(super) draw: u32,
 }
 
@@ -106,7 +102,8 @@ impl Job {
     pub(super) fn delivered(mut self) -> (Goal, Kept, Miss, Effort) {
         self.retire();
         let (kept, miss) = self.best.unwrap_or_default();
-        let effort = Effort { flips: kept.flips, draw: kept.draw, ..self.effort };
+        let flips = kept.map.iter().zip(&kept.pass).filter(|(a, b)| a != b).count() as u32;
+        let effort = Effort { flips, draw: kept.draw, ..self.effort };
         (self.goal, kept, miss, effort)
     }
 
@@ -120,30 +117,20 @@ impl Job {
         let miss = self.goal.miss(measured, task);
         if self.kept.map.is_empty() || miss.less(self.miss) {
             self.miss = miss;
-            self.kept = Kept { measured: measured.to_vec(), draw: self.effort.tries - 1, ..kept() };
+            let kept = kept();
+            let (map, measured, draw) = (kept.pass.clone(), measured.to_vec(), self.effort.tries - 1);
+            self.kept = Kept { map, measured, draw, ..kept };
         }
     }
 
     /// Whether steps along the gradient are worth it: single pixels cannot mend what is missing.
     pub(super) fn descends(&self, task: &Task) -> bool {
         let over = self.descent.as_ref().is_some_and(|d| d.steps >= STEPS);
-        !over && !self.miss.within() && !self.follows_pixels(task) && self.miss.worst > NEAR_CURVE
+        !over && !self.miss.near() && !self.goal.is_whole(task)
     }
 
     /// Whether no further pass is worth it.
-    pub(super) fn is_corrected(&self, task: &Task) -> bool {
-        if self.miss.within() || self.passes_of_draw >= PASSES {
-            return true;
-        }
-        self.miss.worst <= NEAR && self.follows_pixels(task)
-    }
-
-    /// Whether all that it is held to follows single pixels.
-    fn follows_pixels(&self, task: &Task) -> bool {
-        task.placed().all(|(property, first)| {
-            use crate::invariance::Grain::{Count, Partition, Place};
-            let held = self.goal.reach[first..first + property.columns().len()].iter().any(|r| r.is_finite());
-            !held || matches!(property.invariance().grain(), Count | Partition | Place)
-        })
+    pub(super) fn is_corrected(&self) -> bool {
+        self.miss.near() || self.passes_of_draw >= PASSES
     }
 }

@@ -5,12 +5,14 @@
 //! again. In this order, each for the samples that are not yet within their [`Tolerances`]:
 //!
 //! 1. `correct.rs`: the same noise, asked for as much more or less as was missing, by Broyden's method.
-//! 2. `descend.rs`: noise and conditions moved along the gradient of the distance from the target. Both
+//! 2. `smooth.rs`: interfaces made smoother all at once, where curves are missing.
+//! 3. `descend.rs`: noise and conditions moved along the gradient of the distance from the target. Both
 //!    stay on what the generator has learned.
-//! 3. `pixels.rs`: single pixels at interfaces change their class, none that would make or remove a piece.
-//! 4. New noise, and the same again.
+//! 4. `pixels.rs`: single pixels at interfaces change their class, or two exchange theirs, none that would
+//!    make or remove a piece.
+//! 5. New noise, and the same again.
 //!
-//! [`free`] does the second and the third without a generator, on free logits.
+//! [`free`] does the third and the fourth without a generator, on noise that `fields.rs` filters.
 //!
 //! [`Closing`] strings them together, batch by batch, for as many sets of samples as there are; [`close`] does
 //! so for one. [`certificate`] is what is said of the result.
@@ -19,10 +21,12 @@ pub mod certificate;
 mod closing;
 mod correct;
 mod descend;
+mod fields;
 pub mod free;
 mod goal;
 mod job;
 mod pixels;
+mod smooth;
 mod tolerance;
 
 pub use closing::{Closed, Closing, Effort, Order, Settings, close};

@@ -112,6 +112,10 @@ impl Invariance for Correlation {
         Some(Box::new(Correlated::new(Rings::of(images, Direction::Every, self.bins), map, [self.phase; 2])))
     }
 
+    fn two_point(&self) -> Option<usize> {
+        Some(self.phase)
+    }
+
     fn view(&self) -> View {
         View::Curve {
             x: (0..self.bins).map(|r| r as f64).collect(),
@@ -156,7 +160,7 @@ pub fn two_point_map(image: &[f64], [h, w]: [usize; 2], border: Border) -> (Vec<
 }
 
 /// The Fourier transform of a field `[H, W]`.
-fn transformed(mut field: Vec<Complex<f64>>, [h, w]: [usize; 2]) -> Vec<Complex<f64>> {
+pub(crate) fn transformed(mut field: Vec<Complex<f64>>, [h, w]: [usize; 2]) -> Vec<Complex<f64>> {
     let mut planner = FftPlanner::new();
     for [h, w] in [[h, w], [w, h]] {
         // Along the rows, then transposed: both axes, and back in place.

@@ -21,6 +21,7 @@ mod tally;
 
 use std::sync::Arc;
 
+pub(crate) use correlation::transformed;
 pub use correlation::{Correlation, correlation, two_point_map};
 pub use cross::{Cross, cross_correlation};
 pub use directional::{Directional, directional};
@@ -198,6 +199,11 @@ pub trait Invariance: Send + Sync {
     /// The class whose share of the image its number `i` is on class maps; none of a number that is no
     /// share.
     fn share(&self, _i: usize) -> Option<usize> {
+        None
+    }
+
+    /// The class whose two-point correlation its numbers are, at distances of 0, 1, ... pixels.
+    fn two_point(&self) -> Option<usize> {
         None
     }
 

@@ -80,16 +80,18 @@ where
     }
 }
 
-/// The lattice vectors of every bin of a correlation, as steps in a field with a margin.
+/// A lattice vector, and what a pair of pixels that it joins counts.
+struct Vector {
+    by: [i32; 2],
+    weight: f32,
+}
+
+/// The lattice vectors of every bin of a correlation. With each the opposite one is in the same bin.
 pub(super) struct Rings {
     size: [usize; 2],
     border: Border,
-    /// Pixels of margin on every side.
-    margin: usize,
-    /// Steps in the field, bin after bin; the zero vector is left out.
-    steps: Vec<i32>,
-    /// What a pair of pixels that a step joins counts.
-    weights: Vec<f64>,
+    /// Bin after bin; the zero vector is left out.
+    vectors: Vec<Vector>,
     /// Where each bin ends.
     ends: Vec<usize>,
     /// What a pixel joined with itself counts.
@@ -114,162 +116,119 @@ impl Rings {
         let counts = along.counts(size, bins, border);
         let torus = if border == Border::Open { size.map(|side| 2 * side) } else { size };
         // The shortest representative of a vector of the torus.
-        let short =
-            |v: usize, side: usize| if 2 * v <= side { v as isize } else { v as isize - side as isize };
-        let mut found: Vec<Vec<([isize; 2], f64)>> = vec![Vec::new(); bins];
+        let short = |v: usize, side: usize| if 2 * v <= side { v as i32 } else { v as i32 - side as i32 };
+        let mut found: Vec<Vec<Vector>> = (0..bins).map(|_| Vec::new()).collect();
         for row in 0..torus[0] {
             for column in 0..torus[1] {
                 let Some(bin) = along.bin([row, column], torus).filter(|&bin| bin < bins) else { continue };
-                let step = [short(row, torus[0]), short(column, torus[1])];
-                let [dy, dx] = step.map(isize::unsigned_abs);
+                let by = [short(row, torus[0]), short(column, torus[1])];
+                let [dy, dx] = by.map(|v| v.unsigned_abs() as usize);
                 let pairs = match border {
                     Border::Periodic => size[0] * size[1],
                     Border::Open if dy < size[0] && dx < size[1] => (size[0] - dy) * (size[1] - dx),
                     Border::Open => continue,
                 };
-                found[bin].push((step, 1.0 / (pairs * counts[bin]) as f64));
+                if by != [0, 0] {
+                    found[bin].push(Vector { by, weight: (1.0 / (pairs * counts[bin]) as f64) as f32 });
+                }
             }
-        }
-        let margin = found.iter().flatten().map(|([dy, dx], _)| dy.abs().max(dx.abs())).max().unwrap_or(0);
-        let pitch = size[1] as isize + 2 * margin;
-        let (mut steps, mut weights, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-        for ([dy, dx], weight) in found.iter_mut().flat_map(|bin| {
-            bin.retain(|(step, _)| *step != [0, 0]);
-            ends.push(bin.len());
-            bin.iter().copied()
-        }) {
-            steps.push((dy * pitch + dx) as i32);
-            weights.push(weight);
         }
         let mut sum = 0;
-        ends.iter_mut().for_each(|end| {
-            sum += *end;
-            *end = sum;
+        let ends = found.iter().map(|bin| {
+            sum += bin.len();
+            sum
         });
-        let own = 1.0 / (size[0] * size[1]) as f64;
-        Self { size, border, margin: margin.unsigned_abs(), steps, weights, ends, own }
+        let (ends, own) = (ends.collect(), 1.0 / (size[0] * size[1]) as f64);
+        Self { size, border, vectors: found.into_iter().flatten().collect(), ends, own }
     }
 
-    fn pitch(&self) -> usize {
-        self.size[1] + 2 * self.margin
+    /// Where a step along an axis leads, if not out of the image.
+    fn step(&self, from: usize, by: i32, side: usize) -> Option<usize> {
+        let (to, side) = (from as i32 + by, side as i32);
+        match self.border {
+            Border::Periodic if to < 0 => Some((to + side) as usize),
+            Border::Periodic if to >= side => Some((to - side) as usize),
+            _ => (0..side).contains(&to).then_some(to as usize),
+        }
     }
 
-    /// Where the field has a pixel.
-    fn place(&self, at: usize) -> usize {
-        let [y, x] = [at / self.size[1], at % self.size[1]];
-        (y + self.margin) * self.pitch() + x + self.margin
+    /// What the pixels of a class around every pixel count, bin by bin: `[H, W, bins]`.
+    fn around(&self, map: &[u8], class: u8) -> Vec<f32> {
+        let ([h, w], bins) = (self.size, self.ends.len());
+        // With what lies beyond the left and the right edge, so that a step is a part of a row.
+        let margin = self.vectors.iter().map(|v| v.by[1].unsigned_abs() as usize).max().unwrap_or(0);
+        let mut field = vec![0.0; h * (w + 2 * margin)];
+        for (row, map) in field.chunks_exact_mut(w + 2 * margin).zip(map.chunks_exact(w)) {
+            let inside = |to: &usize| self.border == Border::Periodic || (margin..margin + w).contains(to);
+            for (to, value) in row.iter_mut().enumerate().filter(|(to, _)| inside(to)) {
+                *value = f32::from(u8::from(map[(to + w - margin) % w] == class));
+            }
+        }
+        let mut all = vec![0.0; map.len() * bins];
+        let mut plane = vec![0.0_f32; map.len()];
+        let mut first = 0;
+        for (bin, &end) in self.ends.iter().enumerate() {
+            plane.fill(0.0);
+            for Vector { by: [dy, dx], weight } in &self.vectors[first..end] {
+                for (y, sums) in plane.chunks_exact_mut(w).enumerate() {
+                    let Some(row) = self.step(y, *dy, h) else { continue };
+                    let from = row * (w + 2 * margin) + (margin as i32 + dx) as usize;
+                    sums.iter_mut().zip(&field[from..from + w]).for_each(|(sum, of)| *sum += weight * of);
+                }
+            }
+            all.iter_mut().skip(bin).step_by(bins).zip(&plane).for_each(|(to, sum)| *to = *sum);
+            first = end;
+        }
+        all
     }
 
-    /// Sets a pixel of a field, and on a torus what stands for it in the margin.
-    fn set(&self, field: &mut [u8], at: usize, value: u8) {
-        let [h, w] = self.size;
+    /// A pixel enters a class, or leaves it with the factor -1.
+    fn add(&self, around: &mut [f32], at: usize, factor: f32) {
+        let ([h, w], bins) = (self.size, self.ends.len());
         let [y, x] = [at / w, at % w];
-        let copies = |v: usize, side: usize| match self.border {
-            Border::Open => (v + self.margin..v + self.margin + 1).step_by(1),
-            Border::Periodic => ((v + self.margin) % side..side + 2 * self.margin).step_by(side),
-        };
-        for row in copies(y, h) {
-            for column in copies(x, w) {
-                field[row * self.pitch() + column] = value;
-            }
-        }
-    }
-
-    /// The field of a class: 1 where a pixel is of it.
-    fn field(&self, map: &[u8], class: u8) -> Vec<u8> {
-        let mut field = vec![0; (self.size[0] + 2 * self.margin) * self.pitch()];
-        let of_class = map.iter().enumerate().filter(|(_, c)| **c == class);
-        of_class.for_each(|(at, _)| self.set(&mut field, at, 1));
-        field
-    }
-
-    /// Adds `factor` times what the pixels of a field around a place count, bin by bin.
-    fn around(&self, field: &[u8], place: usize, factor: f64, sums: &mut [f64]) {
         let mut first = 0;
-        for (sum, &end) in sums.iter_mut().zip(&self.ends) {
-            let steps = &self.steps[first..end];
-            let at = |step: i32| field[place.wrapping_add_signed(step as isize)];
-            let count = match self.border {
-                // All pairs count alike.
-                Border::Periodic => {
-                    let found: u32 = steps.iter().map(|&step| u32::from(at(step))).sum();
-                    self.weights.get(first).map_or(0.0, |weight| weight * f64::from(found))
+        for (bin, &end) in self.ends.iter().enumerate() {
+            for Vector { by: [dy, dx], weight } in &self.vectors[first..end] {
+                if let (Some(y), Some(x)) = (self.step(y, *dy, h), self.step(x, *dx, w)) {
+                    around[(y * w + x) * bins + bin] += factor * weight;
                 }
-                Border::Open => steps
-                    .iter()
-                    .zip(&self.weights[first..end])
-                    .map(|(&step, weight)| weight * f64::from(at(step)))
-                    .sum(),
-            };
-            *sum += factor * count;
-            first = end;
-        }
-    }
-
-    /// The correlation of two fields, bin by bin, without the zero vector.
-    fn pairs(&self, a: &[u8], b: &[u8]) -> Vec<f64> {
-        let ([h, w], pitch) = (self.size, self.pitch());
-        let mut sums = vec![0.0; self.ends.len()];
-        let mut first = 0;
-        for (sum, &end) in sums.iter_mut().zip(&self.ends) {
-            for (&step, weight) in self.steps[first..end].iter().zip(&self.weights[first..end]) {
-                let mut count = 0;
-                for y in 0..h {
-                    let from = (y + self.margin) * pitch + self.margin;
-                    let row = &a[from..from + w];
-                    let other = &b[from.wrapping_add_signed(step as isize)..][..w];
-                    // A row has less than 2^16 pixels: sums of bytes vectorise in 16 bits.
-                    count += row
-                        .chunks(1 << 12)
-                        .zip(other.chunks(1 << 12))
-                        .map(|(a, b)| u64::from(a.iter().zip(b).map(|(a, b)| u16::from(a & b)).sum::<u16>()))
-                        .sum::<u64>();
-                }
-                *sum += weight * count as f64;
             }
             first = end;
         }
-        sums
     }
 }
 
-/// A correlation of a class with itself or with another, as it follows single pixels.
+/// A correlation of a class with itself or with another, as it follows single pixels: for every pixel what
+/// each bin would change by is known, so that a flip costs a look, and one that is made costs a pixel each of
+/// its vectors.
 pub(super) struct Correlated {
     rings: Arc<Rings>,
     classes: [u8; 2],
-    fields: [Vec<u8>; 2],
+    /// Of the second class and, if it is another, of the first: see [`Rings::around`].
+    around: Vec<Vec<f32>>,
     sums: Vec<f64>,
 }
 
 impl Correlated {
     pub(super) fn new(rings: Arc<Rings>, map: &[u8], classes: [usize; 2]) -> Self {
         let classes = classes.map(|class| class as u8);
-        let fields = classes.map(|class| rings.field(map, class));
-        let mut sums = rings.pairs(&fields[0], &fields[1]);
-        if classes[0] == classes[1] {
-            sums[0] = rings.own * map.iter().filter(|&&class| class == classes[0]).count() as f64;
+        let [first, second] = classes;
+        let mut around = vec![rings.around(map, second)];
+        let mut sums = vec![0.0; rings.ends.len()];
+        for (row, _) in around[0].chunks_exact(sums.len()).zip(map).filter(|(_, class)| **class == first) {
+            sums.iter_mut().zip(row).for_each(|(sum, &count)| *sum += f64::from(count));
         }
-        Self { rings, classes, fields, sums }
+        if first == second {
+            sums[0] = rings.own * map.iter().filter(|&&class| class == first).count() as f64;
+        } else {
+            around.push(rings.around(map, first));
+        }
+        Self { rings, classes, around, sums }
     }
 
-    /// By how much the field of each class changes.
-    fn steps(&self, flip: Flip) -> [f64; 2] {
+    /// By how many pixels each class grows.
+    fn grow(&self, flip: Flip) -> [f64; 2] {
         self.classes.map(|c| f64::from(u8::from(flip.to == c)) - f64::from(u8::from(flip.from == c)))
-    }
-
-    fn add(&self, flip: Flip, sums: &mut [f64]) {
-        let (place, [a, b]) = (self.rings.place(flip.at), self.steps(flip));
-        let same = self.classes[0] == self.classes[1];
-        // Both ends of a vector: v and -v are in one bin.
-        if a != 0.0 {
-            self.rings.around(&self.fields[1], place, if same { 2.0 * a } else { a }, sums);
-        }
-        if b != 0.0 && !same {
-            self.rings.around(&self.fields[0], place, b, sums);
-        }
-        if same {
-            sums[0] += a * self.rings.own;
-        }
     }
 }
 
@@ -279,17 +238,26 @@ impl Tally for Correlated {
     }
 
     fn change(&self, flip: Flip, change: &mut [f64]) {
-        change.fill(0.0);
-        self.add(flip, change);
+        let (bins, [first, second]) = (self.sums.len(), self.grow(flip));
+        let rows = |i: usize| self.around[i][flip.at * bins..][..bins].iter().map(|&count| f64::from(count));
+        if let [_] = self.around[..] {
+            // Both ends of a vector: v and -v are in one bin.
+            change.iter_mut().zip(rows(0)).for_each(|(change, count)| *change = 2.0 * first * count);
+            change[0] = first * self.rings.own;
+        } else {
+            let both =
+                rows(0).zip(rows(1)).map(|(of_second, of_first)| first * of_second + second * of_first);
+            change.iter_mut().zip(both).for_each(|(change, count)| *change = count);
+        }
     }
 
     fn apply(&mut self, flip: Flip) {
-        let mut sums = std::mem::take(&mut self.sums);
-        self.add(flip, &mut sums);
-        self.sums = sums;
-        let rings = Arc::clone(&self.rings);
-        for (field, class) in self.fields.iter_mut().zip(self.classes) {
-            rings.set(field, flip.at, u8::from(flip.to == class));
+        let mut change = vec![0.0; self.sums.len()];
+        self.change(flip, &mut change);
+        self.sums.iter_mut().zip(change).for_each(|(sum, by)| *sum += by);
+        let grow = self.grow(flip);
+        for (around, by) in self.around.iter_mut().zip([grow[1], grow[0]]).filter(|(_, by)| *by != 0.0) {
+            self.rings.add(around, flip.at, by as f32);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a trained generator achieved: random targets, repeated ones, and real images beside it.
 
+mod closed;
 mod errors;
 pub mod matched;
 mod quality;
@@ -23,6 +24,7 @@ use crate::error::Result;
 use crate::op::Border;
 use crate::train::dataset::{Real, measured};
 use crate::train::{Sampler, Samples, Task};
+pub use closed::ClosedReport;
 pub use errors::Errors;
 use errors::column;
 pub use quality::Figures;
@@ -91,6 +93,9 @@ pub struct Report {
     pub seam: Option<Seam>,
     /// Wall time of generation, argmax and soft measurement included.
     pub seconds_per_sample: f64,
+    /// Samples closed on their targets, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedReport>,
     #[serde(skip)]
     shown: Shown,
 }
@@ -163,6 +168,7 @@ impl Report {
             frechet: frechet(&task, &alike, held_out),
             seam: seam(&task, &samples.maps),
             seconds_per_sample,
+            closed: None,
             targets: repeated.targets,
             shown: Shown {
                 generated: samples.maps[..shown * pixels].to_vec(),
@@ -205,6 +211,11 @@ impl Report {
             ));
             COLUMNS / 2
         };
+        if let Some(closed) = &self.closed {
+            let (shown, asked) = (closed.samples.min(SHOWN), [].as_slice());
+            let maps = &closed.maps[..shown * task.images().pixels()];
+            pictures.push(("Closed on their targets".into(), picture(task, maps, asked, columns)));
+        }
         pictures.push(("Real, held out of training".into(), picture(task, real, &[], columns)));
         if let Some(Seam { ratio, standard_error }) = self.seam {
             let first = &generated[..TILES.min(self.samples) * task.images().pixels()];

@@ -153,7 +153,7 @@ fn bubbles(rows: &[Target], task: &Task, i: usize) -> Panel {
 
 /// The targets, `[T, P]`, and whether a property states them: where it is the only one asked for it
 /// may; otherwise they are some of the data's distribution.
-fn protocol(task: &Task) -> (Vec<f32>, bool) {
+pub(super) fn protocol(task: &Task) -> (Vec<f32>, bool) {
     if let [property] = task.properties() {
         let stated = property.invariance().protocol();
         if !stated.is_empty() {

@@ -70,6 +70,9 @@ impl Report {
         );
         let _ = writeln!(text, "{:26} {distinct:.2} of the samples of a target", "distinct");
         let _ = writeln!(text, "{:26} {coverage:.2} of the held-out numbers", "covered");
+        if let Some(closed) = &self.closed {
+            text += &closed.table();
+        }
         text
     }
 
