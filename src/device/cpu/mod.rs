@@ -89,8 +89,9 @@ impl<T: Real> Default for Cpu<T> {
 }
 
 impl Cpu<f32> {
-    /// A device whose convolutions and matrix products multiply numbers of that precision. There is no
-    /// `tf32`: it is taken as single precision, which is closer.
+    /// A device whose convolutions and matrix products multiply numbers of that precision where that saves
+    /// time: narrow layers and 3 x 3 filters stay in single precision. There is no `tf32`: it is taken as
+    /// single precision, which is closer.
     #[must_use]
     pub fn with_precision(precision: Precision) -> Self {
         Self { precision, ..Self::default() }
