@@ -6,12 +6,15 @@
 
 pub(super) mod four;
 pub(super) mod three;
+mod tiles;
 pub(super) mod two;
 
 use pulp::Simd;
 
 use super::Real;
+use super::block::Block;
 use super::vector::LANES;
+use crate::device::Precision;
 
 /// Outputs of a tile along an axis.
 const OUTPUTS: usize = 4;
@@ -102,4 +105,20 @@ fn bands<T, const N: usize>(space: &mut [T], count: usize, width: usize, band: u
     (0..count.div_ceil(band))
         .map(|_| std::array::from_fn(|n| parts[n].next().expect("every part has every band")))
         .collect()
+}
+
+/// out = a b of every point, of as many rows and panels as there are: a `[POINTS, rows, step]`, b `[POINTS, k, panel]`,
+/// out `[POINTS, rows, panel]`.
+fn multiply<T: Real>(
+    [a, b]: [&[T]; 2],
+    [rows, step]: [usize; 2],
+    [k, panel]: [usize; 2],
+    precision: Precision,
+    out: &mut [T],
+) {
+    let points = out.chunks_exact_mut(rows * panel).zip(b.chunks_exact(k * panel));
+    for ((out, b), a) in points.zip(a.chunks_exact(rows * step)) {
+        Block { a, step, columns: false, rows, k, b, width: panel, out, apart: panel, accumulate: false }
+            .run_in(precision);
+    }
 }

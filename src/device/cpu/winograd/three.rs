@@ -18,11 +18,16 @@
 //! transforms. Tiles at the right and lower edges may reach beyond the image.
 
 use std::array::from_fn;
+use std::marker::PhantomData;
 
 use super::super::pieces::*;
 use pulp::{Simd, WithSimd};
 
-use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, panel_of, pieces, times};
+use super::tiles::{self, OutputsToPoints, PointsToOutputs, To};
+use super::{
+    BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, multiply, panel_of, pieces, times,
+};
+use crate::device::Precision;
 use crate::device::cpu::Real;
 use crate::device::cpu::block::Block;
 use crate::device::cpu::extents::{Extents, row_of};
@@ -66,36 +71,41 @@ fn forward<T: Real, S: Simd>(simd: S, d: [T::Of<S>; SIDE]) -> [T::Of<S>; SIDE] {
     ]
 }
 
-/// Four outputs of the products at six points.
-#[inline(always)]
-fn outputs<T: Real, S: Simd>(simd: S, m: [T::Of<S>; SIDE]) -> [T::Of<S>; OUTPUTS] {
-    let (sum_a, difference_a) = (T::plus(simd, m[1], m[2]), T::minus(simd, m[1], m[2]));
-    let (sum_b, difference_b) = (T::plus(simd, m[3], m[4]), T::minus(simd, m[3], m[4]));
-    let zero = T::splat(simd, T::zero());
-    [
-        T::plus(simd, m[0], T::plus(simd, sum_a, sum_b)),
-        times::<T, S>(simd, A, difference_a, times::<T, S>(simd, B, difference_b, zero)),
-        times::<T, S>(simd, A * A, sum_a, times::<T, S>(simd, B * B, sum_b, zero)),
-        times::<T, S>(simd, A * A * A, difference_a, times::<T, S>(simd, B * B * B, difference_b, m[5])),
-    ]
-}
+/// The points of an axis.
+struct Axis;
 
-/// The transpose of [`outputs`].
-#[inline(always)]
-fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE] {
-    let zero = T::splat(simd, T::zero());
-    let even_a = times::<T, S>(simd, A * A, g[2], g[0]);
-    let odd_a = times::<T, S>(simd, A * A * A, g[3], times::<T, S>(simd, A, g[1], zero));
-    let even_b = times::<T, S>(simd, B * B, g[2], g[0]);
-    let odd_b = times::<T, S>(simd, B * B * B, g[3], times::<T, S>(simd, B, g[1], zero));
-    [
-        g[0],
-        T::plus(simd, even_a, odd_a),
-        T::minus(simd, even_a, odd_a),
-        T::plus(simd, even_b, odd_b),
-        T::minus(simd, even_b, odd_b),
-        g[3],
-    ]
+impl tiles::Axis<SIDE> for Axis {
+    /// Four outputs of the products at six points.
+    #[inline(always)]
+    fn outputs<T: Real, S: Simd>(simd: S, m: [T::Of<S>; SIDE]) -> [T::Of<S>; OUTPUTS] {
+        let (sum_a, difference_a) = (T::plus(simd, m[1], m[2]), T::minus(simd, m[1], m[2]));
+        let (sum_b, difference_b) = (T::plus(simd, m[3], m[4]), T::minus(simd, m[3], m[4]));
+        let zero = T::splat(simd, T::zero());
+        [
+            T::plus(simd, m[0], T::plus(simd, sum_a, sum_b)),
+            times::<T, S>(simd, A, difference_a, times::<T, S>(simd, B, difference_b, zero)),
+            times::<T, S>(simd, A * A, sum_a, times::<T, S>(simd, B * B, sum_b, zero)),
+            times::<T, S>(simd, A * A * A, difference_a, times::<T, S>(simd, B * B * B, difference_b, m[5])),
+        ]
+    }
+
+    /// The transpose of [`outputs`].
+    #[inline(always)]
+    fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE] {
+        let zero = T::splat(simd, T::zero());
+        let even_a = times::<T, S>(simd, A * A, g[2], g[0]);
+        let odd_a = times::<T, S>(simd, A * A * A, g[3], times::<T, S>(simd, A, g[1], zero));
+        let even_b = times::<T, S>(simd, B * B, g[2], g[0]);
+        let odd_b = times::<T, S>(simd, B * B * B, g[3], times::<T, S>(simd, B, g[1], zero));
+        [
+            g[0],
+            T::plus(simd, even_a, odd_a),
+            T::minus(simd, even_a, odd_a),
+            T::plus(simd, even_b, odd_b),
+            T::minus(simd, even_b, odd_b),
+            g[3],
+        ]
+    }
 }
 
 /// U of three taps, by point.
@@ -134,22 +144,15 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(
                     image_to_points(e, &grid, x, piece.first + row, points);
                 }
                 for (first, u) in (0..e.co).step_by(panel).zip(u.chunks_exact(POINTS * e.ci * panel)) {
-                    let points = m.chunks_exact_mut(count * panel).zip(u.chunks_exact(e.ci * panel));
-                    for ((out, b), a) in points.zip(v.chunks_exact(count * padded)) {
-                        let (columns, accumulate) = (false, false);
-                        let (rows, k, width) = (count, e.ci, panel);
-                        Block { a, step: padded, columns, rows, k, b, width, out, apart: width, accumulate }
-                            .run();
-                    }
-                    let channels = first..(first + panel).min(e.co);
+                    multiply([v, u], [count, padded], [e.ci, panel], Precision::Fp32, m);
                     for row in 0..piece.rows {
                         let (top, ty) = piece.place(&grid, row, h, OUTPUTS);
                         let lines = OUTPUTS.min(h - OUTPUTS * ty);
                         let y = &mut piece.out[top * line..][..lines * line];
-                        let (m, tile, channels) = (&*m, row * grid.across, channels.clone());
-                        let (co, image_width) = (e.co, width);
-                        let write = PointsToOutputs { m, panel, count, tile, channels, co, image_width, y };
-                        pulp::Arch::new().dispatch(write);
+                        let (m, tile, channels) = (&*m, row * grid.across, panel.min(e.co - first));
+                        let (axis, all, apart, start) = (PhantomData::<Axis>, e.co, 1, [0, 0]);
+                        let to = To { first, channels, all, apart, start, width };
+                        pulp::Arch::new().dispatch(PointsToOutputs { axis, m, panel, count, tile, to, y });
                     }
                 }
                 finish.apply(piece.start, piece.out);
@@ -391,97 +394,6 @@ fn outputs_to_points<T: Real>(e: &Extents, grid: &Grid, g: &[T], row: usize, m: 
     let (image, ty) = (row / grid.down, row % grid.down);
     let lines = OUTPUTS.min(h - OUTPUTS * ty);
     let g = &g[(image * h + OUTPUTS * ty) * w * e.co..][..lines * w * e.co];
-    pulp::Arch::new().dispatch(OutputsToPoints { g, co: e.co, width: w, m });
-}
-
-struct OutputsToPoints<'a, T> {
-    g: &'a [T],
-    co: usize,
-    width: usize,
-    m: [&'a mut [T]; POINTS],
-}
-
-impl<T: Real> WithSimd for OutputsToPoints<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (lanes, co, width) = (lanes::<T, S>(), self.co, self.width);
-        let padded = co.next_multiple_of(LANES);
-        let lines = self.g.len() / (width * co);
-        let zero = T::splat(simd, T::zero());
-        for tile in 0..self.m[0].len() / padded {
-            for c in (0..padded).step_by(lanes) {
-                let part = lanes.min(co.saturating_sub(c));
-                let mut rows = [[zero; OUTPUTS]; SIDE];
-                for j in 0..OUTPUTS.min(width - OUTPUTS * tile) {
-                    let mut column = [zero; OUTPUTS];
-                    for (i, v) in column.iter_mut().enumerate().take(if part > 0 { lines } else { 0 }) {
-                        let from = &self.g[(i * width + OUTPUTS * tile + j) * co + c..];
-                        *v = if part == lanes { load::<T, S>(from) } else { T::get(simd, &from[..part]) };
-                    }
-                    for (row, v) in rows.iter_mut().zip(spread::<T, S>(simd, column)) {
-                        row[j] = v;
-                    }
-                }
-                for (k, row) in rows.into_iter().enumerate() {
-                    for (l, v) in spread::<T, S>(simd, row).into_iter().enumerate() {
-                        store::<T, S>(&mut self.m[k * SIDE + l][tile * padded + c..], v);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Outputs of one row of tiles from their products, for one panel of channels.
-struct PointsToOutputs<'a, T> {
-    /// `[POINTS, count, panel]`, where the row begins at `tile`.
-    m: &'a [T],
-    panel: usize,
-    count: usize,
-    tile: usize,
-    channels: std::ops::Range<usize>,
-    co: usize,
-    image_width: usize,
-    /// Up to four lines of the image.
-    y: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for PointsToOutputs<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { m, panel, count, tile, channels, co, image_width, y } = self;
-        let lanes = lanes::<T, S>();
-        let zero = T::splat(simd, T::zero());
-        for (tx, x) in (0..image_width).step_by(OUTPUTS).enumerate() {
-            for c in (0..channels.len()).step_by(lanes) {
-                let part = lanes.min(channels.len() - c);
-                let mut rows = [[zero; SIDE]; OUTPUTS];
-                for l in 0..SIDE {
-                    let mut column = [zero; SIDE];
-                    for (k, v) in column.iter_mut().enumerate() {
-                        let at = ((k * SIDE + l) * count + tile + tx) * panel + c;
-                        *v = load::<T, S>(&m[at..]);
-                    }
-                    for (row, v) in rows.iter_mut().zip(outputs::<T, S>(simd, column)) {
-                        row[l] = v;
-                    }
-                }
-                for (line, row) in y.chunks_exact_mut(image_width * co).zip(rows) {
-                    let across = outputs::<T, S>(simd, row);
-                    for (j, v) in across.into_iter().enumerate().take(image_width - x) {
-                        let to = &mut line[(x + j) * co + channels.start + c..];
-                        if part == lanes {
-                            store::<T, S>(to, v);
-                        } else {
-                            T::put(simd, &mut to[..part], v);
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let axis = PhantomData::<Axis>;
+    pulp::Arch::new().dispatch(OutputsToPoints { axis, g, co: e.co, width: w, m });
 }

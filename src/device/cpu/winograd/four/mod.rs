@@ -16,18 +16,24 @@
 //! Leg x is four such convolutions of g, one for each parity of a pixel of x:
 //! `x_p[j] = g[j - 1] w[2 + p] + g[j] w[p]`. Tiles at the right and lower edges may reach beyond the image.
 
+mod filter;
+
 use std::array::from_fn;
+use std::marker::PhantomData;
 
 use super::super::pieces::*;
+use filter::{filter_to_points, points_to_filter, turned_filter_to_points};
 use pulp::{Simd, WithSimd};
 
-use super::{BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, panel_of, pieces, times};
+use super::tiles::{self, OutputsToPoints, PointsToOutputs, To};
+use super::{
+    BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, multiply, panel_of, pieces, times,
+};
 use crate::device::cpu::Real;
 use crate::device::cpu::block::Block;
 use crate::device::cpu::extents::Extents;
 use crate::device::cpu::finish::Finish;
 use crate::device::cpu::pairs::{pair_along, pair_below};
-use crate::device::cpu::real::simd;
 use crate::device::cpu::scratch;
 use crate::device::cpu::vector::{LANES, lanes, load, store};
 use crate::op::Border;
@@ -80,43 +86,41 @@ fn forward<T: Real, S: Simd>(simd: S, d: [T::Of<S>; SIDE]) -> [T::Of<S>; SIDE] {
     ]
 }
 
-/// Four outputs of the products at five points.
-#[inline(always)]
-fn outputs<T: Real, S: Simd>(simd: S, m: [T::Of<S>; SIDE]) -> [T::Of<S>; OUTPUTS] {
-    let zero = T::splat(simd, T::zero());
-    let (sum_a, difference_a) = (T::plus(simd, m[0], m[1]), T::minus(simd, m[0], m[1]));
-    let (sum_b, difference_b) = (T::plus(simd, m[2], m[3]), T::minus(simd, m[2], m[3]));
-    [
-        T::plus(simd, sum_a, sum_b),
-        times::<T, S>(simd, A, difference_a, times::<T, S>(simd, B, difference_b, zero)),
-        times::<T, S>(simd, A * A, sum_a, times::<T, S>(simd, B * B, sum_b, zero)),
-        times::<T, S>(simd, A * A * A, difference_a, times::<T, S>(simd, B * B * B, difference_b, m[4])),
-    ]
+/// The points of an axis.
+struct Axis;
+
+impl tiles::Axis<SIDE> for Axis {
+    /// Four outputs of the products at five points.
+    #[inline(always)]
+    fn outputs<T: Real, S: Simd>(simd: S, m: [T::Of<S>; SIDE]) -> [T::Of<S>; OUTPUTS] {
+        let zero = T::splat(simd, T::zero());
+        let (sum_a, difference_a) = (T::plus(simd, m[0], m[1]), T::minus(simd, m[0], m[1]));
+        let (sum_b, difference_b) = (T::plus(simd, m[2], m[3]), T::minus(simd, m[2], m[3]));
+        [
+            T::plus(simd, sum_a, sum_b),
+            times::<T, S>(simd, A, difference_a, times::<T, S>(simd, B, difference_b, zero)),
+            times::<T, S>(simd, A * A, sum_a, times::<T, S>(simd, B * B, sum_b, zero)),
+            times::<T, S>(simd, A * A * A, difference_a, times::<T, S>(simd, B * B * B, difference_b, m[4])),
+        ]
+    }
+
+    /// The transpose of [`outputs`].
+    #[inline(always)]
+    fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE] {
+        let zero = T::splat(simd, T::zero());
+        let even_a = times::<T, S>(simd, A * A, g[2], g[0]);
+        let odd_a = times::<T, S>(simd, A * A * A, g[3], times::<T, S>(simd, A, g[1], zero));
+        let even_b = times::<T, S>(simd, B * B, g[2], g[0]);
+        let odd_b = times::<T, S>(simd, B * B * B, g[3], times::<T, S>(simd, B, g[1], zero));
+        [
+            T::plus(simd, even_a, odd_a),
+            T::minus(simd, even_a, odd_a),
+            T::plus(simd, even_b, odd_b),
+            T::minus(simd, even_b, odd_b),
+            g[3],
+        ]
+    }
 }
-
-/// The transpose of [`outputs`].
-#[inline(always)]
-fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE] {
-    let zero = T::splat(simd, T::zero());
-    let even_a = times::<T, S>(simd, A * A, g[2], g[0]);
-    let odd_a = times::<T, S>(simd, A * A * A, g[3], times::<T, S>(simd, A, g[1], zero));
-    let even_b = times::<T, S>(simd, B * B, g[2], g[0]);
-    let odd_b = times::<T, S>(simd, B * B * B, g[3], times::<T, S>(simd, B, g[1], zero));
-    [
-        T::plus(simd, even_a, odd_a),
-        T::minus(simd, even_a, odd_a),
-        T::plus(simd, even_b, odd_b),
-        T::minus(simd, even_b, odd_b),
-        g[3],
-    ]
-}
-
-const BY_A: f64 = 1.0 / (2.0 * A * (A * A - B * B));
-const BY_B: f64 = 1.0 / (2.0 * B * (B * B - A * A));
-
-/// U of two taps, by point.
-const FILTER: [[f64; 2]; SIDE] =
-    [[BY_A, A * BY_A], [-BY_A, A * BY_A], [BY_B, B * BY_B], [-BY_B, B * BY_B], [0.0, 1.0]];
 
 /// Numbers of a tile at a point: of each parity its channels, and room for a vector that begins with the
 /// last of them.
@@ -150,31 +154,20 @@ pub(in crate::device::cpu) fn leg_y<T: Real>(
                 }
                 pair_along(v, step, depth, e.precision);
                 for (first, u) in (0..e.co).step_by(panel).zip(u.chunks_exact(POINTS * depth * panel)) {
-                    multiply(v, step, u, depth, m, panel, e);
+                    multiply([v, u], [count, step], [depth, panel], e.precision, m);
                     for row in 0..piece.rows {
                         let (top, ty) = piece.place(&grid, row, h, OUTPUTS);
                         let y = &mut piece.out[top * line..][..OUTPUTS.min(h - OUTPUTS * ty) * line];
                         let (m, tile, channels) = (&*m, row * grid.across, panel.min(e.co - first));
-                        let (all, apart, start) = (e.co, 1, [0, 0]);
+                        let (axis, all, apart, start) = (PhantomData::<Axis>, e.co, 1, [0, 0]);
                         let to = To { first, channels, all, apart, start, width };
-                        pulp::Arch::new().dispatch(PointsToOutputs { m, panel, count, tile, to, y });
+                        pulp::Arch::new().dispatch(PointsToOutputs { axis, m, panel, count, tile, to, y });
                     }
                 }
                 finish.apply(piece.start, piece.out);
             });
         });
     });
-}
-
-/// out = a b of every point: a `[POINTS, count, step]`, b `[POINTS, k, panel]`.
-fn multiply<T: Real>(a: &[T], step: usize, b: &[T], k: usize, out: &mut [T], panel: usize, e: &Extents) {
-    let count = a.len() / (POINTS * step);
-    let points = out.chunks_exact_mut(count * panel).zip(b.chunks_exact(k * panel));
-    for ((out, b), a) in points.zip(a.chunks_exact(count * step)) {
-        let (rows, width) = (count, panel);
-        Block { a, step, columns: false, rows, k, b, width, out, apart: width, accumulate: false }
-            .run_in(e.precision);
-    }
 }
 
 /// The adjoint of [`leg_y`] in x.
@@ -211,15 +204,17 @@ pub(in crate::device::cpu) fn leg_x<T: Real>(
                         let u = &u[(py * PARITIES + px) * panels..][..panels];
                         let filters = u.chunks_exact(POINTS * e.co * panel);
                         for (first, u) in (0..e.ci).step_by(panel).zip(filters) {
-                            multiply(v, step, u, e.co, m, panel, e);
+                            multiply([v, u], [count, step], [e.co, panel], e.precision, m);
                             for row in 0..piece.rows {
                                 let (top, ty) = piece.place(&grid, row, h, 2 * OUTPUTS);
                                 let lines = (2 * OUTPUTS).min(h - 2 * OUTPUTS * ty);
                                 let x = &mut piece.out[top * line..][..lines * line];
                                 let (m, tile, channels) = (&*m, row * grid.across, panel.min(e.ci - first));
                                 let (all, apart, start) = (e.ci, 2, [1 - py, 1 - px]);
+                                let axis = PhantomData::<Axis>;
                                 let to = To { first, channels, all, apart, start, width };
                                 pulp::Arch::new().dispatch(PointsToOutputs {
+                                    axis,
                                     m,
                                     panel,
                                     count,
@@ -277,113 +272,6 @@ pub(in crate::device::cpu) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &
             }
         });
         points_to_filter(e, u, outer, w);
-    });
-}
-
-/// U as `[panels, POINTS, parities, CI, panel]`, with zeros behind the last channel.
-fn filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut [T]) {
-    let depth = 4 * e.ci;
-    u.par_chunks_mut(depth * panel).enumerate().each(&|(task, u)| {
-        let (first, point) = (task / POINTS * panel, task % POINTS);
-        let channels = panel.min(e.co - first);
-        for (parity, u) in u.chunks_exact_mut(e.ci * panel).enumerate() {
-            let (py, px) = (parity / 2, parity % 2);
-            let taps = from_fn(|i| {
-                let (ky, kx) = (2 * (i / 2) + py, 2 * (i % 2) + px);
-                &w[(ky * 4 + kx) * e.ci * e.co..][..e.ci * e.co]
-            });
-            let from = Filter { taps, step: e.co, first, channels, point };
-            pulp::Arch::new().dispatch(FilterToPoint { from, panel, u });
-        }
-        pair_below(u, panel, e.precision);
-    });
-}
-
-/// Filters of leg x as `[parities, panels, POINTS, CO, panel]`.
-fn turned_filter_to_points<T: Real>(e: &Extents, w: &[T], panel: usize, u: &mut [T]) {
-    // The channels of g come first in each tap.
-    scratch::with(w.len(), |turned: &mut [T]| {
-        turned.par_chunks_mut(e.ci * e.co).zip(w.par_chunks(e.ci * e.co)).each(&|(to, from)| {
-            for (i, row) in from.chunks_exact(e.co).enumerate() {
-                for (o, &v) in row.iter().enumerate() {
-                    to[o * e.ci + i] = v;
-                }
-            }
-        });
-        let (turned, panels) = (&*turned, e.ci.div_ceil(panel));
-        u.par_chunks_mut(e.co * panel).enumerate().each(&|(task, u)| {
-            let (parity, part, point) = (task / POINTS / panels, task / POINTS % panels, task % POINTS);
-            let (py, px, first) = (parity / 2, parity % 2, part * panel);
-            let taps = from_fn(|i| {
-                let (ky, kx) = (2 - 2 * (i / 2) + py, 2 - 2 * (i % 2) + px);
-                &turned[(ky * 4 + kx) * e.ci * e.co..][..e.ci * e.co]
-            });
-            let from = Filter { taps, step: e.ci, first, channels: panel.min(e.ci - first), point };
-            pulp::Arch::new().dispatch(FilterToPoint { from, panel, u });
-            pair_below(u, panel, e.precision);
-        });
-    });
-}
-
-/// The taps of one parity, rows of `step` channels, and what is wanted of them.
-struct Filter<'a, T> {
-    taps: [&'a [T]; 4],
-    step: usize,
-    first: usize,
-    channels: usize,
-    point: usize,
-}
-
-/// One point of a filter: `[rows, panel]`.
-struct FilterToPoint<'a, T> {
-    from: Filter<'a, T>,
-    panel: usize,
-    u: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for FilterToPoint<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { from: Filter { taps, step, first, channels, point }, panel, u } = self;
-        let lanes = lanes::<T, S>();
-        let (down, along) = (FILTER[point / SIDE], FILTER[point % SIDE]);
-        for (i, u) in u.chunks_exact_mut(panel).enumerate() {
-            for o in (0..panel).step_by(lanes) {
-                let part = lanes.min(channels.saturating_sub(o));
-                let mut sum = T::splat(simd, T::zero());
-                if part > 0 {
-                    for (tap, w) in taps.into_iter().enumerate() {
-                        let w = T::get(simd, &w[i * step + first + o..][..part]);
-                        sum = times::<T, S>(simd, down[tap / 2] * along[tap % 2], w, sum);
-                    }
-                }
-                store::<T, S>(&mut u[o..], sum);
-            }
-        }
-    }
-}
-
-/// The transpose of [`filter_to_points`], from `[POINTS, parities, CI, outer]`.
-fn points_to_filter<T: Real>(e: &Extents, u: &[T], outer: usize, w: &mut [T]) {
-    w.par_chunks_mut(e.co).enumerate().each(&|(row, w)| {
-        let (tap, i) = (row / e.ci, row % e.ci);
-        let (ky, kx) = (tap / 4, tap % 4);
-        let parity = ky % 2 * 2 + kx % 2;
-        w.fill(T::zero());
-        for point in 0..POINTS {
-            let by = T::of(FILTER[point / SIDE][ky / 2] * FILTER[point % SIDE][kx / 2]);
-            let u = &u[((point * 4 + parity) * e.ci + i) * outer..][..e.co];
-            simd(
-                #[inline(always)]
-                || {
-                    for (w, &u) in w.iter_mut().zip(u) {
-                        *w += by * u;
-                    }
-                },
-            );
-        }
     });
 }
 
@@ -540,108 +428,6 @@ fn outputs_to_points<T: Real>(e: &Extents, grid: &Grid, g: &[T], row: usize, m: 
     let (image, ty) = (row / grid.down, row % grid.down);
     let lines = OUTPUTS.min(h - OUTPUTS * ty);
     let g = &g[(image * h + OUTPUTS * ty) * w * e.co..][..lines * w * e.co];
-    pulp::Arch::new().dispatch(OutputsToPoints { g, co: e.co, width: w, m });
-}
-
-struct OutputsToPoints<'a, T> {
-    g: &'a [T],
-    co: usize,
-    width: usize,
-    m: [&'a mut [T]; POINTS],
-}
-
-impl<T: Real> WithSimd for OutputsToPoints<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (lanes, co, width) = (lanes::<T, S>(), self.co, self.width);
-        let padded = co.next_multiple_of(LANES);
-        let lines = self.g.len() / (width * co);
-        let zero = T::splat(simd, T::zero());
-        for tile in 0..self.m[0].len() / padded {
-            for c in (0..padded).step_by(lanes) {
-                let part = lanes.min(co.saturating_sub(c));
-                let mut rows = [[zero; OUTPUTS]; SIDE];
-                for j in 0..OUTPUTS.min(width - OUTPUTS * tile) {
-                    let mut column = [zero; OUTPUTS];
-                    for (i, v) in column.iter_mut().enumerate().take(if part > 0 { lines } else { 0 }) {
-                        let from = &self.g[(i * width + OUTPUTS * tile + j) * co + c..];
-                        *v = if part == lanes { load::<T, S>(from) } else { T::get(simd, &from[..part]) };
-                    }
-                    for (row, v) in rows.iter_mut().zip(spread::<T, S>(simd, column)) {
-                        row[j] = v;
-                    }
-                }
-                for (k, row) in rows.into_iter().enumerate() {
-                    for (l, v) in spread::<T, S>(simd, row).into_iter().enumerate() {
-                        store::<T, S>(&mut self.m[k * SIDE + l][tile * padded + c..], v);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Where outputs go: which channels of a line of `width` pixels of `all`, and which of its pixels.
-#[derive(Clone, Copy)]
-struct To {
-    first: usize,
-    channels: usize,
-    all: usize,
-    /// Pixels, and lines, from one output to the next.
-    apart: usize,
-    /// Line and pixel of the first output.
-    start: [usize; 2],
-    width: usize,
-}
-
-/// Outputs of one row of tiles from their products, for one panel of channels.
-struct PointsToOutputs<'a, T> {
-    /// `[POINTS, count, panel]`, where the row begins at `tile`.
-    m: &'a [T],
-    panel: usize,
-    count: usize,
-    tile: usize,
-    to: To,
-    /// The lines of the row of tiles that are in the image.
-    y: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for PointsToOutputs<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { m, panel, count, tile, to, y } = self;
-        let lanes = lanes::<T, S>();
-        let zero = T::splat(simd, T::zero());
-        for (tx, x) in (0..to.width).step_by(OUTPUTS * to.apart).enumerate() {
-            for c in (0..to.channels).step_by(lanes) {
-                let part = lanes.min(to.channels - c);
-                let mut rows = [[zero; SIDE]; OUTPUTS];
-                for l in 0..SIDE {
-                    let mut column = [zero; SIDE];
-                    for (k, v) in column.iter_mut().enumerate() {
-                        *v = load::<T, S>(&m[((k * SIDE + l) * count + tile + tx) * panel + c..]);
-                    }
-                    for (row, v) in rows.iter_mut().zip(outputs::<T, S>(simd, column)) {
-                        row[l] = v;
-                    }
-                }
-                let lines = y.chunks_exact_mut(to.width * to.all).skip(to.start[0]).step_by(to.apart);
-                for (line, row) in lines.zip(rows) {
-                    let pixels = (x + to.start[1]..to.width).step_by(to.apart);
-                    for (x, v) in pixels.zip(outputs::<T, S>(simd, row)) {
-                        let to = &mut line[x * to.all + to.first + c..];
-                        if part == lanes {
-                            store::<T, S>(to, v);
-                        } else {
-                            T::put(simd, &mut to[..part], v);
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let axis = PhantomData::<Axis>;
+    pulp::Arch::new().dispatch(OutputsToPoints { axis, g, co: e.co, width: w, m });
 }
