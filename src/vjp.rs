@@ -92,7 +92,6 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::SumTo => one(g.broadcast(x[0].shape())),
         Op::Broadcast => one(g.sum_to(x[0].shape())),
         Op::Reshape => one(g.reshape(x[0].shape())),
-        Op::Detach => vec![None],
         Op::Permute(axes) => {
             let mut inverse = axes;
             for (i, &axis) in axes[..y.shape().rank()].iter().enumerate() {
@@ -171,8 +170,9 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::ScatterAdd => vec![when(0, &|| g.gather(x[1])), None],
         Op::ConvBias(..) | Op::ConvGate(..) | Op::Concat(_) | Op::Part(_) => made_by_a_plan(op),
         Op::NormRelu(..) | Op::NormReluSums(..) | Op::NormReluGrad(..) => made_by_a_plan(op),
-        // No real input, no derivative (argmax is piecewise constant), or a change in place.
-        Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) => {
+        // No real input, no derivative (argmax is piecewise constant), one that is not wanted, or a change in
+        // place.
+        Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) | Op::Detach => {
             vec![None; x.len()]
         }
         Op::CahnHilliard(_) | Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => {

@@ -268,6 +268,91 @@ fn its_derivative_over_a_batch_is_two_passes() {
     }
 }
 
+/// A formula keeps its bits, and this operation is none of the plan's.
+#[track_caller]
+fn never(inputs: &[&[usize]], build: Build, folded: &str) {
+    for device in devices() {
+        let Both { planned, results: [ours, apart], .. } = both(device, inputs, build);
+        assert!(!planned.contains(&folded), "{planned:?}");
+        assert!(ours == apart, "{planned:?} has other numbers than op by op");
+    }
+}
+
+/// Changes a leaf in place.
+fn change<'t>(tape: &'t Tape, leaf: Var<'t>) {
+    tape.lerp(tape.fill(0.5, []), &[[leaf, leaf.scale(3.0).shift(1.0)]]);
+}
+
+#[test]
+fn nothing_moves_across_a_change() {
+    never(
+        &[&[2, 4], &[2, 3]],
+        |tape, x| {
+            let (a, b) = (x[0].pad_into(&[0, 0], [2, 7]), x[1].pad_into(&[0, 4], [2, 7]));
+            change(tape, x[0]);
+            vec![a + b]
+        },
+        "concat",
+    );
+    let filtered: &[&[usize]] = &[&[2, 8, 8, 3], &[3, 3, 3, 4], &[4], &[2, 8, 8, 4]];
+    never(
+        filtered,
+        |tape, x| {
+            let y = x[0].conv(x[1], [1, 1], [1, 1], Border::Open);
+            change(tape, x[1]);
+            vec![y + x[2]]
+        },
+        "conv_bias",
+    );
+    never(
+        filtered,
+        |tape, x| {
+            let y = x[0].conv(x[1], [1, 1], [1, 1], Border::Open);
+            change(tape, x[1]);
+            vec![y.gate(x[3], 0.2)]
+        },
+        "conv_gate",
+    );
+    let normalised: &[&[usize]] = &[&[5, 6, 7, 3], &[3], &[3], &[5, 6, 7, 3]];
+    never(
+        normalised,
+        |tape, x| {
+            let field = x[0].normalise(Over::Batch, EPS);
+            change(tape, x[0]);
+            vec![(field * x[1] + x[2]).relu()]
+        },
+        "norm_relu",
+    );
+    // The mask is that of the shift before.
+    never(
+        normalised,
+        |tape, x| {
+            let y = layer(Over::Batch, x);
+            change(tape, x[2]);
+            tape.pullback(y, x[3], &x[..3])
+        },
+        "norm_relu_sums",
+    );
+}
+
+#[test]
+fn what_is_asked_for_or_stretched_stays() {
+    never(
+        &[&[5, 6, 7, 3], &[3], &[3], &[5, 6, 7, 3]],
+        |tape, x| {
+            let shifted = x[0].normalise(Over::Batch, EPS) * x[1] + x[2];
+            tape.pullback(shifted.leaky_relu(0.2), x[3], &[shifted, x[1], x[2], x[0]])
+        },
+        "norm_relu_sums",
+    );
+    never(
+        &[&[2, 8, 8, 3], &[3, 3, 3, 1], &[4]],
+        |_, x| vec![x[0].conv(x[1], [1, 1], [1, 1], Border::Open) + x[2]],
+        "conv_bias",
+    );
+    never(&[&[5, 6, 7, 1], &[4], &[4]], |_, x| vec![layer(Over::Batch, x)], "norm_relu");
+}
+
 #[test]
 fn a_slice_that_lies_as_it_is_moves_nothing() {
     folds(

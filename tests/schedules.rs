@@ -1,4 +1,4 @@
-//! The kernels' threads in three orders, and mistakes that must be caught.
+//! The kernels' threads in four orders, and mistakes that must be caught.
 //!
 //! A result that depends on the order in which threads take turns misses a barrier. Copies of
 //! kernels that were broken on purpose prove that the tests of the kernels can fail, and a family

@@ -66,12 +66,12 @@ pub fn gradient_penalty_beside<'t>(
     lambda: f64,
 ) -> Var<'t> {
     let (n, tape) = (real.shape()[0], real.tape());
-    let (x, c) = (real.interpolate(fake, u), beside.real.interpolate(beside.fake, u));
-    let score = critic(x, c).sum();
+    let c = beside.real.interpolate(beside.fake, u);
     if !beside.penalised {
-        return norm_penalty(tape.grad(score, &[x])[0], lambda);
+        return gradient_penalty(|x| critic(x, c), real, fake, u, lambda);
     }
-    let gradients = tape.grad(score, &[x, c]);
+    let x = real.interpolate(fake, u);
+    let gradients = tape.grad(critic(x, c).sum(), &[x, c]);
     let flat = gradients[0].reshape([n, x.shape().numel() / n]);
     norm_penalty(tape.concat(&[flat, gradients[1]], 1), lambda)
 }

@@ -16,7 +16,7 @@ use crate::tape::Node;
 /// The rules, each over all nodes, in this order.
 const RULES: [fn(&mut Graph<'_>, usize); 6] = [concat, norm_relu, norm_relu_grad, conv_bias, conv_gate, part];
 
-/// Numbers from which on a tensor is aligned.
+/// Real numbers from which on a tensor is aligned, in the narrowest type they have.
 pub(super) const ALIGNED: usize = ALIGN / size_of::<f32>();
 
 /// Folds the nodes that outputs and ops in place depend on, and says which are left.
@@ -42,7 +42,10 @@ fn merge_twins(nodes: &mut [Node]) {
         for input in &mut node.inputs {
             *input = twin[*input];
         }
-        if node.op.in_place() {
+        if node.op == Op::Detach {
+            // The same numbers: who reads it reads them.
+            twin[id] = node.inputs[0];
+        } else if node.op.in_place() {
             changes += 1;
         } else {
             // As text, in which 0 and -0 are two numbers.
@@ -55,7 +58,7 @@ fn merge_twins(nodes: &mut [Node]) {
 fn concat(graph: &mut Graph<'_>, id: usize) {
     let (Op::Binary(Binary::Add), &[a, b]) = (graph.op(id), graph.inputs(id)) else { return };
     let (Op::Pad(start_a), Op::Pad(start_b)) = (graph.op(a), graph.op(b)) else { return };
-    if !(graph.is_only_for(a, id) && graph.is_only_for(b, id)) {
+    if ![a, b].iter().all(|&pad| graph.is_only_for(pad, id) && graph.is_still(pad, id)) {
         return;
     }
     let parts = [(graph.inputs(a)[0], start_a), (graph.inputs(b)[0], start_b)];
@@ -85,7 +88,8 @@ fn concat(graph: &mut Graph<'_>, id: usize) {
 /// A bias, and a LeakyReLU after it, join the convolution before them.
 fn conv_bias(graph: &mut Graph<'_>, id: usize) {
     let Some(&from) = graph.inputs(id).first() else { return };
-    if !(graph.is_only_for(from, id) && graph.is_still(from, id)) {
+    let alike = graph.shape(from) == graph.shape(id);
+    if !(alike && graph.is_only_for(from, id) && graph.is_still(from, id)) {
         return;
     }
     let (op, bias) = match (graph.op(id), graph.op(from)) {

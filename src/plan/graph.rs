@@ -69,9 +69,13 @@ impl<'a> Graph<'a> {
         &self.readers[id]
     }
 
+    pub(super) fn is_output(&self, id: usize) -> bool {
+        self.outputs.contains(&id)
+    }
+
     /// Whether that node, and no output, is the only one that reads this one.
     pub(super) fn is_only_for(&self, id: usize, reader: usize) -> bool {
-        self.readers[id] == [reader] && !self.outputs.contains(&id)
+        self.readers[id] == [reader] && !self.is_output(id)
     }
 
     /// Whether nothing changes between two nodes: what the first reads, the second may read instead.
@@ -102,7 +106,7 @@ impl<'a> Graph<'a> {
         if let Some(at) = self.readers[id].iter().position(|&r| r == reader) {
             self.readers[id].swap_remove(at);
         }
-        if self.readers[id].is_empty() && !self.outputs.contains(&id) {
+        if self.readers[id].is_empty() && !self.is_output(id) {
             self.live[id] = false;
             for input in self.nodes[id].inputs.clone() {
                 self.forget(input, id);

@@ -15,7 +15,8 @@ pub(super) fn norm_relu(graph: &mut Graph<'_>, id: usize) {
     let (Op::Binary(Binary::Mul), &[field, gamma]) = (graph.op(scaled), graph.inputs(scaled)) else { return };
     let (Op::Normalise(over, eps), &[x, stats]) = (graph.op(field), graph.inputs(field)) else { return };
     let channels = Shape::from([graph.shape(id).channels()]);
-    let fits = [gamma, beta].iter().all(|&vector| graph.shape(vector) == channels);
+    let fits = graph.shape(x) == graph.shape(id)
+        && [gamma, beta].iter().all(|&vector| graph.shape(vector) == channels);
     let ours = graph.is_only_for(shifted, id) && graph.is_only_for(scaled, shifted);
     if fits && ours && graph.is_still(field, id) {
         graph.replace(id, Op::NormRelu(over, eps, slope), &[x, stats, gamma, beta]);
@@ -36,7 +37,9 @@ pub(super) fn norm_relu_grad(graph: &mut Graph<'_>, id: usize) {
         || [same_x, same_stats, same_gamma] != [x, stats, gamma]
         || graph.shape(g) != graph.shape(y)
         || !graph.is_only_for(scaled, id)
-        || !graph.is_still(gated, id)
+        // The sums take its place, and compute the mask anew.
+        || graph.is_output(gated)
+        || !graph.is_still(y, id)
     {
         return;
     }
@@ -47,8 +50,9 @@ pub(super) fn norm_relu_grad(graph: &mut Graph<'_>, id: usize) {
         let (Op::Binary(Binary::Mul), &[same, field]) = (graph.op(node), graph.inputs(node)) else {
             return None;
         };
-        let normalised =
-            graph.op(field) == Op::Normalise(Over::Batch, eps) && *graph.inputs(field) == [x, stats];
+        let normalised = graph.op(field) == Op::Normalise(Over::Batch, eps)
+            && *graph.inputs(field) == [x, stats]
+            && graph.is_still(field, id);
         let &[sum] = graph.readers(node) else { return None };
         (same == gated && normalised && is_sum(sum) && graph.is_only_for(node, sum)).then_some(sum)
     };

@@ -24,12 +24,8 @@ impl Lying {
     pub(super) fn of(nodes: &[Node], real: usize) -> Self {
         let mut lying = Self { root: (0..nodes.len()).collect(), offset: vec![0; nodes.len()] };
         for (id, node) in nodes.iter().enumerate() {
-            let from = match node.op {
-                Op::Reshape | Op::Detach => 0,
-                Op::Part(from) => from * element_bytes(node.dtype, real),
-                _ => continue,
-            };
-            let input = node.inputs[0];
+            let Some(&input) = node.inputs.first().filter(|_| node.op.moves_nothing()) else { continue };
+            let from = if let Op::Part(from) = node.op { from * element_bytes(node.dtype, real) } else { 0 };
             (lying.root[id], lying.offset[id]) = (lying.root[input], lying.offset[input] + from);
         }
         lying

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use super::Real;
 use super::layout::Walk;
 use super::real::{CHUNK, simd};
-use super::vector::{LONG_RUN, lanes, load, store};
+use super::vector::{lanes, load, store, tiled};
 use crate::op::{Binary, Unary};
 use crate::shape::Shape;
 
@@ -82,7 +82,7 @@ pub(super) fn binary<T: Real>(
 }
 
 /// out = b where a > 0, slope b elsewhere.
-pub(super) fn gate<T: Real>(
+fn gate<T: Real>(
     slope: T,
     a: &[T],
     a_shape: &Shape,
@@ -146,8 +146,7 @@ fn zip<T: Real>(
     if let Some(period) = walk.short_period() {
         // A short row against every pixel, such as a bias of three channels: repeat it, so that the
         // inner loop is worth vectorising.
-        let repeats = LONG_RUN.div_ceil(period);
-        let tiled: Vec<T> = (0..repeats).flat_map(|_| b[..period].iter().copied()).collect();
+        let tiled = tiled(&b[..period]);
         let piece = CHUNK / tiled.len() * tiled.len();
         out.par_chunks_mut(piece).zip(a.par_chunks(piece)).each(&|(out, a)| {
             simd(

@@ -39,7 +39,7 @@ pub use real::Real;
 
 use crate::device::{BufferId, Device, Place, Precision, element_bytes};
 use crate::error::Result;
-use crate::op::{Binary, CorrelationLeg, Leg, Op};
+use crate::op::{CorrelationLeg, Leg, Op};
 use finish::Finish;
 use scratch::Line;
 
@@ -187,9 +187,6 @@ impl<T: Real> Cpu<T> {
             Op::Leaf(_) | Op::Reshape | Op::Detach | Op::Part(_) => unreachable!("{} is an alias", op.name()),
             Op::Fill(value) => out.fill(T::of(value)),
             Op::Unary(f) => elementwise::unary(f, x(0), out),
-            Op::Binary(Binary::Gate(slope)) => {
-                elementwise::gate(T::of(slope), x(0), shapes(0), x(1), shapes(1), out, out_shape);
-            }
             Op::Binary(f) => elementwise::binary(f, x(0), shapes(0), x(1), shapes(1), out, out_shape),
             Op::SumTo => reduce::sum_to(x(0), shapes(0), out, out_shape),
             Op::Broadcast => layout::copy(x(0), 0, &shapes(0).broadcast_strides(out_shape), out, out_shape),

@@ -28,7 +28,10 @@ const TASK_BYTES: usize = 512 << 10;
 const FEWEST: usize = 24;
 const MOST: usize = 144;
 
-/// Bytes of transformed tiles that leg w holds at a time.
+/// A filter whose transform is larger than this leaves the caches.
+const LARGEST_FILTER: usize = 16 << 20;
+
+/// Bytes of transformed tiles that leg w, and with two outputs every leg, holds at a time.
 const BLOCK_BYTES: usize = 8 << 20;
 
 /// by v + to

@@ -16,7 +16,7 @@
 
 use super::super::pieces::*;
 
-use super::bands;
+use super::{BLOCK_BYTES, LARGEST_FILTER, bands};
 use crate::device::Precision;
 use crate::device::cpu::Real;
 use crate::device::cpu::extents::{Extents, row_of};
@@ -33,19 +33,14 @@ const PARITIES: usize = 4;
 /// Fewest channels on either side for which the transforms pay.
 const CHANNELS: usize = 8;
 
-/// A filter whose transform is larger than this leaves the caches; it then takes so many tiles to
-/// make up for writing and reading it (measured break-even: about 150).
-const LARGE_FILTER: usize = 16 << 20;
+/// Tiles that make up for writing and reading a filter too large for the caches (measured break-even: about 150).
 const ENOUGH_TILES: usize = 192;
-
-/// Bytes of transformed tiles held at a time.
-const BLOCK_BYTES: usize = 8 << 20;
 
 /// True where this algorithm is exact and worth its transforms.
 pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
     let transformed = POINTS * PARITIES * e.ci * e.co * size_of::<f32>();
     let tiles = e.reckoned * e.window.out[0] * e.window.out[1] / 4;
-    (transformed <= LARGE_FILTER || tiles >= ENOUGH_TILES)
+    (transformed <= LARGEST_FILTER || tiles >= ENOUGH_TILES)
         && e.window.kernel == [4, 4]
         && e.window.stride == [2, 2]
         && e.window.pad == [1, 1]

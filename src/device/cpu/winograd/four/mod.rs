@@ -27,7 +27,8 @@ use pulp::{Simd, WithSimd};
 
 use super::tiles::{self, OutputsToPoints, PointsToOutputs, To};
 use super::{
-    BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, multiply, panel_of, pieces, times,
+    BLOCK_BYTES, CHANNELS, FEWEST, Grid, LARGEST_FILTER, MOST, OUTPUTS, TASK_BYTES, bands, multiply,
+    panel_of, pieces, times,
 };
 use crate::device::cpu::Real;
 use crate::device::cpu::block::Block;
@@ -44,9 +45,8 @@ const POINTS: usize = SIDE * SIDE;
 /// Parities of a pixel of x along an axis.
 const PARITIES: usize = 2;
 
-/// A filter whose transform is larger than this leaves the caches, and fewer tiles than these do not make
-/// up for it: then two outputs a tile are better (`two.rs`).
-const LARGEST_FILTER: usize = 16 << 20;
+/// Fewer tiles than these do not make up for transforming the filter: then two outputs a tile are better
+/// (`two.rs`).
 const FEWEST_TILES: usize = 96;
 
 const A: f64 = 0.375;
