@@ -126,7 +126,8 @@ fn a_run_leaves_every_file_and_can_be_sampled_and_evaluated() {
     let closed = &report["closed"];
     assert_eq!(closed["samples"], 30);
     assert_eq!(closed["passes"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), 30);
-    let errors = |number: &serde_json::Value, of: &str| number[of]["mean_abs_error"].as_f64();
+    let errors = |number: &serde_json::Value, of: &str| number[of]["mean_abs_error"].as_f64().unwrap();
+    assert_eq!(closed["numbers"].as_array().unwrap().len(), report["properties"].as_array().unwrap().len());
     for number in closed["numbers"].as_array().unwrap() {
         assert!(errors(number, "closed") <= errors(number, "one_shot"), "{number}");
     }

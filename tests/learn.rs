@@ -187,7 +187,7 @@ fn crisp_steps_see_class_maps_and_learn_from_them() {
     let losses: Vec<f64> = rows.iter().map(|row| row.get("fraction").unwrap()).collect();
     for loss in &losses {
         let pixels = loss * 8.0 * 256.0 * 256.0;
-        assert!((pixels - pixels.round()).abs() < 0.02 * pixels.sqrt().max(1.0), "{pixels}");
+        assert!((pixels - pixels.round()).abs() < 0.001 * pixels.sqrt().max(1.0), "{pixels}");
     }
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&losses[80..]) < 0.4 * mean(&losses[..10]), "{losses:?}");

@@ -12,7 +12,7 @@ use invnet::nn::{Family, Init, Net, Weights};
 use invnet::op::Border;
 use invnet::shape::Shape;
 use invnet::tape::{Tape, Var};
-use invnet::train::objective::{Choice, Shapes, Side, Step};
+use invnet::train::objective::{Choice, KINDS, Shapes, Side, Step};
 use invnet::train::{Config, LogRow, Trainer};
 
 /// Every objective, with the options that change what it computes.
@@ -123,6 +123,9 @@ fn run(trainer: &mut Trainer, to: u64) -> Vec<LogRow> {
 
 #[test]
 fn every_objective_resumes_bit_for_bit() {
+    for kind in KINDS {
+        assert!(VARIANTS.iter().any(|(name, _)| *name == kind.name), "{} has no row", kind.name);
+    }
     for (name, options) in VARIANTS {
         let config = tiny("dcgan", name, options);
         let mut whole = Trainer::new(&config).unwrap();

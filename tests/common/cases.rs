@@ -2,8 +2,6 @@
 //!
 //! One list drives parity, schedules and sanitizers.
 
-#![allow(dead_code, clippy::unwrap_used)]
-
 mod fields;
 mod layers;
 mod products;

@@ -1,7 +1,5 @@
 //! Compiles kernels for the host: changed ones as a library, all of them under a sanitizer.
 
-#![allow(dead_code, clippy::unwrap_used)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};

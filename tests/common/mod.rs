@@ -1,5 +1,6 @@
 //! What several tests share: formulas on any device, and how far single precision may be off.
 
+// Each program that includes this uses a part of it.
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod cases;

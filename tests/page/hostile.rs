@@ -160,7 +160,7 @@ fn a_request_that_is_overtaken_or_left_ends_at_once() {
     let mut long = endless(20.0);
     long["page"] = json!("mine");
     let overtaken = thread::spawn(move || post(address, "/api/sample", &long));
-    // Its turn has come once another is answered.
+    // Long enough for it to be begun.
     thread::sleep(Duration::from_millis(100));
     let begun = Instant::now();
     let newest = json!({"run": "phases", "page": "mine", "count": 1});
