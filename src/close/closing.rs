@@ -8,15 +8,13 @@ use super::correct::scales;
 use super::descend::{Descent, Pace};
 use super::goal::{Goal, follow};
 use super::job::{Job, Kept};
-use super::pixels::Pixels;
+use super::pixels::{FLIPPED, Pixels};
 use super::smooth::smoothed;
 use super::tolerance::Tolerances;
 use crate::error::Result;
 use crate::train::dataset::Measurer;
 use crate::train::{Sampler, Task};
 
-/// Most pixels that are flipped, of all.
-const FLIPPED: f64 = 0.1;
 /// Samples whose pixels are flipped in a step while other sets wait, for each thread.
 const FEW: usize = 2;
 
@@ -392,7 +390,10 @@ impl Closing {
     fn settle(&mut self, batch: usize, hurry: &(dyn Fn(u64) -> bool + Sync)) -> Result<Vec<Row>> {
         let most = if self.sets.len() > 1 { FEW * rayon::current_num_threads() } else { batch };
         let rows = self.rows(Stage::Settle, most, |_| None);
-        self.smooth(&rows)?;
+        // Those that came by no gradient were made smooth before, as they are.
+        let descended = |&(s, i): &Row| self.sets[s].jobs[i].descent.is_some();
+        let descended: Vec<Row> = rows.iter().copied().filter(descended).collect();
+        self.smooth(&descended)?;
         let (task, sets) = (&self.task, &self.sets);
         let most = (FLIPPED * task.images().pixels() as f64) as usize;
         let flipped: Vec<(Row, Vec<u8>)> = rows

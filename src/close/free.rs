@@ -16,7 +16,7 @@ use super::closing::{Closed, Effort};
 use super::descend::{Descent, Pace};
 use super::fields::{Level, Noise, argmax, shared};
 use super::goal::{Goal, Miss, follow};
-use super::pixels::Pixels;
+use super::pixels::{FLIPPED, Pixels};
 use crate::device::Kind;
 use crate::error::Result;
 use crate::invariance::measure_all;
@@ -34,10 +34,9 @@ const WINDOWS: [usize; 9] = [1, 2, 3, 4, 6, 8, 11, 16, 23];
 const STEPS: u32 = 100;
 /// Passes of noise that is filtered by what it missed.
 const PASSES: u32 = 12;
-/// Most pixels that are flipped, of all.
-const FLIPPED: f64 = 0.1;
 /// Images on their way at a time.
 const TOGETHER: usize = 16;
+
 /// What images are to have.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -77,12 +76,14 @@ pub fn from_noise(
         let flipped: Vec<Option<(Vec<u8>, usize)>> = made
             .par_iter()
             .map(|Reached { map, probabilities, miss, .. }| {
+                if miss.within() {
+                    return None;
+                }
                 let (properties, images) = (task.properties(), task.images());
-                let pixels = Pixels::new(properties, images, map, probabilities, &goal.target, &goal.reach);
-                pixels.filter(|_| !miss.within()).map(|mut pixels| {
-                    let flips = pixels.settle(most, &|| false);
-                    (pixels.into_map(), flips)
-                })
+                let mut pixels =
+                    Pixels::new(properties, images, map, probabilities, &goal.target, &goal.reach)?;
+                let flips = pixels.settle(most, &|| false);
+                Some((pixels.into_map(), flips))
             })
             .collect();
         for (mut reached, flipped) in made.into_iter().zip(flipped) {

@@ -130,7 +130,7 @@ fn is_held(tolerance: &[f64], property: &Property, first: usize) -> bool {
 }
 
 /// Whether the numbers of a property are counts, areas or places.
-fn is_whole(property: &Property) -> bool {
+pub(super) fn is_whole(property: &Property) -> bool {
     matches!(property.invariance().grain(), Grain::Count | Grain::Partition | Grain::Place)
 }
 

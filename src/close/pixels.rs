@@ -14,8 +14,12 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::goal::is_whole;
 use crate::invariance::{Flip, Grain, Images, Property, Tally};
 use crate::op::Border;
+
+/// Most pixels that are flipped, of all.
+pub(super) const FLIPPED: f64 = 0.1;
 
 /// The price of any flip, and of one that lengthens the perimeter by two pixels.
 const PRICE: f64 = 0.3;
@@ -112,9 +116,8 @@ impl<'a> Pixels<'a> {
                 pixels.sums.extend_from_slice(tally.sums());
                 pixels.tallies.push(tally);
                 pixels.widths.push(columns.len());
-                let grain = property.invariance().grain();
-                pixels.figures |= grain == Grain::Place;
-                let whole = matches!(grain, Grain::Count | Grain::Partition | Grain::Place);
+                pixels.figures |= property.invariance().grain() == Grain::Place;
+                let whole = is_whole(property);
                 pixels.depth.extend(columns.clone().map(|_| if whole { 1.0 } else { DEEP }));
                 pixels.target.extend_from_slice(&target[columns.clone()]);
                 let weight = |reach: &f64| if reach.is_finite() { 1.0 / reach } else { 0.0 };
@@ -137,7 +140,7 @@ impl<'a> Pixels<'a> {
     /// Flips pixels, at most `most`, until all is within or it must `hurry`; returns how many.
     pub(super) fn settle(&mut self, most: usize, hurry: &dyn Fn() -> bool) -> usize {
         let flips = self.tighten(most, hurry);
-        if self.figures { flips + self.smooth(hurry) } else { flips }
+        if self.figures { flips + self.smooth(most - flips, hurry) } else { flips }
     }
 
     fn tighten(&mut self, most: usize, hurry: &dyn Fn() -> bool) -> usize {
@@ -168,12 +171,12 @@ impl<'a> Pixels<'a> {
         flips
     }
 
-    /// Shortens the outlines of figures by pairs of flips that leave all within its tolerance, once it is;
-    /// returns how many flips.
-    fn smooth(&mut self, hurry: &dyn Fn() -> bool) -> usize {
+    /// Shortens the outlines of figures by pairs of flips, at most `most` flips, that leave all within its
+    /// tolerance, once it is; returns how many.
+    fn smooth(&mut self, most: usize, hurry: &dyn Fn() -> bool) -> usize {
         let mut flips = 0;
         for _ in 0..SMOOTHED {
-            if !self.settled() || hurry() {
+            if flips + 2 > most || !self.settled() || hurry() {
                 break;
             }
             let open: Vec<_> = self.candidates().into_iter().filter(|c| c.longer <= 0).collect();

@@ -103,8 +103,3 @@ pub fn critic_loss<'t>(
     let scores = critic(real.tape().concat(&[real, fake], 0));
     CriticLoss::of(scores, gradient_penalty(&critic, real, fake, u, lambda))
 }
-
-/// The generator's loss: -E[D(fake)].
-pub fn generator_loss<'t>(critic: impl Fn(Var<'t>) -> Var<'t>, fake: Var<'t>) -> Var<'t> {
-    -critic(fake).mean()
-}

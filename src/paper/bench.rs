@@ -113,10 +113,4 @@ impl Bench<'_> {
         let real = Real::of(&run.config, &mut *self.kind.for_data()?)?;
         Report::measure(&mut sampler, &real, run.config.train.eval_samples)
     }
-
-    /// A clock that runs.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        Clock::start()
-    }
 }

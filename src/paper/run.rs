@@ -170,11 +170,14 @@ pub fn train(
 
 /// The history first: one that is ahead of its checkpoint is cut back to it.
 fn save(trainer: &mut Trainer, folder: &Path, history: &mut History) -> Result<()> {
-    history.iteration = trainer.iteration();
+    let before = std::mem::replace(&mut history.iteration, trainer.iteration());
     write_history(folder, history)?;
     match trainer.save(&folder.join(CHECKPOINT)) {
         // The next loss says it, and the last good checkpoint stays.
-        Err(Error::Diverged { .. }) => Ok(()),
+        Err(Error::Diverged { .. }) => {
+            history.iteration = before;
+            write_history(folder, history)
+        }
         other => other,
     }
 }

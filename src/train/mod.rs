@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod description;
 mod model;
 pub mod objective;
+mod opened;
 pub mod phases;
 pub mod sampler;
 pub mod target;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
-use super::phases::{ShareLeaves, TABLE, Trained, net, noise_shape};
+use super::opened::{at_size, read, task};
+use super::phases::{ShareLeaves, Trained, net, noise_shape};
 use super::task::Task;
 use super::whitening;
 use crate::device::{Cpu, Kind};
@@ -338,6 +339,11 @@ impl Sampler {
         (!self.shrinks).then_some(number % self.batch)
     }
 
+    /// The rows of a batch for images of these numbers.
+    fn places(&self, numbers: &[usize]) -> Vec<usize> {
+        numbers.iter().enumerate().map(|(i, &number)| self.row(number).unwrap_or(i)).collect()
+    }
+
     /// The images of these numbers, of noise `[N, latent]` and of conditions `[N, P]` as the generator sees them, at
     /// most a batch: class maps and soft numbers, normalised.
     pub(crate) fn pass(&mut self, numbers: &[usize], z: &[f64], r: &[f64]) -> Result<(Vec<u8>, Vec<f64>)> {
@@ -351,11 +357,6 @@ impl Sampler {
             (of(&plan.read_bytes(store, 1)?, &places, *rows), of(&plan.read(store, 2)?, &places, *rows));
         self.last = (at, places);
         Ok(found)
-    }
-
-    /// The rows of a batch for images of these numbers.
-    fn places(&self, numbers: &[usize]) -> Vec<usize> {
-        numbers.iter().enumerate().map(|(i, &number)| self.row(number).unwrap_or(i)).collect()
     }
 
     /// The same, with the gradient of what `weight` `[N, P]` makes of the distance of the soft numbers from
@@ -445,7 +446,8 @@ fn share_leaves(
         return Ok(None);
     }
     let (numbers, classes) = (mean.len(), task.images().classes);
-    let Some(back) = whitening::inverse(map, numbers) else { return Ok(None) };
+    let back = whitening::inverse(map, numbers)
+        .ok_or_else(|| Error::Failed("condition.map of the checkpoint has no inverse".into()))?;
     let (mut to_shares, mut at_mean, mut which) =
         (vec![0.0; numbers * classes], vec![0.0; classes], vec![0.0; classes]);
     for &(number, class) in &shares {
@@ -459,61 +461,4 @@ fn share_leaves(
         which: store.add_real("shares.which", [classes], &which)?,
         count: shares.len(),
     }))
-}
-
-/// A task at the size of images that is asked for, and their base grid.
-fn at_size(config: &Config, trained: &Task, size: Option<[usize; 2]>) -> Result<(Task, [usize; 2])> {
-    let net = net(config, trained);
-    match size.filter(|&size| size != net.size) {
-        None => Ok((trained.clone(), net.base().grid)),
-        Some([h, w]) => {
-            let origin = format!("size {h}x{w}");
-            let grid = grid_of(&net, [h, w]).map_err(|p| Error::Usage(format!("{origin}: {p}")))?;
-            Ok((trained.resized(config, [h, w], &origin)?, grid))
-        }
-    }
-}
-
-/// The base grid of images of another size than in training, or why there is none.
-fn grid_of(net: &Net, size: [usize; 2]) -> Result<[usize; 2], String> {
-    if !net.latent_map {
-        let [h, w] = net.size;
-        return Err(format!(
-            "this run makes images of {h} x {w} only: train with net.latent_map = true for other sizes"
-        ));
-    }
-    let step = 1 << net.levels();
-    if size.iter().any(|side| *side == 0 || side % step != 0) {
-        let [a, b] = size.map(|side| (side / step).max(1) * step);
-        let [c, d] = size.map(|side| side.max(1).next_multiple_of(step));
-        return Err(format!("sides must be multiples of {step}: the nearest are {a}x{b} and {c}x{d}"));
-    }
-    Ok(size.map(|side| side / step))
-}
-
-/// The checkpoint of a run, its configuration and its file.
-fn read(run: &Path) -> Result<(Config, Checkpoint, PathBuf)> {
-    let path = Sampler::checkpoint_of(run);
-    if !run.exists() {
-        return Err(Error::file(run, "no such directory of a run, and no such checkpoint"));
-    }
-    if !path.exists() {
-        return Err(Error::file(&path, "no checkpoint yet: train first"));
-    }
-    let checkpoint = Checkpoint::read(&path)?;
-    let config = checkpoint.description().config(&path.display().to_string())?;
-    Ok((config, checkpoint, path))
-}
-
-/// What a checkpoint's generator can be asked for, with its table.
-fn task(config: &Config, checkpoint: &Checkpoint, path: &Path) -> Result<Task> {
-    let task = checkpoint.description().task(config, &path.display().to_string())?;
-    if !task.needs_table() {
-        return Ok(task);
-    }
-    let length = task.columns().len();
-    let rows = checkpoint.values(TABLE).filter(|v| !v.is_empty() && v.len().is_multiple_of(length));
-    let rows = rows
-        .ok_or_else(|| Error::file(path, format!("no tensor {TABLE}: the checkpoint is of another run")))?;
-    task.with_table(&rows.iter().map(|&v| v as f32).collect::<Vec<f32>>())
 }

@@ -21,6 +21,8 @@ use crate::train::{Sampler, Task};
 const REPEATS: usize = 16;
 /// Draws of noise of a sample, as `generate` has by default.
 const TRIES: u32 = 3;
+/// Samples closed at a time.
+const PIECE: usize = 512;
 /// Numbers that are told one by one; more are told in one line.
 const LISTED: usize = 8;
 
@@ -206,9 +208,19 @@ fn stem(number: &Number) -> &str {
     number.name.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
+/// What a report is of, of all samples; what else closing knows of them, of a piece at a time.
 fn closed(sampler: &mut Sampler, asked: &[f32], seed: u64) -> Result<Closed> {
     let settings = Settings { tolerances: Tolerances::usual(sampler.task()), tries: TRIES, seed };
-    close(sampler, 0, asked, &vec![true; asked.len()], &settings)
+    let width = sampler.task().columns().len();
+    let mut all = Closed::default();
+    for (piece, asked) in asked.chunks(PIECE * width).enumerate() {
+        let found = close(sampler, piece * PIECE, asked, &vec![true; asked.len()], &settings)?;
+        all.maps.extend(found.maps);
+        all.measured.extend(found.measured);
+        all.within.extend(found.within);
+        all.effort.extend(found.effort);
+    }
+    Ok(all)
 }
 
 /// Errors of every number, of one shot and closed.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{cost, file_in, limit, of_report, row, summary};
+use super::{cost, limit, of_report, row, summary};
 use crate::error::Result;
 use crate::eval::figures::{BarPanel, Panel, ReportFigure, report_png};
 use crate::eval::lines::{Line, LinesFigure, lines_png};
@@ -190,7 +190,7 @@ fn draw_fig1(bench: &mut Bench<'_>, models: &[Model]) -> Result<()> {
             "Bars: mean of the measured values and their standard deviation; a missing figure is left out."
                 .into(),
     };
-    report_png(file_in(bench.folder, "fig1.png"), &figure)
+    report_png(bench.folder.join("fig1.png"), &figure)
 }
 
 fn fig3(bench: &mut Bench<'_>) -> Result<Finding> {
@@ -264,7 +264,7 @@ fn convergence(bench: &mut Bench<'_>) -> Result<Finding> {
         lines,
         level: Some(limit),
     };
-    lines_png(file_in(bench.folder, "convergence.png"), &figure)?;
+    lines_png(bench.folder.join("convergence.png"), &figure)?;
     let says = |n: Option<u64>| n.map_or("never".to_owned(), |n| format!("after {n} iterations"));
     let holds = match (reached[0], reached[3]) {
         (Some(ours), Some(theirs)) => 2 * ours < theirs,

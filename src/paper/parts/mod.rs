@@ -8,8 +8,6 @@ mod residual;
 mod shapes;
 mod table;
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
 use super::run::Run;
@@ -74,11 +72,6 @@ fn summary(report: &Report) -> Value {
 /// A row of a table.
 fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
-}
-
-/// The name of a file without its folder.
-fn file_in(folder: &Path, file: &str) -> std::path::PathBuf {
-    folder.join(file)
 }
 
 /// A finding of one training that is shown by its report.

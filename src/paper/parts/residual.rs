@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{cost, file_in, row};
+use super::{cost, row};
 use crate::error::Result;
 use crate::eval::lines::{Line, LinesFigure, lines_png};
 use crate::paper::recipe::{FRACTION, Recipe, STINIS, STINIS_IMAGE, STINIS_NOISE};
@@ -78,7 +78,7 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
         lines: runs.iter().zip(&recipes).map(line).collect(),
         level: None,
     };
-    lines_png(file_in(bench.folder, "fig6.png"), &figure)?;
+    lines_png(bench.folder.join("fig6.png"), &figure)?;
     Ok(Finding {
         ours: format!("largest critic loss: {}", says.join("; ")),
         holds,

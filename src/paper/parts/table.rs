@@ -6,6 +6,7 @@ use super::{cost, row};
 use crate::data::export::{Element, GrowingArray};
 use crate::data::source::Part as Images;
 use crate::error::{Error, Result};
+use crate::paper::clock::Clock;
 use crate::paper::recipe::FRACTION;
 use crate::paper::run::Run;
 use crate::paper::{Bench, Finding, Part};
@@ -115,7 +116,7 @@ fn simulate(bench: &mut Bench<'_>, run: &Run) -> Result<(usize, Seconds)> {
     bench.watch.at("simulating images", 0, 0)?;
     let source = Task::source(&run.config, "table1")?;
     let mut device = bench.kind.for_data()?;
-    let clock = bench.clock();
+    let clock = Clock::start();
     // Of a seed that no training has.
     let made = source.make(Images::HeldOut, SIMULATED, SEED, &mut *device)?;
     Ok((made.count, clock.elapsed()))
@@ -129,7 +130,7 @@ fn sample(bench: &mut Bench<'_>, run: &Run) -> Result<Seconds> {
         std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
     }
     let [h, w] = sampler.task().images().size;
-    let clock = bench.clock();
+    let clock = Clock::start();
     let mut file = GrowingArray::create(&path, Element::Byte, &[h, w])?;
     let mut done = 0;
     while done < COUNT {
