@@ -158,6 +158,13 @@ fn certificates_hold_and_what_was_tampered_with_is_found() {
         assert!(output.status.success(), "{samples}: {}", says(&output));
         assert!(says(&output).contains("12 samples are as certified"), "{}", says(&output));
     }
+    // What is none is refused by the name that was given.
+    let output = invnet(here, &["check", "out/samples.npy", "--asks=out/samples.npy"]);
+    assert!(
+        output.status.code() == Some(2) && says(&output).contains("out/samples.npy: is no certificate"),
+        "{}",
+        says(&output)
+    );
     // The certificate can be asked for again.
     let again =
         ["generate", "--run=run", "--count=12", "--targets=out/certificate.csv", "--one-shot", "--out=again"];

@@ -320,6 +320,11 @@ impl Certificate {
     /// # Errors
     /// If a file is not there or no certificate, or the table is not the one that the summary is of.
     pub fn read(path: &Path) -> Result<Self> {
+        let named = matches!(path.extension().and_then(|e| e.to_str()), Some("csv" | "json"));
+        if path.is_file() && !named {
+            let problem = "is no certificate: name its table (.csv), its summary (.json) or their folder";
+            return Err(Error::file(path, problem));
+        }
         let (table, beside) = files(path);
         let text = |path: &Path, hint: &str| {
             fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}{hint}")))
