@@ -89,7 +89,6 @@ impl tiles::Axis<SIDE> for Axis {
         ]
     }
 
-    /// The transpose of [`outputs`].
     #[inline(always)]
     fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE] {
         let zero = T::splat(simd, T::zero());
