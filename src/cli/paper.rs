@@ -41,7 +41,7 @@ pub(super) struct PaperArgs {
     /// Small settings, for two CPU cores.
     #[arg(long)]
     quick: bool,
-    /// Seeds of what is compared.
+    /// Seeds of every training.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
     /// Where to write.
@@ -195,7 +195,14 @@ fn reproduce(args: &PaperArgs, mut parts: Vec<&'static Part>, only_new: bool, qu
     let mut silent = Silent;
     let estimates = bench(args, args.quick, kind, &mut silent);
     if only_new {
-        parts.retain(|part| !last(&args.out, part.id).is_some_and(|o| is_current(&o, part, &estimates)));
+        let mut new = Vec::new();
+        for part in parts {
+            let found = last(&args.out, part.id);
+            if !found.map_or(Ok(false), |found| is_current(&found, part, &estimates))? {
+                new.push(part);
+            }
+        }
+        parts = new;
     }
     // The cheapest first, so that there is something to look at soon.
     let alone = |part: &Part| estimates.left(part, &mut Vec::new());

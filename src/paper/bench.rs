@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::recipe::{Recipe, estimate};
 use super::run::{Run, history_of, train};
 use super::{Part, clock::Clock};
@@ -47,6 +49,26 @@ impl Bench<'_> {
         if part.compared.is_empty() { 1 } else { self.seeds }
     }
 
+    /// Every training of a part: what is trained once, and for every seed what is compared.
+    fn trainings<'p>(&self, part: &'p Part) -> impl Iterator<Item = (&'p Recipe, u64)> + use<'p> {
+        let each = |recipes: &'p [&'p Recipe], seeds: u64| {
+            recipes.iter().flat_map(move |recipe| (0..seeds).map(move |seed| (*recipe, seed)))
+        };
+        each(part.recipes, 1).chain(each(part.compared, self.seeds))
+    }
+
+    /// SHA-256 of the configurations of a part's trainings.
+    ///
+    /// # Errors
+    /// If a recipe is no configuration.
+    pub(super) fn configurations(&self, part: &Part) -> Result<String> {
+        let mut all = Sha256::new();
+        for (recipe, seed) in self.trainings(part) {
+            all.update(recipe.config(self.quick, seed)?.to_toml());
+        }
+        Ok(format!("{:x}", all.finalize()))
+    }
+
     /// The folder of a training.
     fn folder_of(&self, recipe: &Recipe, seed: u64) -> PathBuf {
         let scale = if self.quick { "quick" } else { "paper" };
@@ -59,18 +81,15 @@ impl Bench<'_> {
     /// If a recipe is no configuration.
     pub fn left(&self, part: &Part, counted: &mut Vec<(&'static str, u64)>) -> Result<f64> {
         let mut seconds = part.measuring;
-        let once = part.recipes.iter().map(|recipe| (*recipe, 1));
-        for (recipe, seeds) in once.chain(part.compared.iter().map(|recipe| (*recipe, self.seeds))) {
-            for seed in 0..seeds {
-                if counted.contains(&(recipe.name, seed)) {
-                    continue;
-                }
-                counted.push((recipe.name, seed));
-                let config = recipe.config(self.quick, seed)?;
-                let done = history_of(&self.folder_of(recipe, seed), &config).map_or(0, |h| h.iteration);
-                let share = 1.0 - done as f64 / config.train.iterations as f64;
-                seconds += share * estimate(&config);
+        for (recipe, seed) in self.trainings(part) {
+            if counted.contains(&(recipe.name, seed)) {
+                continue;
             }
+            counted.push((recipe.name, seed));
+            let config = recipe.config(self.quick, seed)?;
+            let done = history_of(&self.folder_of(recipe, seed), &config).map_or(0, |h| h.iteration);
+            let share = 1.0 - done as f64 / config.train.iterations as f64;
+            seconds += share * estimate(&config);
         }
         Ok(seconds)
     }

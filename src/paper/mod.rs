@@ -77,6 +77,9 @@ pub struct Outcome {
     pub seconds: f64,
     /// The settings, `quick` or `paper`.
     pub scale: String,
+    /// SHA-256 of the configurations of its trainings: what was measured with others is not current.
+    #[serde(default)]
+    pub configurations: String,
     /// The program and its version.
     pub program: String,
     /// What computed.

@@ -23,10 +23,13 @@ pub fn last(folder: &Path, id: &str) -> Option<Outcome> {
     serde_json::from_str(&fs::read_to_string(file_of(folder, id)).ok()?).ok()
 }
 
-/// Whether that is a part's result with these settings.
-#[must_use]
-pub fn is_current(outcome: &Outcome, part: &Part, bench: &Bench<'_>) -> bool {
-    (&*outcome.scale, outcome.seeds, &*outcome.program) == (scale(bench), bench.seeds_of(part), PROGRAM)
+/// Whether that is a part's result with these settings, and with trainings as they are configured now.
+///
+/// # Errors
+/// If a recipe is no configuration.
+pub fn is_current(outcome: &Outcome, part: &Part, bench: &Bench<'_>) -> Result<bool> {
+    let wanted = (scale(bench), bench.seeds_of(part), PROGRAM, &*bench.configurations(part)?);
+    Ok((&*outcome.scale, outcome.seeds, &*outcome.program, &*outcome.configurations) == wanted)
 }
 
 fn scale(bench: &Bench<'_>) -> &'static str {
@@ -55,6 +58,7 @@ pub fn make(bench: &mut Bench<'_>, part: &Part) -> Result<Outcome> {
         seeds: bench.seeds_of(part),
         seconds: bench.trained + measuring.max(0.0),
         scale: scale(bench).into(),
+        configurations: bench.configurations(part)?,
         program: PROGRAM.into(),
         hardware: hardware(bench)?,
         load: load(),
@@ -182,6 +186,9 @@ fn table(text: &mut String, rows: &[Vec<String>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Kind;
+    use crate::paper::recipe::Recipe;
+    use crate::paper::{Finding, Watch};
     use serde_json::json;
 
     #[test]
@@ -195,6 +202,7 @@ mod tests {
             seeds: 3,
             seconds: 100.0,
             scale: "quick".into(),
+            configurations: String::new(),
             program: PROGRAM.into(),
             hardware: "cpu".into(),
             load: Some(1.0),
@@ -225,6 +233,47 @@ mod tests {
         }
         let back: Outcome = serde_json::from_value(written).expect("an outcome");
         assert_eq!(back.more.numbers["x"], 1);
+    }
+
+    #[test]
+    fn a_result_of_other_configurations_is_not_current() {
+        const fn recipe(changes: &'static str) -> Recipe {
+            let preset = ("circles-quick", changes);
+            Recipe { name: "circles", label: "", quick: preset, full: preset, followed: false }
+        }
+        const FIRST: Recipe = recipe("iterations=600");
+        const OTHER: Recipe = recipe("iterations=700");
+        let part = |compared| Part {
+            id: "fig1",
+            claim: "it holds",
+            paper: "",
+            recipes: &[],
+            compared,
+            measuring: 0.0,
+            make: |_| {
+                let (ours, note, table, pictures) = Default::default();
+                Ok(Finding { ours, holds: true, note, table, pictures, numbers: json!({}) })
+            },
+        };
+        struct Deaf;
+        impl Watch for Deaf {
+            fn at(&mut self, _: &str, _: u64, _: u64) -> Result<()> {
+                Ok(())
+            }
+            fn worked(&mut self, _: f64) {}
+        }
+        let (folder, mut deaf) = (tempfile::tempdir().expect("a folder"), Deaf);
+        let (folder, kind) = (folder.path(), Kind::Cpu);
+        let mut bench =
+            Bench { folder, quick: true, seeds: 2, kind, watch: &mut deaf, trained: 0.0, session: 0.0 };
+        make(&mut bench, &part(&[&FIRST])).expect("made");
+        let found = last(folder, "fig1").expect("written");
+        let current = |part: Part, bench: &Bench<'_>| is_current(&found, &part, bench).expect("a recipe");
+        assert!(current(part(&[&FIRST]), &bench));
+        assert!(!current(part(&[&OTHER]), &bench), "another configuration");
+        assert!(!current(part(&[&FIRST, &OTHER]), &bench), "one more training");
+        bench.seeds = 3;
+        assert!(!current(part(&[&FIRST]), &bench), "more seeds");
     }
 
     #[test]

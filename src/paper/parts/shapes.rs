@@ -1,42 +1,43 @@
 //! A circle and a square: Fig. 4.
 
-use super::{limit, of_report};
+use super::{Model, limit, verdict};
 use crate::error::Result;
 use crate::paper::recipe::CIRCLE_SQUARE;
+use crate::paper::statistics::shown;
 use crate::paper::{Bench, Finding, Part};
 
 pub(super) const FIG4: Part = Part {
     id: "fig4",
     claim: "InvNet draws a circle and a square, each with the area and at the place asked for",
     paper: "samples",
-    recipes: &[&CIRCLE_SQUARE],
-    compared: &[],
+    recipes: &[],
+    compared: &[&CIRCLE_SQUARE],
     measuring: 8.0,
     make,
 };
 
-/// The share of figures that must be of the right shape.
-const RIGHT: f64 = 0.8;
+/// The share of figures that must be of the right shape, in percent.
+const RIGHT: f64 = 80.0;
 
 fn make(bench: &mut Bench<'_>) -> Result<Finding> {
-    let run = bench.trained(&CIRCLE_SQUARE, 0)?;
-    let report = bench.measure(&run, &CIRCLE_SQUARE)?;
-    let limit = limit(report.size[1]);
-    let (centroid, area, right) = report.figures.as_ref().map_or((f64::NAN, f64::NAN, f64::NAN), |f| {
-        (f.mean_centroid_error, f.mean_relative_area_error, f.right_shape)
-    });
+    let model = Model::of(bench, &CIRCLE_SQUARE)?;
+    let limit = limit(model.reports[0].size[1]);
+    let centroid = model.figures(|f| f.mean_centroid_error);
+    let right = model.figures(|f| 100.0 * f.right_shape);
+    let (holds, alone) = verdict(&[&centroid, &right], |of| of[0] < limit && of[1] > RIGHT);
     let found = (
         format!(
-            "centroid error {centroid:.2} px, area error {:.1} %, {:.1} % of figures of the right shape",
-            100.0 * area,
-            100.0 * right
+            "centroid error {} px, area error {} %, {} % of figures of the right shape",
+            shown(&centroid, 2),
+            shown(&model.figures(|f| 100.0 * f.mean_relative_area_error), 1),
+            shown(&right, 1)
         ),
-        centroid < limit && right > RIGHT,
+        holds,
         format!(
-            "Rule: centroid error under {limit:.1} px, and over {:.0} % of figures recognised as the shape \
-             of their class.",
-            100.0 * RIGHT
+            "Rule: centroid error under {limit:.1} px, and over {RIGHT:.0} % of figures recognised as the \
+             shape of their class.{alone}"
         ),
     );
-    of_report(bench, (&run, &report), "fig4.png", "Asked (outline) against generated, and real images", found)
+    let caption = "Asked (outline) against generated, and real images, the first seed";
+    model.finding(bench, ("fig4.png", caption), found)
 }
