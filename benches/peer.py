@@ -1,6 +1,6 @@
 """The iteration that `invnet bench step` measures, in PyTorch: the same networks, the same count.
 
-    python benches/peer.py [--size 64 --width 32 --batch 32 --threads 2] [--bf16] [--channels-last] [--compile]
+    python benches/peer.py [--net dcgan --size 64 --width 32 --batch 32 --threads 2] [--bf16] [--channels-last] [--compile]
     python benches/peer.py --device cuda [--size 128 --width 64 --batch 32]
     python benches/peer.py --setting alone --size 128
 
@@ -69,6 +69,66 @@ class Critic(nn.Module):
         return self.layers(x)
 
 
+class Block(nn.Module):
+    """A residual block that doubles the image, or halves it; 1 x 1 shortcuts of the smaller of the two."""
+
+    def __init__(self, inner, middle, outer, up, bias=False):
+        super().__init__()
+        self.up = up
+        # One group: normalised over each sample.
+        norm = nn.BatchNorm2d if up else (lambda channels: nn.GroupNorm(1, channels))
+        self.norm1, self.norm2 = norm(inner), norm(middle)
+        self.conv1 = nn.Conv2d(inner, middle, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(middle, outer, 3, 1, 1, bias=bias)
+        self.shortcut = nn.Conv2d(inner, outer, 1, bias=bias)
+
+    def forward(self, x):
+        twice = lambda x: nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+        half = lambda x: nn.functional.avg_pool2d(x, 2)
+        inner = torch.relu(self.norm1(x))
+        middle = torch.relu(self.norm2(self.conv1(twice(inner) if self.up else inner)))
+        outer = self.conv2(middle)
+        if self.up:
+            return outer + twice(self.shortcut(x))
+        return half(outer) + self.shortcut(half(x))
+
+
+def most(width, halvings):
+    return width * min(8, 1 << halvings)
+
+
+class ResidualGenerator(nn.Module):
+    def __init__(self, size, width):
+        super().__init__()
+        levels = (size // 4).bit_length() - 1
+        channels = [most(width, levels - 1)] + [most(width, levels - 1 - level) for level in range(levels)]
+        self.first = channels[0]
+        self.linear = nn.Linear(LATENT + CONDITION, 16 * channels[0])
+        blocks = [Block(a, b, b, True) for a, b in itertools.pairwise(channels)]
+        last = channels[-1]
+        self.layers = nn.Sequential(*blocks, nn.BatchNorm2d(last), nn.ReLU(), nn.Conv2d(last, CLASSES, 3, 1, 1))
+
+    def forward(self, z, r):
+        x = self.linear(torch.cat([z, r], 1)).view(-1, self.first, 4, 4)
+        return torch.softmax(self.layers(x), 1)
+
+
+class ResidualCritic(nn.Module):
+    def __init__(self, size, width):
+        super().__init__()
+        levels = (size // 4).bit_length() - 1
+        channels = [most(width, level) for level in range(levels + 1)]
+        blocks = [Block(a, a, b, False, bias=i + 1 < levels) for i, (a, b) in enumerate(itertools.pairwise(channels))]
+        self.layers = nn.Sequential(nn.Conv2d(CLASSES, width, 3, 1, 1), *blocks, nn.Flatten(),
+                                    nn.Linear(16 * channels[-1], 1, bias=False))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+NETS = {"dcgan": (Generator, Critic), "resnet": (ResidualGenerator, ResidualCritic)}
+
+
 def measure(x):
     """Areas and centroids of the figures, normalised: [N, 6]."""
     n, _, h, w = x.shape
@@ -125,8 +185,8 @@ class Peer:
         self.args, device = args, args.device
         self.context = precise(device, next((p for p in PRECISIONS if p in setting), "fp32"))
         layout = torch.channels_last if "channels_last" in setting else torch.contiguous_format
-        self.generator = Generator(args.size, args.width).to(device, memory_format=layout)
-        self.critic = Critic(args.size, args.width).to(device, memory_format=layout)
+        nets = (net(args.size, args.width).to(device, memory_format=layout) for net in NETS[args.net])
+        self.generator, self.critic = nets
         # A compiled network has no second derivative: the penalty always calls the plain critic.
         self.fast = [torch.compile(m) if "compile" in setting else m for m in (self.generator, self.critic)]
         cuda = device == "cuda"
@@ -335,6 +395,7 @@ def main():
     for name, default in (("size", 64), ("width", 32), ("batch", 32), ("threads", 2), ("iterations", None)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--net", choices=NETS, default="dcgan", help="the pair of networks")
     parser.add_argument("--setting", help="one of them only: " + ", ".join(SETTINGS))
     for name, what in (("bf16", "products of bf16 (autocast)"), ("channels-last", "memory in that order"),
                        ("compile", "torch.compile, but for the penalty")):

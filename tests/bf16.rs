@@ -88,10 +88,10 @@ fn convolutions_err_by_a_few_roundoffs() {
     let mut worst = 0.0f64;
     for border in [Border::Open, Border::Periodic] {
         for (n, channels, window, rounded) in [
-            // Four outputs a tile, cut at the edges; two outputs a tile; no transforms.
+            // Four outputs a tile, cut at the edges; no transforms.
             (12, [32, 40], over([24, 20], [4, 4], two, one, border), true),
             (3, [33, 32], over([60, 44], [4, 4], two, one, border), true),
-            (2, [64, 48], over([8, 8], [4, 4], two, one, border), false),
+            (2, [64, 48], over([8, 8], [4, 4], two, one, border), true),
             (2, [32, 33], over([10, 6], [1, 1], one, [0, 0], border), true),
             (2, [32, 32], over([10, 15], [5, 3], [2, 1], [2, 1], border), true),
             // Single precision: few channels, and 3 x 3, which is faster so.
@@ -100,7 +100,7 @@ fn convolutions_err_by_a_few_roundoffs() {
         ] {
             let errors = legs(n, channels, window);
             for (leg, error) in ["y", "x", "w"].into_iter().zip(errors) {
-                let bound = if rounded || channels == [64, 48] { 4.0 * U } else { 1e-6 };
+                let bound = if rounded { 4.0 * U } else { 1e-6 };
                 assert!(error <= bound, "{leg} of {channels:?} {window:?}: {error:.1e}");
                 worst = worst.max(error);
                 assert!(

@@ -130,6 +130,12 @@ fn cases() -> Vec<Case> {
         // Nearly the Winograd geometry: an image that is not a multiple of 4, another padding.
         case(2, 8, 8, [10, 8], [4, 4], [2, 2], [1, 1]),
         case(2, 8, 8, [8, 8], [4, 4], [2, 2], [2, 2]),
+        // A large filter on images that Winograd leaves; more pixels than a product takes at a time.
+        case(2, 40, 33, [10, 6], [4, 4], [2, 2], [1, 1]),
+        case(36, 33, 32, [10, 6], [4, 4], [2, 2], [1, 1]),
+        // One with another geometry, and one tap only.
+        case(1, 40, 41, [7, 9], [4, 3], [2, 1], [1, 2]),
+        case(3, 130, 129, [5, 4], [1, 1], [1, 1], [0, 0]),
     ];
     for (n, ci, co, image) in [
         (1, 8, 8, [4, 4]),
@@ -163,6 +169,7 @@ fn cases() -> Vec<Case> {
     all.extend([
         // The layers of the networks, on sides that are no multiples of four.
         periodic(2, [3, 5], [6, 10], [4, 4], two, one),
+        periodic(3, [40, 33], [6, 10], [4, 4], two, one),
         periodic(2, [9, 8], [14, 6], [4, 4], two, one),
         periodic(2, [3, 4], [5, 7], [3, 3], one, one),
         periodic(1, [2, 3], [3, 6], [1, 1], one, [0, 0]),

@@ -27,7 +27,7 @@ pub(super) trait Dot {
 }
 
 /// Numbers of a tensor as they are.
-pub(super) struct Whole<T>(std::marker::PhantomData<T>);
+pub struct Whole<T>(std::marker::PhantomData<T>);
 
 impl<T: Real> Dot for Whole<T> {
     type Factor = T;
@@ -46,7 +46,7 @@ impl<T: Real> Dot for Whole<T> {
 }
 
 /// out += a b, or out = a b, with the k rows of b and those of out `width` numbers long.
-pub(super) struct Block<'a, F, T> {
+pub struct Block<'a, F, T> {
     /// a, or its transpose if `columns`.
     pub(super) a: &'a [F],
     /// Elements from one row of `a` (as it lies) to the next.

@@ -1,11 +1,13 @@
 //! The three legs of a convolution, any kernel, stride, padding and border, as blocked matrix products.
 //!
 //! Pixels are unfolded (im2col) a block at a time into working space that stays in the cache. The
-//! convolutions of the networks, 4 x 4 at stride 2 and 3 x 3 at stride 1, take `winograd/` instead.
+//! convolutions of the networks, 4 x 4 at stride 2 and 3 x 3 at stride 1, take `winograd/` instead, and
+//! those with large filters `direct.rs`.
 
 use super::pieces::*;
 
 use super::Real;
+use super::direct;
 use super::extents::{Extents, row_of};
 use super::finish::Finish;
 use super::matmul::{Mat, product};
@@ -50,18 +52,17 @@ impl Run {
     }
 }
 
-/// Writes the filter rows `kernel_rows` of the windows of output pixels `first..` to `cols`, one
-/// row of `kernel_rows.len() * KW * CI` numbers a pixel.
-fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, kernel_rows: std::ops::Range<usize>, cols: &mut [T]) {
-    let Window { image: [h, w], kernel: [_, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow], border } =
+/// Writes the windows of output pixels `first..` to `cols`, one row of `KH * KW * CI` numbers a pixel.
+fn unfold<T: Real>(e: &Extents, x: &[T], first: usize, cols: &mut [T]) {
+    let Window { image: [h, w], kernel: [kh, kw], stride: [sh, sw], pad: [ph, pw], out: [oh, ow], border } =
         e.window;
     let run = kw * e.ci;
-    for (i, taps) in cols.chunks_exact_mut(kernel_rows.len() * run).enumerate() {
+    for (i, taps) in cols.chunks_exact_mut(kh * run).enumerate() {
         let pixel = first + i;
         let (n, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
         let place = Run::of(ox * sw, pw, kw, w);
         let inside = place.from == 0 && place.to == kw;
-        for (ky, line) in kernel_rows.clone().zip(taps.chunks_exact_mut(run)) {
+        for (ky, line) in taps.chunks_exact_mut(run).enumerate() {
             let Some(y) = row_of(oy * sh + ky, ph, h, border) else {
                 line.fill(T::zero());
                 continue;
@@ -101,13 +102,16 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], finish: &Finish<'_, 
     if three::applies(e) {
         return three::leg_y(e, x, w, finish, y);
     }
+    if direct::applies(e) {
+        return direct::leg_y(e, x, w, finish, y);
+    }
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co);
     let rows = block_rows::<T>(columns).min(e.out_pixels().div_ceil(4)).max(1);
     y.par_chunks_mut(rows * e.co).enumerate().each(&|(block, y)| {
         let pixels = y.len() / e.co;
         scratch::with(pixels * columns, |cols: &mut [T]| {
-            unfold(e, x, block * rows, 0..e.window.kernel[0], cols);
+            unfold(e, x, block * rows, cols);
             product(Mat::new(cols, pixels, columns), filter, false, y, false, e.precision);
         });
         finish.apply(block * rows * e.co, y);
@@ -120,6 +124,8 @@ pub(super) fn leg_x<T: Real>(e: &Extents, g: &[T], w: &[T], finish: &Finish<'_, 
         four::leg_x(e, g, w, finish, x);
     } else if two::applies(e) {
         two::leg_x(e, g, w, finish, x);
+    } else if direct::applies_to_x(e) {
+        direct::leg_x(e, g, w, finish, x);
     } else if e.window.stride == [1, 1] && (0..2).all(|i| e.window.pad[i] < e.window.kernel[i]) {
         leg_x_flipped(e, g, w, finish, x);
     } else {
@@ -210,10 +216,7 @@ fn add<T: Real>(line: &mut [T], start: usize, numbers: &[T]) {
     }
 }
 
-/// A filter with at most this many weights is summed in pieces that each have their own copy.
-const SMALL_FILTER: usize = 16 * 1024;
-
-/// Pieces the pixels are cut into then: fixed, so that the order of summation is.
+/// Pieces the pixels are cut into, each with a filter of its own: fixed, so that the order of summation is.
 const PIECES: usize = 16;
 
 /// The adjoint of [`leg_y`] in w.
@@ -227,21 +230,15 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     if three::applies(e) {
         return three::leg_w(e, x, g, w);
     }
-    if w.len() > SMALL_FILTER {
-        // Each task owns some filter rows and walks all pixels.
-        let columns = e.window.kernel[1] * e.ci;
-        w.par_chunks_mut(columns * e.co).enumerate().each(&|(ky, w)| {
-            w.fill(T::zero());
-            accumulate_w(e, x, g, 0, ky..ky + 1, w);
-        });
-        return;
+    if direct::applies(e) {
+        return direct::leg_w(e, x, g, w);
     }
     // Each task owns some pixels and computes a whole filter; these are then added in order.
     let piece = e.out_pixels().div_ceil(PIECES);
     scratch::with(PIECES * w.len(), |partial: &mut [T]| {
         partial.fill(T::zero());
         partial.par_chunks_mut(w.len()).zip(g.par_chunks(piece * e.co)).enumerate().each(&|(i, (w, g))| {
-            accumulate_w(e, x, g, i * piece, 0..e.window.kernel[0], w);
+            accumulate_w(e, x, g, i * piece, w);
         });
         w.fill(T::zero());
         for partial in partial.chunks_exact(w.len()) {
@@ -252,21 +249,14 @@ pub(super) fn leg_w<T: Real>(e: &Extents, x: &[T], g: &[T], w: &mut [T]) {
     });
 }
 
-/// Adds the share of the output pixels `first..`, whose cotangents are `g`, to some filter rows.
-fn accumulate_w<T: Real>(
-    e: &Extents,
-    x: &[T],
-    g: &[T],
-    first: usize,
-    kernel_rows: std::ops::Range<usize>,
-    w: &mut [T],
-) {
-    let columns = kernel_rows.len() * e.window.kernel[1] * e.ci;
+/// Adds the share of the output pixels `first..`, whose cotangents are `g`, to a filter.
+fn accumulate_w<T: Real>(e: &Extents, x: &[T], g: &[T], first: usize, w: &mut [T]) {
+    let columns = e.taps() * e.ci;
     let rows = block_rows::<T>(columns.max(e.co));
     for (block, g) in g.chunks(rows * e.co).enumerate() {
         let pixels = g.len() / e.co;
         scratch::with(pixels * columns, |cols: &mut [T]| {
-            unfold(e, x, first + block * rows, kernel_rows.clone(), cols);
+            unfold(e, x, first + block * rows, cols);
             product(
                 Mat::new(cols, pixels, columns).t(),
                 Mat::new(g, pixels, e.co),

@@ -1,6 +1,10 @@
 //! Matrix products of any layout: b packed into panels of columns, the rows of a taken as they lie, and
 //! both multiplied block by block.
 
+use std::ops::Range;
+
+use bytemuck::Zeroable;
+
 use super::pieces::*;
 
 use super::Real;
@@ -11,9 +15,9 @@ use super::vector::LANES;
 use crate::device::Precision;
 use crate::shape::Shape;
 
-/// A matrix in memory; steps are in elements.
+/// A matrix in memory; steps are in elements, and that of the rows or of the columns is one.
 #[derive(Clone, Copy)]
-pub struct Mat<'a, T> {
+pub(super) struct Mat<'a, T> {
     pub(super) data: &'a [T],
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -32,9 +36,10 @@ impl<'a, T> Mat<'a, T> {
         Self { rows: self.cols, cols: self.rows, row_step: self.col_step, col_step: self.row_step, ..self }
     }
 
-    /// Some of the columns.
-    fn columns(self, first: usize, count: usize) -> Self {
-        Self { data: &self.data[first * self.col_step..], cols: count, ..self }
+    /// Some of the rows, and some of their numbers.
+    fn part(self, rows: Range<usize>, numbers: Range<usize>) -> Self {
+        let first = rows.start * self.row_step + numbers.start * self.col_step;
+        Self { data: &self.data[first..], rows: rows.len(), cols: numbers.len(), ..self }
     }
 
     fn in_bounds(&self) -> bool {
@@ -52,8 +57,11 @@ const SHARED_FROM: usize = 1 << 18;
 const ROWS: usize = 96;
 const DEPTH: usize = 512;
 
+/// Factors of a column that are put into a panel at a time.
+const AT_A_TIME: usize = 64;
+
 /// What a product multiplies: numbers, or some of them packed into one factor.
-pub(super) trait Factors {
+pub trait Factors {
     /// Of the matrices.
     type Number: Real;
     /// What a block multiplies.
@@ -61,8 +69,6 @@ pub(super) trait Factors {
     /// Numbers of a factor.
     const NUMBERS: usize;
 
-    /// One factor.
-    fn join(even: Self::Number, odd: Self::Number) -> Self::Factor;
     /// Those of adjacent numbers.
     fn along(row: &[Self::Number], to: &mut [Self::Factor]);
     /// Those of numbers that lie one below the other.
@@ -80,10 +86,6 @@ impl<T: Real> Factors for Whole<T> {
     type Factor = T;
     const NUMBERS: usize = 1;
 
-    fn join(even: T, _: T) -> T {
-        even
-    }
-
     fn along(row: &[T], to: &mut [T]) {
         to.copy_from_slice(row);
     }
@@ -98,6 +100,43 @@ impl<T: Real> Factors for Whole<T> {
 
     fn run(block: Block<'_, T, T>) {
         block.run();
+    }
+}
+
+/// The rows of the left one of two matrices, wherever their numbers come from.
+pub(super) trait Rows<F: Factors>: Sync {
+    /// How many there are, and how many numbers each has.
+    fn extents(&self) -> [usize; 2];
+    /// Lends `f` the factors of some rows, of some of their numbers: with how many there are from one row to the
+    /// next, and whether they lie as `[k, rows]` instead.
+    fn lend(
+        &self,
+        rows: Range<usize>,
+        numbers: Range<usize>,
+        f: &mut dyn FnMut(&[F::Factor], usize, bool),
+    );
+}
+
+impl<F: Factors> Rows<F> for Mat<'_, F::Number> {
+    fn extents(&self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
+    fn lend(
+        &self,
+        rows: Range<usize>,
+        numbers: Range<usize>,
+        f: &mut dyn FnMut(&[F::Factor], usize, bool),
+    ) {
+        let part = self.part(rows, numbers);
+        match F::as_they_lie(part.data) {
+            Some(data) if part.col_step == 1 => f(data, part.row_step, false),
+            Some(data) if part.row_step == 1 => f(data, part.col_step, true),
+            _ => with_factors::<F, _>(part.rows * part.cols.div_ceil(F::NUMBERS), |factors| {
+                let (step, columns) = pack_rows::<F>(part, factors);
+                f(factors, step, columns);
+            }),
+        }
     }
 }
 
@@ -129,8 +168,20 @@ pub(super) fn product<T: Real>(
         }
         return;
     }
+    product_of_rows(&a, b, accumulate, out, share, precision);
+}
+
+/// The same of rows that may come from anywhere.
+pub(super) fn product_of_rows<T: Real, A: Rows<Whole<T>> + Rows<T::Rounded>>(
+    a: &A,
+    b: Mat<'_, T>,
+    accumulate: bool,
+    out: &mut [T],
+    share: bool,
+    precision: Precision,
+) {
     match precision {
-        Precision::Bf16 => T::product_of_pairs(a, b, accumulate, out, share),
+        Precision::Bf16 => packed::<T::Rounded>(a, b, accumulate, out, share),
         _ => packed::<Whole<T>>(a, b, accumulate, out, share),
     }
 }
@@ -153,47 +204,72 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 }
 
 /// A product in those factors.
-pub(super) fn packed<F: Factors>(
-    a: Mat<'_, F::Number>,
+fn packed<F: Factors>(
+    a: &dyn Rows<F>,
     b: Mat<'_, F::Number>,
     accumulate: bool,
     out: &mut [F::Number],
     share: bool,
 ) {
+    let [m, k] = a.extents();
     let (n, width) = (b.cols, if b.cols > LANES { 2 * LANES } else { LANES });
     let numbers = DEPTH * F::NUMBERS;
-    for first in (0..a.cols).step_by(numbers) {
-        let terms = numbers.min(a.cols - first);
-        let (a, b) = (a.columns(first, terms), b.t().columns(first, terms).t());
-        let (accumulate, terms) = (accumulate || first > 0, terms.div_ceil(F::NUMBERS));
+    // Tasks of about as many rows each, in whole tiles.
+    let rows = m.div_ceil(m.div_ceil(ROWS)).next_multiple_of(4);
+    for first in (0..k).step_by(numbers) {
+        let part = first..k.min(first + numbers);
+        let b = b.part(part.clone(), 0..n);
+        let (accumulate, terms) = (accumulate || first > 0, part.len().div_ceil(F::NUMBERS));
         with_factors::<F, _>(terms * n.next_multiple_of(width), |panels: &mut [F::Factor]| {
             let pack = |(i, panel): (usize, &mut [F::Factor])| pack_panel::<F>(b, i * width, width, panel);
             each(panels, terms * width, share, pack);
-            let panels = &*panels;
-            if share && a.rows < 4 * ROWS {
+            let panels = Panels { factors: &*panels, terms, width };
+            if share && m < 4 * ROWS {
                 // Too few rows to share: the panels of the result one after another, put together after.
-                scratch::with(a.rows * n.next_multiple_of(width), |sums: &mut [F::Number]| {
-                    sums.par_chunks_mut(a.rows * width).enumerate().each(&|(i, sums)| {
-                        let panel = &panels[i * terms * width..][..terms * width];
-                        rows_by_panels::<F>(a, 0, panel, width, false, sums, width);
+                scratch::with(m * n.next_multiple_of(width), |sums: &mut [F::Number]| {
+                    sums.par_chunks_mut(m * width).enumerate().each(&|(i, sums)| {
+                        rows_by_panels::<F>(a, 0, part.clone(), panels.only(i), false, sums, width);
                     });
                     for (row, out) in out.chunks_exact_mut(n).enumerate() {
                         for (i, out) in out.chunks_mut(width).enumerate() {
-                            put(&sums[(i * a.rows + row) * width..], accumulate, out);
+                            put(&sums[(i * m + row) * width..], accumulate, out);
                         }
                     }
                 });
             } else {
-                each(out, ROWS * n, share, |(i, out)| {
-                    rows_by_panels::<F>(a, i * ROWS, panels, width, accumulate, out, n);
+                each(out, rows * n, share, |(i, out)| {
+                    rows_by_panels::<F>(a, i * rows, part.clone(), panels, accumulate, out, n);
                 });
             }
         });
     }
 }
 
+/// Columns of the right matrix as the products read them: `[panels, terms, width]`.
+struct Panels<'a, F> {
+    factors: &'a [F],
+    terms: usize,
+    width: usize,
+}
+
+impl<F> Clone for Panels<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Panels<'_, F> {}
+
+impl<F> Panels<'_, F> {
+    /// One of them.
+    fn only(self, i: usize) -> Self {
+        let size = self.terms * self.width;
+        Self { factors: &self.factors[i * size..][..size], ..self }
+    }
+}
+
 /// Lends so many factors.
-fn with_factors<F: Factors, R>(count: usize, f: impl FnOnce(&mut [F::Factor]) -> R) -> R {
+pub(super) fn with_factors<F: Factors, R>(count: usize, f: impl FnOnce(&mut [F::Factor]) -> R) -> R {
     scratch::with(count, |space: &mut [F::Number]| f(bytemuck::cast_slice_mut(space)))
 }
 
@@ -217,19 +293,20 @@ fn put<T: Real>(sums: &[T], accumulate: bool, out: &mut [T]) {
     }
 }
 
-/// Rows `first..` of a, as many as out has rows of `n` numbers, times the panels.
+/// Rows `first..` of a, as many as out has rows of `n` numbers, times the panels of a part of their numbers.
 fn rows_by_panels<F: Factors>(
-    a: Mat<'_, F::Number>,
+    a: &dyn Rows<F>,
     first: usize,
-    panels: &[F::Factor],
-    width: usize,
+    part: Range<usize>,
+    panels: Panels<'_, F::Factor>,
     accumulate: bool,
     out: &mut [F::Number],
     n: usize,
 ) {
-    let (rows, k) = (out.len() / n, a.cols.div_ceil(F::NUMBERS));
-    let blocks = |a: &[F::Factor], step: usize, columns: bool, out: &mut [F::Number]| {
-        for (i, b) in panels.chunks_exact(k * width).enumerate() {
+    let Panels { factors, terms: k, width } = panels;
+    let rows = out.len() / n;
+    a.lend(first..first + rows, part, &mut |a, step, columns| {
+        for (i, b) in factors.chunks_exact(k * width).enumerate() {
             let place = i * width;
             if place + width <= n {
                 let (out, apart) = (&mut out[place..], n);
@@ -244,38 +321,35 @@ fn rows_by_panels<F: Factors>(
                 }
             });
         }
-    };
-    let data = &a.data[first * a.row_step..];
-    match F::as_they_lie(data) {
-        Some(data) if a.col_step == 1 => blocks(data, a.row_step, false, out),
-        Some(data) if a.row_step == 1 => blocks(data, a.col_step, true, out),
-        _ => with_factors::<F, _>(rows * k, |factors| {
-            let (step, columns) = pack_rows::<F>(Mat { data, rows, ..a }, factors);
-            blocks(factors, step, columns, out);
-        }),
-    }
+    });
 }
 
 /// Columns `first..` of b as factors of its rows, `[k, width]`, with zeros behind the last.
 fn pack_panel<F: Factors>(b: Mat<'_, F::Number>, first: usize, width: usize, panel: &mut [F::Factor]) {
     let columns = width.min(b.cols - first);
-    let zero = num_traits::Zero::zero();
+    let zero = F::Factor::zeroed();
     if b.col_step != 1 {
-        // Columns lie in memory: each is read from end to end.
-        for j in 0..width {
-            for (p, to) in panel.chunks_exact_mut(width).enumerate() {
-                let at = |row: usize| {
-                    let inside = j < columns && row < b.rows;
-                    if inside { b.data[row * b.row_step + (first + j) * b.col_step] } else { zero }
-                };
-                to[j] = F::join(at(p * F::NUMBERS), at(p * F::NUMBERS + 1));
+        // Columns lie in memory: of each as much at a time as keeps the part of the panel in the first cache.
+        let mut factors = [zero; AT_A_TIME];
+        for (part, panel) in panel.chunks_mut(AT_A_TIME * width).enumerate() {
+            let first_row = part * AT_A_TIME * F::NUMBERS;
+            let rows = (b.rows - first_row).min(AT_A_TIME * F::NUMBERS);
+            for j in 0..columns {
+                let factors = &mut factors[..rows.div_ceil(F::NUMBERS)];
+                F::along(&b.data[first_row + (first + j) * b.col_step..][..rows], factors);
+                for (to, &factor) in panel.chunks_exact_mut(width).zip(&*factors) {
+                    to[j] = factor;
+                }
+            }
+            for to in panel.chunks_exact_mut(width) {
+                to[columns..].fill(zero);
             }
         }
         return;
     }
     for (p, to) in panel.chunks_exact_mut(width).enumerate() {
         let (to, behind) = to.split_at_mut(columns);
-        behind.fill(F::join(zero, zero));
+        behind.fill(zero);
         let row = |row: usize| &b.data[row * b.row_step + first..][..columns];
         let (even, odd) = (p * F::NUMBERS, p * F::NUMBERS + 1);
         F::across(row(even), (odd < b.rows).then(|| row(odd)), to);
@@ -292,20 +366,10 @@ fn pack_rows<F: Factors>(a: Mat<'_, F::Number>, to: &mut [F::Factor]) -> (usize,
         }
         return (k, false);
     }
-    let zero = num_traits::Zero::zero();
     for (p, to) in to.chunks_exact_mut(a.rows).enumerate() {
         let (even, odd) = (p * F::NUMBERS, p * F::NUMBERS + 1);
-        if a.row_step == 1 {
-            let column = |column: usize| &a.data[column * a.col_step..][..a.rows];
-            F::across(column(even), (odd < a.cols).then(|| column(odd)), to);
-        } else {
-            for (i, to) in to.iter_mut().enumerate() {
-                let at = |column: usize| {
-                    if column < a.cols { a.data[i * a.row_step + column * a.col_step] } else { zero }
-                };
-                *to = F::join(at(even), at(odd));
-            }
-        }
+        let column = |column: usize| &a.data[column * a.col_step..][..a.rows];
+        F::across(column(even), (odd < a.cols).then(|| column(odd)), to);
     }
     (a.rows, true)
 }

@@ -9,6 +9,7 @@ mod boundary;
 mod cahn_hilliard;
 mod conv;
 mod correlation;
+mod direct;
 mod elementwise;
 mod extents;
 mod fft;

@@ -237,16 +237,12 @@ pub(super) fn name() -> &'static str {
 }
 
 /// Factors of two numbers, multiplied as this machine does it best.
-pub(super) struct Pairs;
+pub struct Pairs;
 
 impl Factors for Pairs {
     type Number = f32;
     type Factor = u32;
     const NUMBERS: usize = 2;
-
-    fn join(even: f32, odd: f32) -> u32 {
-        pair(even, odd)
-    }
 
     fn along(row: &[f32], to: &mut [u32]) {
         along(row, to);

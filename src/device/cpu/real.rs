@@ -3,7 +3,8 @@
 use num_traits::{Float, NumAssign};
 use realfft::FftNum;
 
-use super::matmul::{Mat, packed};
+use super::block::Whole;
+use super::matmul::Factors;
 use super::pairs::Pairs;
 use super::vector::Vectors;
 
@@ -12,20 +13,16 @@ pub trait Real: Float + NumAssign + FftNum + Vectors + std::iter::Sum {
     /// The nearest number to an `f64`.
     fn of(value: f64) -> Self;
 
-    /// [`product`](super::matmul::product) of factors rounded to bf16. Only single precision has it.
+    /// What a product multiplies that rounds to bf16; of double precision, which is never rounded, the numbers.
     #[doc(hidden)]
-    fn product_of_pairs(_: Mat<'_, Self>, _: Mat<'_, Self>, _: bool, _: &mut [Self], _: bool) {
-        unreachable!("bf16 products of {}", std::any::type_name::<Self>());
-    }
+    type Rounded: Factors<Number = Self>;
 
     /// e^x within two units in the last place, written so that a loop over it vectorises.
     fn exponential(self) -> Self;
 }
 
 impl Real for f32 {
-    fn product_of_pairs(a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool, out: &mut [f32], share: bool) {
-        packed::<Pairs>(a, b, accumulate, out, share);
-    }
+    type Rounded = Pairs;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -58,6 +55,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    type Rounded = Whole<f64>;
+
     #[inline(always)]
     fn of(value: f64) -> Self {
         value

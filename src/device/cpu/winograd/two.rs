@@ -40,7 +40,9 @@ const ENOUGH_TILES: usize = 192;
 pub(in crate::device::cpu) fn applies(e: &Extents) -> bool {
     let transformed = POINTS * PARITIES * e.ci * e.co * size_of::<f32>();
     let tiles = e.reckoned * e.window.out[0] * e.window.out[1] / 4;
-    (transformed <= LARGEST_FILTER || tiles >= ENOUGH_TILES)
+    // Products of bf16 numbers take half the time without any transform.
+    e.precision != Precision::Bf16
+        && (transformed <= LARGEST_FILTER || tiles >= ENOUGH_TILES)
         && e.window.kernel == [4, 4]
         && e.window.stride == [2, 2]
         && e.window.pad == [1, 1]
