@@ -111,7 +111,7 @@ fn twins_are_computed_once() {
             ]
         },
         &[
-            "exp", "fill", "scale", "lerp", "fill", "fill", "recip", "add", "sum_to", "exp", "sum_to", "add",
+            "scale", "fill", "exp", "lerp", "fill", "recip", "fill", "add", "sum_to", "exp", "sum_to", "add",
             "scale", "add", "fill",
         ],
     );
@@ -193,7 +193,7 @@ fn a_mask_joins_the_convolution_before_it() {
             let z = x[0].conv(x[1], [1, 1], [1, 1], Border::Periodic);
             vec![y.gate(x[2], 0.2), y, z.gate(x[3], 0.2), x[0].square(), x[0].square()]
         },
-        &["conv", "conv", "gate", "gate", "square", "square"],
+        &["conv", "gate", "conv", "gate", "square", "square"],
     );
 }
 
@@ -376,6 +376,6 @@ fn a_slice_that_lies_as_it_is_moves_nothing() {
                 x[0].exp(),
             ]
         },
-        &["exp", "exp", "slice", "slice", "square", "slice", "square", "square", "exp"],
+        &["exp", "exp", "slice", "square", "slice", "square", "slice", "square", "exp"],
     );
 }

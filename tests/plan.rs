@@ -17,7 +17,7 @@ use invnet::op::{AdamSettings, Border, LeafId, Op};
 use invnet::plan::Plan;
 use invnet::rng;
 use invnet::store::Store;
-use invnet::tape::Tape;
+use invnet::tape::{Tape, Var};
 
 const BATCH: usize = 3;
 
@@ -115,6 +115,71 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let one = in_pool(1, || replayed(true, 3));
     assert_eq!(one, in_pool(2, || replayed(true, 3)));
     assert_eq!(one, in_pool(5, || replayed(true, 3)));
+}
+
+const SIDE: usize = 16;
+const LINKS: usize = 6;
+
+/// The most that results of a plan take at a time, in matrices of SIDE x SIDE; and that its result has the bits of
+/// op by op.
+fn matrices_held(build: for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>) -> f64 {
+    let bytes = |planned: bool| {
+        let mut store = Store::new(Cpu::<f32>::new());
+        let [a, b] = [1, 2].map(|seed| {
+            let values = numbers(seed, SIDE * SIDE);
+            store.add_real(&format!("m{seed}"), [SIDE, SIDE], &values).unwrap()
+        });
+        let tape = Tape::new();
+        let out = build(store.var(&tape, a), store.var(&tape, b));
+        let plan =
+            if planned { Plan::new(&tape, &[out], &store) } else { Plan::eager(&tape, &[out], &store) };
+        plan.run(&mut store).unwrap();
+        assert!(plan.held_bytes() <= plan.arena_bytes());
+        (plan.read_bytes(&mut store, 0).unwrap(), plan.held_bytes())
+    };
+    let (planned, held) = bytes(true);
+    assert_eq!(planned, bytes(false).0);
+    held as f64 / (SIDE * SIDE * 4) as f64
+}
+
+/// What a chain of products keeps for its derivative.
+fn chain<'t>(x: Var<'t>, by: Var<'t>) -> Vec<Var<'t>> {
+    std::iter::successors(Some(x.matmul(by)), |x| Some(x.matmul(by))).take(LINKS).collect()
+}
+
+fn back<'t>(kept: &[Var<'t>]) -> Var<'t> {
+    let mut g = kept[LINKS - 1];
+    for &x in kept.iter().rev().skip(1) {
+        g = x.matmul(g);
+    }
+    g.sum()
+}
+
+#[test]
+fn what_is_read_late_is_computed_late() {
+    // Two chains forward, then the second one back, then the first.
+    let held = matrices_held(|a, b| {
+        let (first, second) = (chain(a, b), chain(b, a));
+        let second = back(&second);
+        back(&first) + second
+    });
+    assert!(held < LINKS as f64 + 2.5, "both chains at a time: {held} of {LINKS}");
+}
+
+#[test]
+fn what_passes_over_memory_make_is_made_anew() {
+    // Of each link its positive part too, which the way back reads.
+    let held = matrices_held(|a, b| {
+        let kept: Vec<_> = chain(a, b).into_iter().map(|x| (x, x.relu())).collect();
+        let pairs: Vec<_> = kept.iter().map(|&(x, positive)| x.matmul(positive)).collect();
+        let forward = pairs.iter().skip(1).fold(pairs[0], |sum, &pair| sum + pair);
+        let mut g = forward;
+        for &(x, positive) in kept.iter().rev() {
+            g = x.matmul(g + positive);
+        }
+        g.sum()
+    });
+    assert!(held < LINKS as f64 + 3.5, "kept beside what it is made of: {held} of {LINKS}");
 }
 
 /// Blocks taken, blocks given back, and copies to and from the host.

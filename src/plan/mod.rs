@@ -8,6 +8,7 @@
 mod fold;
 mod graph;
 mod norms;
+mod order;
 mod places;
 
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::op::{DType, LeafId, Op};
 use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Tape, Var};
-use places::{Lying, place};
+use places::{Lying, most_at_a_time, place};
 
 /// Where a node's result lies.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -72,6 +73,7 @@ pub struct Plan {
     steps: Vec<Step>,
     outputs: Vec<Slot>,
     arena_bytes: usize,
+    held_bytes: usize,
     flops: u64,
 }
 
@@ -91,11 +93,14 @@ impl Plan {
 
     fn with_sharing(tape: &Tape, outputs: &[Var<'_>], store: &Store, share: bool) -> Self {
         let mut nodes = tape.nodes();
-        let ids: Vec<usize> = outputs.iter().map(|v| v.id()).collect();
-        let live = if share { fold::fold(&mut nodes, &ids) } else { vec![true; nodes.len()] };
+        let mut outputs: Vec<usize> = outputs.iter().map(|v| v.id()).collect();
         let real = store.element_bytes(DType::Real);
+        if share {
+            let live = fold::fold(&mut nodes, &outputs);
+            (nodes, outputs) = order::ordered(nodes, &live, &outputs, real);
+        }
         let lying = Lying::of(&nodes, real);
-        let lifetimes = lying.lifetimes(&nodes, &live, &ids, real);
+        let lifetimes = lying.lifetimes(&nodes, &outputs, real);
         let (offsets, arena_bytes) = place(&lifetimes, nodes.len(), share);
         let slot = |id: usize| {
             let home = match nodes[lying.root[id]].op {
@@ -106,7 +111,7 @@ impl Plan {
         };
         let mut flops = 0;
         let mut steps = Vec::new();
-        for (id, node) in nodes.iter().enumerate().filter(|&(id, _)| live[id]) {
+        for (id, node) in nodes.iter().enumerate() {
             if node.op.moves_nothing() {
                 continue;
             }
@@ -118,10 +123,11 @@ impl Plan {
                 output: slot(id),
             });
         }
-        Self { steps, outputs: outputs.iter().map(|v| slot(v.id())).collect(), arena_bytes, flops }
+        let outputs = outputs.into_iter().map(slot).collect();
+        Self { steps, outputs, arena_bytes, held_bytes: most_at_a_time(&lifetimes), flops }
     }
 
-    /// Runs every step, in the order of recording.
+    /// Runs every step, in the order of the plan.
     ///
     /// # Errors
     /// If the device fails.
@@ -201,6 +207,12 @@ impl Plan {
     #[must_use]
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes
+    }
+
+    /// The most bytes of results that are alive at a time: no arena for these operations in this order is smaller.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Floating-point operations of one run, by the count of [`Op::flops`].

@@ -32,15 +32,9 @@ impl Lying {
     }
 
     /// How long each result must stay.
-    pub(super) fn lifetimes(
-        &self,
-        nodes: &[Node],
-        live: &[bool],
-        outputs: &[usize],
-        real: usize,
-    ) -> Vec<Lifetime> {
+    pub(super) fn lifetimes(&self, nodes: &[Node], outputs: &[usize], real: usize) -> Vec<Lifetime> {
         let mut dies: Vec<usize> = (0..nodes.len()).collect();
-        for (id, node) in nodes.iter().enumerate().filter(|&(id, _)| live[id]) {
+        for (id, node) in nodes.iter().enumerate() {
             for &input in &node.inputs {
                 dies[self.root[input]] = id;
             }
@@ -49,14 +43,32 @@ impl Lying {
             dies[self.root[output]] = nodes.len();
         }
         (0..nodes.len())
-            .filter(|&id| live[id] && self.root[id] == id)
+            .filter(|&id| self.root[id] == id)
             .filter(|&id| !matches!(nodes[id].op, Op::Leaf(_)) && !nodes[id].op.in_place())
-            .map(|id| {
-                let bytes = nodes[id].shape.numel() * element_bytes(nodes[id].dtype, real);
-                Lifetime { node: id, bytes: bytes.max(1).next_multiple_of(ALIGN), born: id, dies: dies[id] }
-            })
+            .map(|id| Lifetime { node: id, bytes: bytes_of(&nodes[id], real), born: id, dies: dies[id] })
             .collect()
     }
+}
+
+/// The bytes that a node's result takes.
+pub(super) fn bytes_of(node: &Node, real: usize) -> usize {
+    (node.shape.numel() * element_bytes(node.dtype, real)).max(1).next_multiple_of(ALIGN)
+}
+
+/// The most bytes that must be somewhere at a time: no arena is smaller.
+pub(super) fn most_at_a_time(lifetimes: &[Lifetime]) -> usize {
+    // Before anything dies, what is born at the same step is there.
+    let mut changes: Vec<(usize, isize)> = Vec::new();
+    for life in lifetimes {
+        changes.extend([(life.born, life.bytes as isize), (life.dies + 1, -(life.bytes as isize))]);
+    }
+    changes.sort_unstable();
+    let mut held = 0;
+    let sums = changes.into_iter().map(|(_, change)| {
+        held += change;
+        held
+    });
+    sums.max().unwrap_or(0) as usize
 }
 
 /// Offsets by node and the bytes of the arena: the largest first, each at the lowest offset that
@@ -100,6 +112,11 @@ mod tests {
         let (offsets, end) = place(&lives, lives.len(), true);
         let apart: usize = lives.iter().map(|l| l.bytes).sum();
         assert!(end < apart, "nothing was shared: {end} of {apart}");
+        let held = |step: usize| -> usize {
+            lives.iter().filter(|l| l.born <= step && step <= l.dies).map(|l| l.bytes).sum()
+        };
+        assert_eq!(Some(most_at_a_time(&lives)), (0..200).map(held).max());
+        assert!(end >= most_at_a_time(&lives));
         for a in &lives {
             for b in lives.iter().filter(|b| b.node > a.node && b.born <= a.dies && a.born <= b.dies) {
                 let (x, y) = (offsets[a.node].unwrap_or(0), offsets[b.node].unwrap_or(0));

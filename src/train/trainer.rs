@@ -303,6 +303,11 @@ impl Trainer {
         self.phases.phases.iter().map(|p| p.plan.arena_bytes()).max().unwrap_or(0)
     }
 
+    /// Of each phase's plan the bytes of its arena, and the most that are alive in it at a time.
+    pub fn arenas(&self) -> impl Iterator<Item = (Phase, [usize; 2])> {
+        self.phases.phases.iter().map(|p| (p.phase, [p.plan.arena_bytes(), p.plan.held_bytes()]))
+    }
+
     /// Runs one step of one phase, outside of any iteration (for measurements), and returns its
     /// floating-point operations; none if the configuration leaves the phase out.
     ///

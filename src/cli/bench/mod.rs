@@ -65,6 +65,9 @@ pub struct StepTimes {
     pub peak_mib: f64,
     /// Memory the engine holds: leaves, planned arena, working space, in MiB.
     pub device_mib: f64,
+    /// Of each phase the memory of its planned arena, which they share, and the most that is alive in it at a
+    /// time, in MiB.
+    pub arenas_mib: BTreeMap<&'static str, [f64; 2]>,
     /// Iterations measured.
     pub iterations: usize,
     /// What the device can do.
@@ -122,7 +125,9 @@ pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
     }
     let ms_iteration = median(&mut whole);
     let [ms_generator, ms_projection, ms_critic] = times.each_mut().map(|t| median(t));
-    let device_mib = trainer.device_bytes() as f64 / f64::from(1 << 20);
+    let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+    let device_mib = mib(trainer.device_bytes());
+    let arenas_mib = trainer.arenas().map(|(phase, bytes)| (phase.name(), bytes.map(mib))).collect();
     let peak_mib = peak_resident_mib().unwrap_or(device_mib);
     drop(trainer);
     Ok(StepTimes {
@@ -135,6 +140,7 @@ pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
         gflops: operations as f64 / ms_iteration / 1e6,
         peak_mib,
         device_mib,
+        arenas_mib,
         iterations: whole.len(),
         peak: Peak::of(kind.open(asked.precision)?)?,
         kinds,
@@ -164,6 +170,9 @@ pub fn step(asked: &Asked, device: Kind, json: bool) -> Result<()> {
     say!("  critic step     {:10.1} ms", times.ms_critic)?;
     say!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops)?;
     say!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib)?;
+    for (phase, [arena, held]) in &times.arenas_mib {
+        say!("    {phase}: an arena of {arena:.1} MiB, {held:.1} MiB of it alive at a time at most")?;
+    }
     kinds::print(&times.kinds, &times.peak)
 }
 

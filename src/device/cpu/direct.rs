@@ -77,12 +77,7 @@ impl<F: Factors> Rows<F> for Unfolded<'_, F::Number> {
         [self.e.out_pixels(), self.numbers.len()]
     }
 
-    fn lend(
-        &self,
-        rows: Range<usize>,
-        numbers: Range<usize>,
-        f: &mut dyn FnMut(&[F::Factor], usize, bool),
-    ) {
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool)) {
         let step = numbers.len().div_ceil(F::NUMBERS);
         with_factors::<F, _>(rows.len() * step, |factors| {
             scratch::with(numbers.len(), |line: &mut [F::Number]| {
@@ -104,12 +99,7 @@ impl<F: Factors> Rows<F> for Turned<'_, F::Number> {
         [self.0.numbers.len(), self.0.e.out_pixels()]
     }
 
-    fn lend(
-        &self,
-        rows: Range<usize>,
-        numbers: Range<usize>,
-        f: &mut dyn FnMut(&[F::Factor], usize, bool),
-    ) {
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool)) {
         let count = rows.len();
         with_factors::<F, _>(count * numbers.len().div_ceil(F::NUMBERS), |factors| {
             scratch::with(2 * count, |lines: &mut [F::Number]| {

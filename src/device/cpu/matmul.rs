@@ -109,12 +109,7 @@ pub(super) trait Rows<F: Factors>: Sync {
     fn extents(&self) -> [usize; 2];
     /// Lends `f` the factors of some rows, of some of their numbers: with how many there are from one row to the
     /// next, and whether they lie as `[k, rows]` instead.
-    fn lend(
-        &self,
-        rows: Range<usize>,
-        numbers: Range<usize>,
-        f: &mut dyn FnMut(&[F::Factor], usize, bool),
-    );
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool));
 }
 
 impl<F: Factors> Rows<F> for Mat<'_, F::Number> {
@@ -122,12 +117,7 @@ impl<F: Factors> Rows<F> for Mat<'_, F::Number> {
         [self.rows, self.cols]
     }
 
-    fn lend(
-        &self,
-        rows: Range<usize>,
-        numbers: Range<usize>,
-        f: &mut dyn FnMut(&[F::Factor], usize, bool),
-    ) {
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool)) {
         let part = self.part(rows, numbers);
         match F::as_they_lie(part.data) {
             Some(data) if part.col_step == 1 => f(data, part.row_step, false),
