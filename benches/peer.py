@@ -274,7 +274,8 @@ def iteration(args, setting):
 
     for _ in range(3 if args.device == "cuda" else 1):  # warm-up
         whole()
-    result = {"ms_iteration": statistics.median(milliseconds(whole) for _ in range(args.iterations))}
+    times = [milliseconds(whole) for _ in range(args.iterations)]
+    result = {"ms_iteration": statistics.median(times), "ms_range": [min(times), max(times)]}
     for name, step in steps.items():
         result[f"ms_{name}"] = statistics.median(milliseconds(step) for _ in range(args.iterations))
     result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -153,14 +153,14 @@ fn leg_x_flipped<T: Real>(e: &Extents, g: &[T], w: &[T], finish: &Finish<'_, T>,
     };
     scratch::with(w.len(), |filter: &mut [T]| {
         let size = e.ci * e.co;
-        for (tap, block) in filter.chunks_exact_mut(size).enumerate() {
+        filter.par_chunks_mut(size).enumerate().each(&|(tap, block)| {
             let source = &w[(e.taps() - 1 - tap) * size..][..size];
             for (i, line) in source.chunks_exact(e.co).enumerate() {
                 for (o, &v) in line.iter().enumerate() {
                     block[o * e.ci + i] = v;
                 }
             }
-        }
+        });
         leg_y(&turned, g, filter, finish, x);
     });
 }

@@ -11,7 +11,7 @@ use super::pieces::*;
 use super::Real;
 use super::extents::{Extents, row_of};
 use super::finish::Finish;
-use super::matmul::{Factors, Mat, Rows, product_of_rows, with_factors};
+use super::matmul::{Factors, Mat, Rows, Taker, product_of_rows, with_factors};
 use super::scratch;
 use crate::op::Window;
 
@@ -77,7 +77,7 @@ impl<F: Factors> Rows<F> for Unfolded<'_, F::Number> {
         [self.e.out_pixels(), self.numbers.len()]
     }
 
-    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool)) {
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: Taker<'_, F::Factor>) {
         let step = numbers.len().div_ceil(F::NUMBERS);
         with_factors::<F, _>(rows.len() * step, |factors| {
             scratch::with(numbers.len(), |line: &mut [F::Number]| {
@@ -99,7 +99,7 @@ impl<F: Factors> Rows<F> for Turned<'_, F::Number> {
         [self.0.numbers.len(), self.0.e.out_pixels()]
     }
 
-    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool)) {
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: Taker<'_, F::Factor>) {
         let count = rows.len();
         with_factors::<F, _>(count * numbers.len().div_ceil(F::NUMBERS), |factors| {
             scratch::with(2 * count, |lines: &mut [F::Number]| {

@@ -103,13 +103,16 @@ impl<T: Real> Factors for Whole<T> {
     }
 }
 
+/// Who is lent factors: with how many there are from one row to the next, and whether they lie as `[k, rows]`
+/// instead of `[rows, k]`.
+pub(super) type Taker<'f, F> = &'f mut dyn FnMut(&[F], usize, bool);
+
 /// The rows of the left one of two matrices, wherever their numbers come from.
 pub(super) trait Rows<F: Factors>: Sync {
     /// How many there are, and how many numbers each has.
     fn extents(&self) -> [usize; 2];
-    /// Lends `f` the factors of some rows, of some of their numbers: with how many there are from one row to the
-    /// next, and whether they lie as `[k, rows]` instead.
-    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool));
+    /// Lends the factors of some rows, of some of their numbers.
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: Taker<'_, F::Factor>);
 }
 
 impl<F: Factors> Rows<F> for Mat<'_, F::Number> {
@@ -117,7 +120,7 @@ impl<F: Factors> Rows<F> for Mat<'_, F::Number> {
         [self.rows, self.cols]
     }
 
-    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: &mut dyn FnMut(&[F::Factor], usize, bool)) {
+    fn lend(&self, rows: Range<usize>, numbers: Range<usize>, f: Taker<'_, F::Factor>) {
         let part = self.part(rows, numbers);
         match F::as_they_lie(part.data) {
             Some(data) if part.col_step == 1 => f(data, part.row_step, false),

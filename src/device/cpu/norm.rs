@@ -97,11 +97,12 @@ pub(super) fn normalise<T: Real>(over: Over, eps: T, x: &[T], shape: &Shape, sta
         Over::Layer => {
             let length = x.len() / groups;
             out.par_chunks_mut(length).zip(x.par_chunks(length)).enumerate().each(&|(i, (out, x))| {
+                let (mean, r) = (mean[i], r[i]);
                 simd(
                     #[inline(always)]
                     || {
                         for (o, &v) in out.iter_mut().zip(x) {
-                            *o = (v - mean[i]) * r[i];
+                            *o = (v - mean) * r;
                         }
                     },
                 );
