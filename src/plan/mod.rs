@@ -1,8 +1,8 @@
 //! A recorded step, made ready to run again and again.
 //!
-//! Shapes never change during training, so everything is decided once: which nodes matter, when
-//! each result is last read, and where in one shared arena it lies. Replaying allocates nothing on
-//! the device. [`Plan::eager`] keeps every node and gives each a place of its own; that it agrees
+//! Shapes never change during training, so everything is decided once: which nodes matter, in which
+//! order they run, when each result is last read, and where in one shared arena it lies. Replaying
+//! allocates nothing on the device. [`Plan::eager`] keeps every node and gives each a place of its own; that it agrees
 //! with [`Plan::new`] is the test of this folder: bit for bit, but where a fold says otherwise.
 
 mod fold;
