@@ -87,6 +87,17 @@ fn closing_never_makes_a_sample_worse_and_every_sample_is_of_its_number_alone() 
         assert_eq!(part.r, all.r[33 * width..36 * width], "{preset}");
         assert_eq!(part.effort, all.effort[33..36], "{preset}");
         assert_eq!(close(&mut sampler, 0, &[], &[], &settings(&task)).unwrap(), Closed::default());
+
+        // The kernels' passes and numbers lead to the target too.
+        if cfg!(feature = "simt") && preset == "two-phase-p1-quick" {
+            let few = 2 * width;
+            let mut sampler = Sampler::open(&folder.path().join("run"), Kind::Simt).unwrap().1;
+            let part = close(&mut sampler, 0, &asked[..few], &held[..few], &settings(&task)).unwrap();
+            assert_eq!(part.within, all.within[..2], "{:?}", part.effort);
+            let again = measured(&task, &part.maps).unwrap();
+            let again = misses(&task, &asked[..few], &again, &part.tolerances);
+            assert!(again.iter().zip(&before).all(|(after, before)| after <= before), "{again:?} {before:?}");
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::correct::scales;
 use super::descend::{Descent, Pace};
 use super::goal::{Goal, follow};
 use super::job::{Job, Kept};
+use super::moved::moved;
 use super::pixels::{FLIPPED, Pixels};
 use super::smooth::smoothed;
 use super::tolerance::Tolerances;
@@ -149,6 +150,8 @@ enum Stage {
 
 /// A set's place among the sets, and a sample's in it.
 type Row = (usize, usize);
+/// A class map `[H, W]` and what it measures, `[P]`.
+type Moved = (Vec<u8>, Vec<f32>);
 
 impl Closing {
     /// Of no samples yet, of that generator.
@@ -180,7 +183,8 @@ impl Closing {
         let jobs = rows.map(|((asked, held), index)| {
             let mut tolerance = settings.tolerances.of(asked, &self.task);
             tolerance.iter_mut().zip(held).filter(|(_, held)| !**held).for_each(|(t, _)| *t = f64::INFINITY);
-            Job::new(index, Goal::new(asked, tolerance, &self.follow, &self.task), &self.scales)
+            let goal = Goal::new(asked, tolerance, &self.follow, &self.task);
+            Job::new(index, goal, [&self.task, &self.trained], &self.scales)
         });
         let jobs: Vec<Job> = jobs.collect();
         let open = (0..jobs.len()).collect();
@@ -194,7 +198,7 @@ impl Closing {
             waiting: VecDeque::new(),
             ended: false,
         };
-        set.enter(sampler, &self.task, &self.trained, &self.scales);
+        set.enter(sampler, &self.task);
         self.sets.push(set);
     }
 
@@ -251,7 +255,7 @@ impl Closing {
         for set in &mut self.sets {
             while set.waiting.is_empty() && set.stage != Stage::Done {
                 set.leave();
-                set.enter(sampler, &self.task, &self.trained, &self.scales);
+                set.enter(sampler, &self.task);
             }
         }
         Ok(())
@@ -278,30 +282,37 @@ impl Closing {
     fn correct(&mut self, sampler: &mut Sampler) -> Result<Vec<Row>> {
         let rows = self.rows(Stage::Correct, sampler.batch_size(), |k| sampler.row(k));
         let numbers = self.numbers(&rows);
-        let (task, trained, length) = (&self.task, &self.trained, self.scales.len());
-        let (pixels, classes) = (task.images().pixels(), task.images().classes);
+        let length = self.scales.len();
+        let (pixels, classes) = (self.task.images().pixels(), self.task.images().classes);
         let (mut z, mut r) = (Vec::new(), Vec::new());
         for &(s, i) in &rows {
             z.extend_from_slice(&self.sets[s].jobs[i].z);
-            r.extend(sampler.seen(self.sets[s].jobs[i].asks(trained)));
+            r.extend(sampler.seen(self.sets[s].jobs[i].search.asked().to_vec()));
         }
         let (maps, soft) = sampler.pass(&numbers, &z, &r)?;
         let probabilities = sampler.probabilities()?;
         let measured = self.measurer.measure(&maps)?;
+        let moved = self.moved(&rows, &maps, &probabilities)?;
+        let (task, trained) = (&self.task, &self.trained);
         let mut done = Vec::new();
-        for (k, &(s, i)) in rows.iter().enumerate() {
+        for ((k, &(s, i)), moved) in rows.iter().enumerate().zip(moved) {
             let set = &mut self.sets[s];
             let job = &mut set.jobs[i];
             let measured = &measured[k * length..][..length];
             job.passed();
-            let z = job.z.clone();
-            job.offer(measured, task, || Kept {
-                pass: maps[k * pixels..][..pixels].to_vec(),
+            let (pass, z) = (&maps[k * pixels..][..pixels], job.z.clone());
+            let kept = |map: Vec<u8>| Kept {
+                map,
+                pass: pass.to_vec(),
                 probabilities: probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
-                z,
+                z: z.clone(),
                 r: r[k * length..][..length].to_vec(),
                 ..Kept::default()
-            });
+            };
+            job.offer(measured, task, || kept(pass.to_vec()));
+            if let Some((map, measured)) = moved {
+                job.offer(&measured, task, || kept(map));
+            }
             if set.ended || set.settings.tries == 0 || job.is_corrected() {
                 done.push((s, i));
             } else {
@@ -313,6 +324,25 @@ impl Closing {
         }
         self.smooth(&done)?;
         Ok(done)
+    }
+
+    /// Passes with their figures moved to where they are to be, and what these measure; none where that is nothing.
+    fn moved(&mut self, rows: &[Row], maps: &[u8], probabilities: &[f32]) -> Result<Vec<Option<Moved>>> {
+        let (images, sets) = (self.task.images(), &self.sets);
+        let (pixels, classes) = (images.pixels(), images.classes);
+        let moved: Vec<Option<Vec<u8>>> = rows
+            .par_iter()
+            .zip(maps.par_chunks(pixels).zip(probabilities.par_chunks(pixels * classes)))
+            .map(|(&(s, i), (map, probabilities))| {
+                let set = &sets[s];
+                let moves = !set.ended && set.settings.tries > 0;
+                if moves { moved(images, map, probabilities, &set.jobs[i].figures) } else { None }
+            })
+            .collect();
+        let measured =
+            self.measurer.measure(&moved.iter().flatten().flatten().copied().collect::<Vec<_>>())?;
+        let mut measured = measured.chunks_exact(self.scales.len());
+        Ok(moved.into_iter().map(|map| Some((map?, measured.next()?.to_vec()))).collect())
     }
 
     /// Makes the interfaces of some samples smoother, where that brings them nearer to a curve.
@@ -369,8 +399,10 @@ impl Closing {
             let job = &mut self.sets[s].jobs[i];
             let measured = &measured[k * length..][..length];
             job.effort.steps += 1;
+            let pass = &slope.maps[k * pixels..][..pixels];
             job.offer(measured, task, || Kept {
-                pass: slope.maps[k * pixels..][..pixels].to_vec(),
+                map: pass.to_vec(),
+                pass: pass.to_vec(),
                 probabilities: slope.probabilities[k * pixels * classes..][..pixels * classes].to_vec(),
                 z: z[k * noise..][..noise].to_vec(),
                 r: r[k * length..][..length].to_vec(),
@@ -430,12 +462,12 @@ impl Set {
     }
 
     /// Begins a stage.
-    fn enter(&mut self, sampler: &Sampler, task: &Task, trained: &Task, scales: &[f64]) {
+    fn enter(&mut self, sampler: &Sampler, task: &Task) {
         let (jobs, stage) = (&mut self.jobs, self.stage);
         if stage == Stage::Correct {
             for &i in &self.open {
                 let noise = sampler.noise_of(self.settings.seed, self.draw, jobs[i].index);
-                jobs[i].draw(self.draw, noise, trained, scales);
+                jobs[i].draw(self.draw, noise);
             }
         }
         let pace = Pace::latent(sampler.z_scale());

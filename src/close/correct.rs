@@ -17,14 +17,16 @@ const TELLING: f64 = 4.0;
 /// Least slope along a step, of the one expected, that is believed.
 const LEAST_SLOPE: f64 = 0.2;
 
-/// The state of one sample's search, in normalised numbers over their ranges.
+/// The state of one sample's search. Errors and steps are of normalised numbers over their ranges.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
+    /// Normalised.
     target: Vec<f64>,
-    /// What is asked now.
+    /// What is asked now, normalised.
     asked: Vec<f64>,
+    /// The ranges.
     scale: Vec<f64>,
-    /// Tolerances, infinite for numbers that are left as they are.
+    /// Tolerances over the ranges, infinite for numbers that are left as they are.
     reach: Vec<f64>,
     inverse: Vec<f64>,
     /// The error and the step of the pass before.
@@ -40,31 +42,30 @@ pub(super) fn scales(task: &Task) -> Vec<f64> {
 }
 
 impl Search {
-    /// Starts with asking for the target, `[P]`; `reach` are the tolerances of the normalised numbers.
+    /// Starts with asking for the target, normalised `[P]`; `reach` are the tolerances of the normalised numbers.
     pub(super) fn new(target: &[f64], reach: &[f64], scale: &[f64]) -> Self {
-        let over = |v: &[f64]| v.iter().zip(scale).map(|(v, s)| v / s).collect::<Vec<f64>>();
         let n = target.len();
         let inverse = (0..n * n).map(|i| f64::from(u8::from(i % (n + 1) == 0))).collect();
         Self {
-            target: over(target),
-            asked: over(target),
+            target: target.to_vec(),
+            asked: target.to_vec(),
             scale: scale.to_vec(),
-            reach: over(reach),
+            reach: reach.iter().zip(scale).map(|(reach, s)| reach / s).collect(),
             inverse,
             last: None,
         }
     }
 
     /// What is asked now, normalised.
-    pub(super) fn asked(&self) -> Vec<f64> {
-        self.asked.iter().zip(&self.scale).map(|(a, s)| a * s).collect()
+    pub(super) fn asked(&self) -> &[f64] {
+        &self.asked
     }
 
     /// Takes over what a pass measured, normalised `[P]`, and moves on.
     pub(super) fn step(&mut self, measured: &[f64], task: &Task) {
         let n = self.target.len();
         let error: Vec<f64> = (0..n)
-            .map(|i| measured[i] / self.scale[i] - self.target[i])
+            .map(|i| (measured[i] - self.target[i]) / self.scale[i])
             .zip(&self.reach)
             .map(|(error, reach)| if reach.is_finite() && error.is_finite() { error } else { 0.0 })
             .collect();
@@ -79,13 +80,12 @@ impl Search {
         }
         let mut asked: Vec<f64> = (0..n)
             .map(|i| {
-                let from = self.target[i];
-                (self.asked[i] + step[i]).clamp(from - FARTHEST, from + FARTHEST) * self.scale[i]
+                let (from, farthest) = (self.target[i], FARTHEST * self.scale[i]);
+                (self.asked[i] + step[i] * self.scale[i]).clamp(from - farthest, from + farthest)
             })
             .collect();
         possible(&mut asked, task);
-        let asked: Vec<f64> = asked.iter().zip(&self.scale).map(|(a, s)| a / s).collect();
-        let made = asked.iter().zip(&self.asked).map(|(a, b)| a - b).collect();
+        let made = asked.iter().zip(&self.asked).zip(&self.scale).map(|((a, b), s)| (a - b) / s).collect();
         self.asked = asked;
         self.last = Some([error, made]);
     }
@@ -160,13 +160,13 @@ mod tests {
             vec![first, a[1] * rest * 0.9, a[2] * rest + a[1] * rest * 0.1, a[3] * rest, a[4] * rest]
         };
         let error = |m: &[f64]| m.iter().zip(&target).map(|(m, t)| (m - t).abs()).fold(0.0, f64::max);
-        let before = error(&makes(&search.asked()));
+        let before = error(&makes(search.asked()));
         for _ in 0..8 {
-            search.step(&makes(&search.asked()), &task);
+            search.step(&makes(search.asked()), &task);
             let asked = search.asked();
             assert!(asked.iter().all(|&a| a >= 0.0) && (asked.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         }
-        let after = error(&makes(&search.asked()));
+        let after = error(&makes(search.asked()));
         assert!(before > 0.02 && after < 1e-5, "{before} {after}");
     }
 

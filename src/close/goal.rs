@@ -72,24 +72,7 @@ impl Miss {
 impl Goal {
     /// The goal of a row of numbers asked for; `follow` says which properties follow single pixels.
     pub(super) fn new(asked: &[f32], tolerance: Vec<f64>, follow: &[bool], task: &Task) -> Self {
-        let target = task.normalised(asked);
-        let by = |sign: f64| {
-            let moved = asked.iter().zip(&tolerance).map(|(&v, tolerance)| {
-                let step = if tolerance.is_finite() { *tolerance } else { 0.0 };
-                (f64::from(v) + sign * step) as f32
-            });
-            task.normalised(&moved.collect::<Vec<_>>())
-        };
-        let (up, down) = (by(1.0), by(-1.0));
-        let reach = target
-            .iter()
-            .zip(up.iter().zip(&down))
-            .zip(&tolerance)
-            .map(|((middle, (up, down)), tolerance)| {
-                let step = (up - middle).abs().max((down - middle).abs());
-                if tolerance.is_finite() { step.max(LEAST) } else { f64::INFINITY }
-            })
-            .collect();
+        let (target, reach) = (task.normalised(asked), reach(asked, &tolerance, task));
         let near = mended(&tolerance, follow, task);
         Self { asked: asked.to_vec(), tolerance, target, reach, near }
     }
@@ -122,6 +105,24 @@ impl Goal {
         }
         miss
     }
+}
+
+/// Tolerances `[P]` of numbers in a person's units as a task normalises these; infinite for those that are.
+pub(super) fn reach(asked: &[f32], tolerance: &[f64], task: &Task) -> Vec<f64> {
+    let by = |sign: f64| {
+        let moved = asked.iter().zip(tolerance).map(|(&v, tolerance)| {
+            let step = if tolerance.is_finite() { *tolerance } else { 0.0 };
+            (f64::from(v) + sign * step) as f32
+        });
+        task.normalised(&moved.collect::<Vec<_>>())
+    };
+    let rows = task.normalised(asked).into_iter().zip(by(1.0).into_iter().zip(by(-1.0)));
+    rows.zip(tolerance)
+        .map(|((middle, (up, down)), tolerance)| {
+            let step = (up - middle).abs().max((down - middle).abs());
+            if tolerance.is_finite() { step.max(LEAST) } else { f64::INFINITY }
+        })
+        .collect()
 }
 
 /// Whether a sample is held to a number of a property.

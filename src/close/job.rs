@@ -3,7 +3,8 @@
 use super::closing::Effort;
 use super::correct::Search;
 use super::descend::Descent;
-use super::goal::{Goal, Miss};
+use super::goal::{Goal, Miss, reach};
+use super::moved::{Figure, figures};
 use crate::train::Task;
 
 /// Most passes of one draw of noise.
@@ -31,6 +32,10 @@ pub(super) struct Job {
     /// Its number in its set.
     pub(super) index: usize,
     pub(super) goal: Goal,
+    /// The figures that it places.
+    pub(super) figures: Vec<Figure>,
+    /// Where the search for what to ask begins, and where it is.
+    start: Search,
     pub(super) search: Search,
     pub(super) z: Vec<f64>,
     /// The nearest of the present draw, and how near it is.
@@ -45,12 +50,16 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(index: usize, goal: Goal, scales: &[f64]) -> Self {
-        let search = Search::new(&goal.target, &goal.reach, scales);
+    /// Of a goal of `task`, asked of a generator that `trained` on what has these `scales`.
+    pub(super) fn new(index: usize, goal: Goal, [task, trained]: [&Task; 2], scales: &[f64]) -> Self {
+        let Goal { asked, tolerance, .. } = &goal;
+        let start = Search::new(&trained.normalised(asked), &reach(asked, tolerance, trained), scales);
         Self {
             index,
+            figures: figures(&goal, task),
             goal,
-            search,
+            search: start.clone(),
+            start,
             z: Vec::new(),
             kept: Kept::default(),
             miss: Miss::NOTHING,
@@ -62,18 +71,13 @@ impl Job {
     }
 
     /// Begins a draw: its noise, and the search from its beginning.
-    pub(super) fn draw(&mut self, draw: u32, z: Vec<f64>, trained: &Task, scales: &[f64]) {
+    pub(super) fn draw(&mut self, draw: u32, z: Vec<f64>) {
         self.retire();
         self.z = z;
-        self.search = Search::new(&trained.normalised(&self.goal.asked), &self.goal.reach, scales);
+        self.search = self.start.clone();
         self.passes_of_draw = 0;
         self.descent = None;
         self.effort.tries = draw + 1;
-    }
-
-    /// What the generator is asked next, normalised: first for what is wanted, to the bit.
-    pub(super) fn asks(&self, trained: &Task) -> Vec<f64> {
-        if self.passes_of_draw == 0 { trained.normalised(&self.goal.asked) } else { self.search.asked() }
     }
 
     /// Its way along the gradient.
@@ -112,14 +116,13 @@ impl Job {
         self.best.is_some() || !self.kept.map.is_empty()
     }
 
-    /// Keeps a pass if it is the nearest so far, or the first.
+    /// Keeps a map that a pass led to if it is the nearest so far, or the first.
     pub(super) fn offer(&mut self, measured: &[f32], task: &Task, kept: impl FnOnce() -> Kept) {
         let miss = self.goal.miss(measured, task);
         if self.kept.map.is_empty() || miss.less(self.miss) {
             self.miss = miss;
-            let kept = kept();
-            let (map, measured, draw) = (kept.pass.clone(), measured.to_vec(), self.effort.tries - 1);
-            self.kept = Kept { map, measured, draw, ..kept };
+            let (measured, draw) = (measured.to_vec(), self.effort.tries - 1);
+            self.kept = Kept { measured, draw, ..kept() };
         }
     }
 

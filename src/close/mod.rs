@@ -4,7 +4,8 @@
 //! A generator misses its targets by a little, and what it makes can be measured, so that it is asked
 //! again. In this order, each for the samples that are not yet within their [`Tolerances`]:
 //!
-//! 1. `correct.rs`: the same noise, asked for as much more or less as was missing, by Broyden's method.
+//! 1. `correct.rs`: the same noise, asked for as much more or less as was missing, by Broyden's method. Figures that
+//!    are nearly there are moved as they are (`moved.rs`).
 //! 2. `smooth.rs`: interfaces made smoother all at once, where curves are missing.
 //! 3. `descend.rs`: noise and conditions moved along the gradient of the distance from the target. Both
 //!    stay on what the generator has learned.
@@ -25,6 +26,7 @@ mod fields;
 pub mod free;
 mod goal;
 mod job;
+mod moved;
 mod pixels;
 mod smooth;
 mod tolerance;

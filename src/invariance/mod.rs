@@ -202,6 +202,12 @@ pub trait Invariance: Send + Sync {
         None
     }
 
+    /// The class whose centre its number `i` is a coordinate of, and which one: 0 along the rows, 1 down the
+    /// columns.
+    fn place(&self, _i: usize) -> Option<(usize, usize)> {
+        None
+    }
+
     /// The class whose two-point correlation its numbers are, at distances of 0, 1, ... pixels.
     fn two_point(&self) -> Option<usize> {
         None

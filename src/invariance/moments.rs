@@ -206,6 +206,10 @@ impl Invariance for Centroid {
         Grain::Place
     }
 
+    fn place(&self, i: usize) -> Option<(usize, usize)> {
+        Some((i / 2 + 1, i % 2))
+    }
+
     fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {
         let [h, w] = images.size;
         let add = move |class: u8, at: usize, by: f64, sums: &mut [f64]| {

@@ -132,7 +132,7 @@ fn table(made: &Made, seed: u64) -> Vec<u8> {
     header.push("within".into());
     let mut text = header.join(",") + "\n";
     let rows = |values| <[f32]>::chunks_exact(values, columns.len());
-    let rows = rows(&made.asked).zip(rows(&made.measured)).zip(rows(&made.tolerance)).zip(made.within());
+    let rows = rows(&made.asked).zip(rows(&made.measured)).zip(rows(&made.tolerance)).zip(&made.within);
     for (i, (((asked, measured), tolerance), within)) in rows.enumerate() {
         let mut row = vec![i.to_string(), seed.to_string()];
         for ((a, m), t) in asked.iter().zip(measured).zip(tolerance) {
@@ -164,7 +164,7 @@ fn record(made: &Made, ask: &Sample, run: &str, path: &Path) -> Value {
         "names": names,
         "asked": made.asked.chunks_exact(names.len()).collect::<Vec<_>>(),
         "measured": made.measured.chunks_exact(names.len()).collect::<Vec<_>>(),
-        "within": made.within(),
+        "within": made.within,
         "ended": made.ended,
     })
 }

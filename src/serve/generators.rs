@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 use super::answer::Refusal;
 use super::ask::Sample;
 use super::catalog::Catalog;
-use crate::close::certificate::whole;
 use crate::close::{Closed, Closing, Effort, Order, Settings, held};
 use crate::device::Kind;
 use crate::error::{Error, Result};
@@ -64,6 +63,8 @@ pub(super) struct Made {
     pub(super) measured: Vec<f32>,
     /// How far a measured number may be off, `[N, P]`; infinite where it is not held to what was asked.
     pub(super) tolerance: Vec<f32>,
+    /// Whether all numbers of a sample are within their tolerance, `[N]`.
+    pub(super) within: Vec<bool>,
     /// What closing took, `[N]`; none where there was none.
     pub(super) effort: Option<Vec<Effort>>,
     /// What the critic says, `[N]`: larger is more like a real image.
@@ -190,6 +191,7 @@ impl Opened {
             asked: asked.numbers,
             measured: made.measured,
             tolerance: made.tolerances,
+            within: made.within,
             effort: asked.closed.then_some(made.effort),
             score,
             ended: made.ended,
@@ -225,14 +227,4 @@ fn rows(ask: &Sample, task: &Task) -> Result<Vec<f32>> {
         task.complete(&ask.wanted, row, (ask.seed, k), "target")?;
     }
     Ok(asked)
-}
-
-impl Made {
-    /// Whether all numbers of a sample are within their tolerance, `[N]`.
-    pub(super) fn within(&self) -> Vec<bool> {
-        let columns = self.task.columns();
-        let rows = |values| <[f32]>::chunks_exact(values, columns.len());
-        let rows = rows(&self.asked).zip(rows(&self.measured)).zip(rows(&self.tolerance));
-        rows.map(|((asked, measured), tolerance)| whole(columns, measured, asked, tolerance)).collect()
-    }
 }

@@ -226,7 +226,7 @@ fn object(made: &Made, ask: &Sample, run: &str, path: &Path) -> Value {
         "asked": named(&made.task, &made.asked),
         "measured": named(&made.task, &made.measured),
         "tolerance": named(&made.task, &made.tolerance),
-        "within": made.within(),
+        "within": made.within,
         "closed": ask.closed,
         "ended": made.ended,
         "effort": made.effort.as_ref().map(|all| all.iter().map(effort).collect::<Vec<_>>()),
