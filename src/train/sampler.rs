@@ -21,9 +21,6 @@ use crate::store::Store;
 /// of a sample depend neither on its row of a batch nor on their number. On a GPU, whose tiles may end within an
 /// image, sample k has row k mod their number, whatever set it is made in.
 const BATCH: usize = 32;
-/// Images larger than those of training that go two at a time: as many times larger as this times a batch. A
-/// second one gives another thread what a single image has no pieces for.
-const PAIRS: usize = 4;
 /// Fewest rows of a batch: sums over an axis of one are other sums.
 const FEWEST: usize = 2;
 
@@ -127,9 +124,7 @@ impl Sampler {
         let net = net(config, &trained);
         let input = config.net.latent + length;
         let prefix = if config.train.ema > 0.0 { "ema" } else { "generator" };
-        let batches = |pixels: usize| pixels / task.images().pixels();
-        let fits = BATCH * trained.images().pixels();
-        let batch = batches(fits).clamp(batches(PAIRS * fits).clamp(1, FEWEST), BATCH);
+        let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
         let mut store = match kind {
             Kind::Cpu => Store::new(Cpu::<f32>::with_precision(config.net.precision).for_batches_of(batch)),
             kind => Store::on(kind.open(config.net.precision)?),
