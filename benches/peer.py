@@ -3,6 +3,7 @@
     python benches/peer.py [--net dcgan --size 64 --width 32 --batch 32 --threads 2] [--bf16] [--channels-last] [--compile]
     python benches/peer.py --device cuda [--size 128 --width 64 --batch 32]
     python benches/peer.py --setting alone --size 128
+    python benches/peer.py --objective cgan    # or acgan: one generator and five critic steps
 
 Prints one JSON object a setting: one generator, five projection and five critic steps; medians. On
 the CPU that is one setting, fp32 and eager unless asked otherwise. On a GPU it is every one of SETTINGS, then convolutions and the kernels
@@ -56,17 +57,27 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    def __init__(self, size, width):
+    """Scores; of an AC-GAN also what a second head takes the numbers to be."""
+
+    def __init__(self, layers, count, objective):
         super().__init__()
-        levels = (size // 4).bit_length() - 1
-        layers, c = [], CLASSES
-        for i in range(levels):
-            layers += [nn.Conv2d(c, width << i, 4, 2, 1), nn.LeakyReLU(0.2)]
-            c = width << i
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * c, 1))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.score = nn.Linear(16 * count, 1, bias=False)
+        self.head = nn.Linear(16 * count, CONDITION) if objective == "acgan" else None
 
     def forward(self, x):
-        return self.layers(x)
+        features = self.layers(x)
+        return self.score(features), self.head(features) if self.head else None
+
+
+def critic(size, width, seen):
+    """Layers of a critic that sees so many channels, and channels of its features."""
+    levels = (size // 4).bit_length() - 1
+    layers, c = [], seen
+    for i in range(levels):
+        layers += [nn.Conv2d(c, width << i, 4, 2, 1), nn.LeakyReLU(0.2)]
+        c = width << i
+    return layers, c
 
 
 class Block(nn.Module):
@@ -113,20 +124,14 @@ class ResidualGenerator(nn.Module):
         return torch.softmax(self.layers(x), 1)
 
 
-class ResidualCritic(nn.Module):
-    def __init__(self, size, width):
-        super().__init__()
-        levels = (size // 4).bit_length() - 1
-        channels = [most(width, level) for level in range(levels + 1)]
-        blocks = [Block(a, a, b, False, bias=i + 1 < levels) for i, (a, b) in enumerate(itertools.pairwise(channels))]
-        self.layers = nn.Sequential(nn.Conv2d(CLASSES, width, 3, 1, 1), *blocks, nn.Flatten(),
-                                    nn.Linear(16 * channels[-1], 1, bias=False))
-
-    def forward(self, x):
-        return self.layers(x)
+def residual_critic(size, width, seen):
+    levels = (size // 4).bit_length() - 1
+    channels = [most(width, level) for level in range(levels + 1)]
+    blocks = [Block(a, a, b, False, bias=i + 1 < levels) for i, (a, b) in enumerate(itertools.pairwise(channels))]
+    return [nn.Conv2d(seen, width, 3, 1, 1), *blocks], channels[-1]
 
 
-NETS = {"dcgan": (Generator, Critic), "resnet": (ResidualGenerator, ResidualCritic)}
+NETS = {"dcgan": (Generator, critic), "resnet": (ResidualGenerator, residual_critic)}
 
 
 def measure(x):
@@ -185,8 +190,11 @@ class Peer:
         self.args, device = args, args.device
         self.context = precise(device, next((p for p in PRECISIONS if p in setting), "fp32"))
         layout = torch.channels_last if "channels_last" in setting else torch.contiguous_format
-        nets = (net(args.size, args.width).to(device, memory_format=layout) for net in NETS[args.net])
-        self.generator, self.critic = nets
+        generator, body = NETS[args.net]
+        seen = CLASSES + (CONDITION if args.objective == "cgan" else 0)
+        self.generator = generator(args.size, args.width).to(device, memory_format=layout)
+        self.critic = Critic(*body(args.size, args.width, seen), args.objective)
+        self.critic = self.critic.to(device, memory_format=layout)
         # A compiled network has no second derivative: the penalty always calls the plain critic.
         self.fast = [torch.compile(m) if "compile" in setting else m for m in (self.generator, self.critic)]
         cuda = device == "cuda"
@@ -200,9 +208,14 @@ class Peer:
         with self.context():
             return self.fast[0](z, r).float()
 
-    def d(self, x, plain=False):
+    def d(self, x, r, plain=False):
+        """Scores of images x with the numbers r, and how far off an AC-GAN's head is."""
+        if self.args.objective == "cgan":
+            x = torch.cat([x, r[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
         with self.context():
-            return (self.critic if plain else self.fast[1])(x).float()
+            score, numbers = (self.critic if plain else self.fast[1])(x)
+        label = 0 if numbers is None or plain else (numbers.float() - r).square().mean()
+        return score.float(), label
 
     def batch(self):
         n, device = self.args.batch, self.args.device
@@ -214,7 +227,8 @@ class Peer:
         _, r, z = self.batch()
         self.critic.requires_grad_(False)
         self.opt_g.zero_grad()
-        (-self.d(self.g(z, r)).mean()).backward()
+        score, label = self.d(self.g(z, r), r)
+        (label - score.mean()).backward()
         self.opt_g.step()
         self.critic.requires_grad_(True)
 
@@ -231,9 +245,10 @@ class Peer:
         self.opt_d.zero_grad()
         u = torch.rand(self.args.batch, 1, 1, 1, device=self.args.device)
         between = (fake + u * (real - fake)).requires_grad_(True)
-        (slope,) = torch.autograd.grad(self.d(between, plain=True).sum(), between, create_graph=True)
+        (slope,) = torch.autograd.grad(self.d(between, r, plain=True)[0].sum(), between, create_graph=True)
         penalty = (slope.flatten(1).square().sum(1).add(1e-12).sqrt() - 1).square().mean()
-        (self.d(fake).mean() - self.d(real).mean() + 10 * penalty).backward()
+        (of_fake, _), (of_real, label) = self.d(fake, r), self.d(real, r)
+        (of_fake.mean() - of_real.mean() + label + 10 * penalty).backward()
         self.opt_d.step()
 
 
@@ -256,7 +271,9 @@ def iteration(args, setting):
     """Times whole iterations, then single steps of each phase."""
     sync = torch.cuda.synchronize if args.device == "cuda" else lambda: None
     peer = Peer(args, setting)
-    steps = {"generator": peer.generator_step, "projection": peer.projection_step, "critic": peer.critic_step}
+    steps = {"generator": peer.generator_step, "critic": peer.critic_step}
+    if args.objective == "invnet":
+        steps["projection"] = peer.projection_step
     if "graphs" in setting:
         steps = {name: captured(step) for name, step in steps.items()}
 
@@ -269,7 +286,7 @@ def iteration(args, setting):
 
     def whole():
         for name, repeats in (("generator", 1), ("projection", 5), ("critic", 5)):
-            for _ in range(repeats):
+            for _ in range(repeats if name in steps else 0):
                 steps[name]()
 
     for _ in range(3 if args.device == "cuda" else 1):  # warm-up
@@ -397,6 +414,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--net", choices=NETS, default="dcgan", help="the pair of networks")
+    parser.add_argument("--objective", choices=["invnet", "cgan", "acgan"], default="invnet")
     parser.add_argument("--setting", help="one of them only: " + ", ".join(SETTINGS))
     for name, what in (("bf16", "products of bf16 (autocast)"), ("channels-last", "memory in that order"),
                        ("compile", "torch.compile, but for the penalty")):
@@ -423,7 +441,7 @@ def main():
         alone(args)
         return
     setting = args.setting or "fp32+eager"
-    what = {"torch": torch.__version__, "device": args.device, "setting": setting}
+    what = {"torch": torch.__version__, "device": args.device, "setting": setting, "objective": args.objective}
     if args.device == "cuda":
         what["gpu"] = torch.cuda.get_device_name()
     print(json.dumps(what | iteration(args, setting)))

@@ -41,3 +41,4 @@ pub mod store;
 pub mod tape;
 pub mod train;
 mod vjp;
+pub mod words;

@@ -247,6 +247,13 @@ fn no_malformed_shape_or_attribute_is_an_accident() {
     for file in files() {
         let whole = Parts::read(&file);
         let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+        // Of critics that see more than an image two are enough: the others have the same inputs.
+        if ["dcgan_beside_image", "resnet_"]
+            .iter()
+            .any(|of| stem.starts_with(&format!("gradient_penalty_{of}")))
+        {
+            continue;
+        }
         // Derivatives only add shapes that must agree.
         let bare = Parts {
             tensors: whole
@@ -259,8 +266,9 @@ fn no_malformed_shape_or_attribute_is_an_accident() {
         for (name, (shape, _)) in &bare.tensors {
             // A critic has a dozen weights, all of which are treated alike.
             if bare.op == "gradient_penalty"
-                && !["in.real", "in.u", "in.linear.w", "in.real_beside", "in.fake_beside"]
-                    .contains(&name.as_str())
+                && !["real", "u", "linear.w", "real_beside", "fake_beside", "projection.w"]
+                    .map(|input| format!("in.{input}"))
+                    .contains(name)
             {
                 continue;
             }
@@ -353,7 +361,7 @@ fn a_file_that_cannot_be_checked_stops_no_other() {
         wrong.write(&path(name));
         let (code, out, said) = gradcheck(&on);
         assert!(code == Some(1) && out.contains("MISS"), "{out}{said}");
-        assert!(said.contains("of 6 checks miss their tolerance, and 2 could not be checked"), "{said}");
+        assert!(said.contains("of 6 checks misses its tolerance, and 2 could not be checked"), "{said}");
         std::fs::remove_file(path(name)).unwrap();
     }
     let good = path("b_good.safetensors").display().to_string();

@@ -310,7 +310,7 @@ fn contradictory_options_are_refused_before_reading() {
     for (options, says) in [
         (Options { threshold: Some(1.0), ..levels(&[0.0, 1.0]) }, "give one of them"),
         (levels(&[0.0, 1.0, 0.0]), "names 0 twice"),
-        (levels(&[3.0]), "names 1 values"),
+        (levels(&[3.0]), "names 1 value"),
         (threshold(f64::NAN), "finite"),
         (Options { classes: Some(2), ..levels(&[0.0, 1.0, 2.0]) }, "must be 3 to 256"),
         (with(|o| o.classes = Some(257)), "must be 1 to 256"),

@@ -154,6 +154,85 @@ fn an_axis_of_classes_is_recognised_and_checked() {
     refused(&path, &Options { argmax: true, ..any.clone() }, &["none is the largest"]);
 }
 
+/// A colour map as `convert image.png array.npy` of any tool gives it: a colour is a class.
+#[test]
+fn bytes_with_colours_are_classes() {
+    use invnet::data::import::Colours;
+    let folder = folder();
+    let path = folder.path().join("a.npy");
+    let (map, pixels) = (maps(2, 8, 8, 3), 64);
+    // The darkest first: blue, red, white.
+    let palette: [[u8; 4]; 3] = [[0, 0, 255, 255], [255, 0, 0, 255], [255; 4]];
+    let bytes = |map: &[u8], each: usize, layers: bool| -> Vec<u8> {
+        let of = |image: &[u8]| -> Vec<u8> {
+            let parts = (0..each * pixels)
+                .map(|i| if layers { (i % pixels, i / pixels) } else { (i / each, i % each) });
+            parts.map(|(pixel, part)| palette[image[pixel] as usize][part]).collect()
+        };
+        map.chunks(pixels).flat_map(of).collect()
+    };
+    let all = || Options { colours: Some(Colours::All), ..Options::default() };
+    let labels = [0x0000ff_u32, 0xff0000, 0xffffff].map(f64::from);
+    let save = |shape: &[usize], data: &[u8]| fs::write(&path, npy("|u1", shape, data)).expect("writes");
+    let reads = |options: &Options, map: &[u8]| {
+        let data = import(&path, options).expect("reads");
+        assert_eq!((data.classes, &*data.maps, &*data.labels), (3, map, &labels[..]));
+    };
+    for each in [3, 4] {
+        for (layers, shape) in [(false, [2, 8, 8, each]), (true, [2, each, 8, 8])] {
+            save(&shape, &bytes(&map, each, layers));
+            reads(&Options::default(), &map);
+            reads(&all(), &map);
+        }
+        // One image: its axes may be others, unless it is said to have colours, or to have entries.
+        save(&[8, 8, each], &bytes(&map[..64], each, false));
+        refused(
+            &path,
+            &Options::default(),
+            &["--layout NHW", "--layout HWN", "--layout HWC", "--colours all"],
+        );
+        reads(&all(), &map[..64]);
+        reads(&axes(Axes::Hwc), &map[..64]);
+    }
+    let list = |text: &str| Options { colours: Some(text.parse().expect("colours")), ..Options::default() };
+    save(&[2, 8, 8, 3], &bytes(&map, 3, false));
+    let other: Vec<u8> = map.iter().map(|&class| [1, 2, 0][class as usize]).collect();
+    assert_eq!(import(&path, &list("white,blue,red")).expect("reads").maps, other);
+    refused(&path, &list("white,red"), &["the colour #0000ff, which is not among --colours"]);
+    let light = Options { threshold: Some(50.0), ..Options::default() };
+    let two: Vec<u8> = map.iter().map(|&class| u8::from(class > 0)).collect();
+    assert_eq!(import(&path, &light).expect("reads").maps, two);
+    let levels = Options { levels: vec![0.0, 255.0], ..Options::default() };
+    refused(&path, &levels, &["which --levels cannot judge: give --colours or --threshold T"]);
+    let largest = Options { argmax: true, ..Options::default() };
+    let entries: Vec<u8> = map.iter().map(|&class| [2, 0, 0][class as usize]).collect();
+    assert_eq!(
+        import(&path, &largest).expect("reads").labels,
+        [0.0, 2.0],
+        "entries of classes if that is said"
+    );
+    assert_eq!(
+        import(&path, &Options { keep_labels: true, ..largest.clone() }).expect("reads").maps,
+        entries
+    );
+    let both = Options { argmax: true, ..all() };
+    assert!(import(&path, &both).expect_err("two rules").to_string().contains("give one of them"));
+    // What is no colour: numbers with more than a byte, one 1 among zeros, shades, what shows through.
+    save(&[2, 8, 8, 3], &one_hot(&map, 3, 64, false));
+    assert_eq!(import(&path, &Options::default()).expect("reads").labels, [0.0, 1.0, 2.0]);
+    let shades: Vec<u8> = (0..2 * 64 * 3).map(|i| (i * 7 % 251) as u8).collect();
+    save(&[2, 8, 8, 3], &shades);
+    refused(&path, &Options::default(), &["more than 32 colours", "--argmax"]);
+    let mut clear = bytes(&map, 4, false);
+    clear[7] = 100;
+    save(&[2, 8, 8, 4], &clear);
+    refused(&path, &Options::default(), &["row 0, column 1 is transparent"]);
+    let wide: Vec<u8> = bytes(&map, 3, false).iter().flat_map(|&v| u16::from(v).to_le_bytes()).collect();
+    fs::write(&path, npy("<u2", &[2, 8, 8, 3], &wide)).expect("writes");
+    refused(&path, &Options::default(), &["not one 1 among zeros"]);
+    refused(&path, &all(), &["--colours takes three or four bytes (uint8) a pixel"]);
+}
+
 #[test]
 fn images_across_the_last_axis_are_images() {
     let folder = folder();

@@ -8,6 +8,7 @@ use super::output::say;
 use crate::close::certificate::Certificate;
 use crate::data::import::{Options, import};
 use crate::error::{Error, Result};
+use crate::words::{counted, verb};
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "Needs neither the run nor a network: the certificate says what was asked, how
@@ -43,12 +44,18 @@ pub(super) fn run(args: &CheckArgs, quiet: bool) -> Result<()> {
     let checked = certificate.check(&samples.maps)?;
     if let Some((first, others)) = checked.differences.split_first() {
         let more = others.len() + checked.more;
-        let more = if more > 0 { format!(", and {more} more differences") } else { String::new() };
+        let more =
+            if more > 0 { format!(", and {}", counted(more, "more difference")) } else { String::new() };
         return Err(Error::Failed(format!("{}: {first}{more}", args.samples.display())));
     }
     if !quiet {
         let (all, within) = (checked.samples, checked.within);
-        say!("{all} samples are as certified; {within} of them within their tolerances")?;
+        let (samples, are) = (counted(all, "sample"), verb(all, "is", "are"));
+        say!(
+            "{samples} {are} as certified; {within} of {} within {} tolerances",
+            verb(all, "it", "them"),
+            verb(all, "its", "their")
+        )?;
     }
     Ok(())
 }

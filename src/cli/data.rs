@@ -21,6 +21,7 @@ use crate::data::source::{Choice, Chunked, KINDS, Kind, Part, Problem, Source};
 use crate::error::{Error, Result};
 use crate::eval::view::palette;
 use crate::options::{Fallback, Key};
+use crate::words::{counted, noun};
 
 /// The sources of `invnet data`.
 pub(super) enum DataCommand {
@@ -174,12 +175,13 @@ impl MakeArgs {
         let written = self.format.write_beside(&self.out, data, colours)?;
         if !quiet {
             say!(
-                "{}{}: {} images of {} x {}, properties {}, {seconds:.1} s ({:.2} ms an image)",
+                "{}{}: {} of {} x {}, {} {}, {seconds:.1} s ({:.2} ms an image)",
                 self.out.display(),
                 also(&written),
-                data.count,
+                counted(data.count, "image"),
                 data.height,
                 data.width,
+                noun(data.names.len(), "property"),
                 data.names.join(", "),
                 1e3 * seconds / data.count as f64
             )?;
@@ -242,7 +244,8 @@ fn make_chunks(
         let each =
             if made == 0 { String::new() } else { format!(", {:.4} s an image", seconds / made as f64) };
         let (out, size, names) = (args.out.display(), args.size, data.names.join(", "));
-        say!("{out}: {count} images of {size} x {size}, properties {names}; {made} simulated{each}")?;
+        let (images, properties) = (counted(count, "image"), noun(data.names.len(), "property"));
+        say!("{out}: {images} of {size} x {size}, {properties} {names}; {made} simulated{each}")?;
     }
     Ok(())
 }
@@ -258,7 +261,7 @@ fn progress(count: usize, quiet: bool) -> ProgressBar {
     let visible = !quiet && std::io::stderr().is_terminal();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = "{bar:24} {pos}/{len} images  {per_sec}  {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let template = format!("{{bar:24}} {{pos}}/{{len}} {}  {{per_sec}}  {{eta}} left", noun(count, "image"));
+    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

@@ -12,6 +12,7 @@ use crate::device::Kind;
 use crate::device::gpu::cuda;
 use crate::device::gpu::prove::{Extent, Proof, prove};
 use crate::error::{Error, Result};
+use crate::words::{counted, verb};
 
 /// Launches in the table for people.
 const ROWS: usize = 20;
@@ -50,7 +51,7 @@ pub(super) fn run(args: &DevicesArgs, quiet: bool) -> Result<()> {
         };
         return proof(kind, args, quiet);
     }
-    say!("cpu     {} threads", rayon::current_num_threads())?;
+    say!("cpu     {}", counted(rayon::current_num_threads(), "thread"))?;
     for report in cuda::devices() {
         say!("{report}")?;
     }
@@ -99,9 +100,10 @@ fn table(proof: &Proof) -> Result<()> {
     }
     let right = proof.parity.iter().filter(|found| found.holds).count();
     let worst = proof.parity.iter().map(|found| found.share).fold(0.0, f64::max);
-    say!("{right} of {} comparisons hold, the worst at {worst:.2} of its bound", proof.parity.len())?;
+    let (all, hold) = (counted(proof.parity.len(), "comparison"), verb(right, "holds", "hold"));
+    say!("{right} of {all} {hold}, the worst at {worst:.2} of its bound")?;
     let compared = proof.kernels.iter().filter(|kernel| kernel.compared).count();
-    say!("{compared} of {} kernels were compared", proof.kernels.len())?;
+    say!("{compared} of {} compared", counted(proof.kernels.len(), "kernel"))?;
     say!("graphs have the bits of single launches: {}", if proof.graph_equals_eager { "yes" } else { "NO" })?;
     for found in &proof.iterations {
         say!("an iteration, {}, {}: error {:.1e}", found.net, found.precision.name(), found.error)?;

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::fixtures::{self, Place};
 use crate::gradcheck::{Outcome, check};
 use crate::samples::samples;
+use crate::words::{counted, verb};
 
 /// The folder that is checked when none is named.
 const DEFAULT: &str = "fixtures";
@@ -114,11 +115,14 @@ impl Tally {
         let rest =
             if *unchecked > 0 { format!(", and {unchecked} could not be checked") } else { String::new() };
         if *missed > 0 {
-            return Err(Error::Failed(format!("{missed} of {all} checks miss their tolerance{rest}")));
+            let (checks, miss) = (counted(*all, "check"), verb(*missed, "misses its", "miss their"));
+            return Err(Error::Failed(format!("{missed} of {checks} {miss} tolerance{rest}")));
         }
         if *unchecked > 0 {
-            return Err(Error::Usage(format!("{all} checks hold{rest}: see the lines above")));
+            let (checks, hold) = (counted(*all, "check"), verb(*all, "holds", "hold"));
+            return Err(Error::Usage(format!("{checks} {hold}{rest}: see the lines above")));
         }
-        say!("{all} checks hold, {files} fixture files among them")
+        let (checks, files) = (counted(*all, "check"), counted(*files, "fixture file"));
+        say!("{checks} {}, {files} among them", verb(*all, "holds", "hold"))
     }
 }

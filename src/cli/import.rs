@@ -15,6 +15,7 @@ use crate::data::import::{
 use crate::error::{Error, Result};
 use crate::eval::palette::{FIGURES, Rgb, TWO_PHASE};
 use crate::nn;
+use crate::words::counted;
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\
@@ -49,7 +50,9 @@ image has at most 268435456 pixels (16384 x 16384).
 
 Arrays are [H, W] or [N, H, W]; axes of length 1 count for none. [N, H, W, C]
 and [N, C, H, W] hold an entry for each class: one 1 among zeros, or with
---argmax any numbers, of which the largest says the class. Where a shape may be
+--argmax any numbers, of which the largest says the class. Three or four bytes
+a pixel that are none of these are its colour, with opacity if four; of one
+image [H, W, 3] --colours says so. Where a shape may be
 meant in two ways --layout must say which. Of a TIFF every page is an image but
 reduced copies and masks; stacks of ImageJ, OME and tifffile with one page are
 read whole.
@@ -266,9 +269,11 @@ fn check_source(targets: &[PathBuf], import: &Import) -> Result<()> {
 fn summary(out: &Path, written: &[PathBuf], import: &Import, data: &ClassMaps) -> String {
     let ClassMaps { count, height, width, classes, .. } = data;
     let mut text = format!(
-        "{}{}: {count} images of {height} x {width}, {classes} classes\n",
+        "{}{}: {} of {height} x {width}, {}\n",
         out.display(),
-        also(written)
+        also(written),
+        counted(*count, "image"),
+        counted(*classes, "class")
     );
     let shares = import.shares(data);
     text += "  fraction      min     mean      max   source";
@@ -288,7 +293,8 @@ fn summary(out: &Path, written: &[PathBuf], import: &Import, data: &ClassMaps) -
     if let Some(Windows { training, held_out, reserved }) = import.windows() {
         let percent = 100.0 * reserved;
         text += &format!(
-            "  {training} images for training, {held_out} held out, in the corner at the lower right ({percent:.1} % of the area)\n"
+            "  {} for training, {held_out} held out, in the corner at the lower right ({percent:.1} % of the area)\n",
+            counted(training, "image")
         );
     }
     text += &files(&import.files());
@@ -313,7 +319,7 @@ fn files(files: &[FileImages]) -> String {
             let (head, tail) = (&all[..SHOWN - 2], &all[all.len() - 1..]);
             let left = all.len() - SHOWN + 1;
             let lines = |files: &[FileImages]| files.iter().map(line).collect::<String>();
-            format!("{}  ... {left} more files ...\n{}", lines(head), lines(tail))
+            format!("{}  ... {} ...\n{}", lines(head), counted(left, "more file"), lines(tail))
         }
     }
 }

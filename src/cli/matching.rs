@@ -25,6 +25,7 @@ use crate::op::Border;
 use crate::train::config::Config;
 use crate::train::dataset::measured;
 use crate::train::{Sampler, Task};
+use crate::words::{counted, noun};
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\
@@ -163,7 +164,7 @@ fn write(
     write_atomically(out.join(certificate::SUMMARY), |file| writeln!(file, "{json}"))?;
     if !quiet {
         print(table(task, asked, closed))?;
-        say!("{count} samples in {}: {}", out.display(), FILES.join(", "))?;
+        say!("{} in {}: {}", counted(count, "sample"), out.display(), FILES.join(", "))?;
     }
     generate::tell_closed(&summary, !best_effort, quiet)
 }
@@ -203,8 +204,9 @@ fn numbers_of(image: &ClassMaps, task: &Task, path: &Path) -> Result<Vec<f32>> {
     let own = task.images();
     if image.classes > own.classes {
         let problem = format!(
-            "has {} classes, the run's images have {}: give --threshold or --levels",
-            image.classes, own.classes
+            "has {}, the run's images have {}: give --threshold or --levels",
+            counted(image.classes, "class"),
+            own.classes
         );
         return Err(Error::file(path, problem));
     }
@@ -266,7 +268,7 @@ fn progress(count: usize, quiet: bool) -> ProgressBar {
     let visible = !quiet && std::io::stderr().is_terminal();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = "{bar:24} {pos}/{len} samples  {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let template = format!("{{bar:24}} {{pos}}/{{len}} {}  {{eta}} left", noun(count, "sample"));
+    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

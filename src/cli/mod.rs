@@ -31,6 +31,7 @@ use crate::device::Kind;
 use crate::device::gpu::{Precision, cuda};
 use crate::error::{Error, Result};
 use crate::nn::Family;
+use crate::train::objective::Choice;
 use format::{FormatArg, also, beside};
 use output::note;
 
@@ -377,6 +378,9 @@ struct BenchArgs {
     /// What products multiply: fp32, tf32 (GPU only) or bf16.
     #[arg(long, default_value = "fp32", value_parser = precision)]
     precision: Precision,
+    /// The objective, one of those of docs/objectives.md with its default keys.
+    #[arg(long, default_value = "invnet", value_parser = Choice::new)]
+    objective: Choice,
     /// Iterations to measure [default: what 20 seconds hold, 5 to 30].
     #[arg(long, value_name = "N", value_parser = iterations)]
     iterations: Option<usize>,
@@ -451,8 +455,9 @@ impl Command {
             Self::Presets { name } => presets::run(name.as_deref()),
             Self::Gradcheck { paths, device } => gradcheck::run(&paths, device),
             Self::Bench { what: BenchCommand::Step(args) } => {
-                let BenchArgs { size, width, batch, net, precision, iterations, json, device } = args;
-                let asked = bench::Asked { net, size, width, batch, precision, iterations };
+                let BenchArgs { size, width, batch, net, precision, objective, iterations, json, device } =
+                    args;
+                let asked = bench::Asked { net, size, width, batch, precision, objective, iterations };
                 bench::step(&asked, device.kind(), json)
             }
             Self::Bench { what: BenchCommand::Model(args) } => model::run(&args),

@@ -15,6 +15,7 @@ use crate::device::Kind;
 use crate::error::{Error, Result};
 use crate::paper::report::{duration, is_current, last, make};
 use crate::paper::{Bench, PARTS, Part, Watch, part};
+use crate::words::counted;
 
 pub(super) const NOTES: &str =
     "Without ID: lists what there is, how long each takes, and what was found last.
@@ -94,11 +95,11 @@ fn list(args: &PaperArgs) -> Result<()> {
         });
         say!("{:12} {time:>9}  {found:22} {}", part.id, part.claim)?;
     }
-    let mut counted = Vec::new();
-    let all = PARTS.iter().map(|part| quick.left(part, &mut counted)).sum::<Result<f64>>()?;
-    let seeds = args.seeds;
+    let mut seen = Vec::new();
+    let all = PARTS.iter().map(|part| quick.left(part, &mut seen)).sum::<Result<f64>>()?;
+    let seeds = counted(args.seeds as usize, "seed");
     say!(
-        "{:12} {:>9}  on two idle cores, {seeds} seeds of what is compared; parts share trainings",
+        "{:12} {:>9}  on two idle cores, {seeds} of what is compared; parts share trainings",
         "all",
         duration(all)
     )

@@ -20,6 +20,7 @@ use crate::invariance::{Ask, Column, Images, Property};
 use crate::op::Border;
 use crate::train::Task;
 use crate::train::dataset::Measurer;
+use crate::words::{counted, verb};
 
 /// The names of both files.
 pub const TABLE: &str = "certificate.csv";
@@ -250,7 +251,7 @@ impl Summary {
     /// How near samples came, in a line.
     #[must_use]
     pub fn line(&self) -> String {
-        let mut text = format!("{} of {} samples within ", self.within, self.samples);
+        let mut text = format!("{} of {} within ", self.within, counted(self.samples, "sample"));
         let held: Vec<&Met> = self.numbers.iter().filter(|met| met.held > 0).collect();
         match held[..] {
             [] => return format!("{text}nothing: no number is held to a tolerance; {TABLE}"),
@@ -339,7 +340,8 @@ impl Certificate {
         }
         let [h, w] = summary.size;
         if ![h, w].iter().all(|side| (1..=LONGEST).contains(side)) || !(2..=256).contains(&summary.classes) {
-            let problem = format!("is no certificate: of {h} x {w} pixels and {} classes", summary.classes);
+            let problem =
+                format!("is no certificate: of {h} x {w} pixels and {}", counted(summary.classes, "class"));
             return Err(Error::file(&beside, problem));
         }
         if format!("{:x}", Sha256::digest(rows.as_bytes())) != summary.table_sha256 {
@@ -405,7 +407,12 @@ impl Certificate {
         let count = maps.len() / pixels;
         let mut all = Vec::new();
         if count != self.within.len() {
-            all.push(format!("there are {count} samples, certified are {}", self.within.len()));
+            all.push(format!(
+                "there {} {}, certified {}",
+                verb(count, "is", "are"),
+                counted(count, "sample"),
+                self.within.len()
+            ));
         }
         let measured = Measurer::new(&self.properties, &self.images, TOGETHER)?.measure(maps)?;
         let mut whole = 0;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::invariance::Images;
 use crate::op::Border;
 use crate::options::{Key, Options};
+use crate::words::{counted, verb};
 
 /// Images held out at most.
 const HELD_OUT: usize = 1024;
@@ -69,11 +70,12 @@ impl File {
         }
         let classes = options.whole("classes");
         if classes != 0 && classes != all.classes {
-            let problem = format!("holds {} classes, the configuration says {classes}", all.classes);
+            let problem =
+                format!("holds {}, the configuration says {classes}", counted(all.classes, "class"));
             return Err(Error::file(path, problem).into());
         }
         if !(2..=16).contains(&all.classes) {
-            let problem = format!("holds {} classes: from 2 to 16 can be learned", all.classes);
+            let problem = format!("holds {}: from 2 to 16 can be learned", counted(all.classes, "class"));
             return Err(Error::file(path, problem).into());
         }
         let border = if options.word("border") == "periodic" { Border::Periodic } else { Border::Open };
@@ -94,9 +96,8 @@ fn split(path: &Path, mut all: ClassMaps) -> Result<(ClassMaps, ClassMaps)> {
     if !all.held_out.is_empty() {
         let (held_out, training): (Vec<usize>, _) = (0..all.count).partition(|&i| all.held_out[i]);
         if training.is_empty() || held_out.len() < 2 {
-            let (t, h) = (training.len(), held_out.len());
-            let problem =
-                format!("has {t} images for training and {h} held out: training needs 1 and 2 at least");
+            let (t, h) = (counted(training.len(), "image"), held_out.len());
+            let problem = format!("has {t} for training and {h} held out: training needs 1 and 2 at least");
             return Err(Error::file(path, problem));
         }
         let held_out = all.select(&held_out);
@@ -104,7 +105,10 @@ fn split(path: &Path, mut all: ClassMaps) -> Result<(ClassMaps, ClassMaps)> {
     }
     let kept = (all.count / 10).min(HELD_OUT);
     if kept < 2 {
-        return Err(Error::file(path, format!("holds {} images: training needs 20 at least", all.count)));
+        return Err(Error::file(
+            path,
+            format!("holds {}: training needs 20 at least", counted(all.count, "image")),
+        ));
     }
     let held_out = all.split_off(all.count - kept);
     all.truncate(all.count - GAP.min(kept));
@@ -141,7 +145,12 @@ impl Source for File {
     fn division(&self, count: usize) -> Option<String> {
         let (training, held_out) = (self.training.count, self.held_out.count);
         let trained = training.min(count);
-        let mut said = format!("{}: of {} images {trained} are trained on", self.name, self.count);
+        let mut said = format!(
+            "{}: of {} {trained} {} trained on",
+            self.name,
+            counted(self.count, "image"),
+            verb(trained, "is", "are")
+        );
         if trained < training {
             said += &format!(" (data.images = {count}; there are {training})");
         }

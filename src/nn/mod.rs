@@ -229,6 +229,15 @@ pub fn critic<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     critic_features(net, weights, x).matmul(weights.get("linear.w"))
 }
 
+/// Scores `[N, 1]` of images beside numbers r `[N, P]` by projection (Miyato and Koyama 2018): with features
+/// f of the images w f + r V f, where V are the weights `projection.w`.
+pub fn critic_projected<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>, r: Var<'t>) -> Var<'t> {
+    let features = critic_features(net, weights, x);
+    let (n, count) = (features.shape()[0], features.shape()[1]);
+    let product = features * r.matmul(weights.get("projection.w")).reshape([n, count]);
+    features.matmul(weights.get("linear.w")) + product.sum_to([n, 1])
+}
+
 /// Numbers `[N, K]` as constant channels behind those of images: `[N, H, W, C + K]`.
 pub fn with_channels<'t>(x: Var<'t>, numbers: Var<'t>) -> Var<'t> {
     let ([n, h, w], count) = ([x.shape()[0], x.shape()[1], x.shape()[2]], numbers.shape()[1]);

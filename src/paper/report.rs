@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Bench, Clock, More, Outcome, PARTS, Part};
 use crate::data::export::write_atomically;
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// The program, as reports name it.
 const PROGRAM: &str = concat!("invnet ", env!("CARGO_PKG_VERSION"));
@@ -87,7 +88,7 @@ fn hardware(bench: &Bench<'_>) -> Result<String> {
         info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
     let processor = model.map_or("processor not named", |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Ok(format!("{device}; {processor}, {cores} cores"))
+    Ok(format!("{device}; {processor}, {}", counted(cores, "core")))
 }
 
 fn load() -> Option<f64> {
@@ -139,7 +140,7 @@ fn markdown(all: &[Outcome]) -> String {
             let _ = writeln!(text, "![{caption}]({file})\n");
         }
         let load = o.load.map_or(String::new(), |load| format!(" The load of the machine was {load:.1}."));
-        let seeds = if o.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", o.seeds) };
+        let seeds = counted(o.seeds as usize, "seed");
         let settings = if o.scale == "quick" { "Quick settings" } else { "The paper's settings" };
         let time = duration(o.seconds);
         let _ = writeln!(
@@ -154,7 +155,8 @@ fn markdown(all: &[Outcome]) -> String {
          is the share of figures recognised as the shape of their class. The *Fréchet distance* is that of \
          Gaussians over descriptors that no loss sees (chords, interface, pieces, areas, neighbours, ...), \
          each in units of its deviation over real images, divided by their number; between two halves of the \
-         real images it is what sampling alone leaves. Every number stands in `report.json`.\n",
+         real images it is what sampling alone leaves. A descriptor in which real images hardly differ, as the \
+         share of specks, can make it very large. Every number stands in `report.json`.\n",
     );
     text
 }

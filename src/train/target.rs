@@ -12,6 +12,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::Task;
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// Columns of this program's own tables that ask for nothing.
 const NOT_ASKED: [&str; 12] = [
@@ -111,8 +112,8 @@ pub fn read(file: &Path, ignore_unknown: bool, task: &Task) -> Result<Vec<Target
         let origin = format!("{}, line {}", file.display(), line(row, text));
         if row.len() != header.len() {
             let (have, want) = (row.len(), header.len());
-            let values = if have == 1 { "value" } else { "values" };
-            return Err(Error::usage(format!("{origin}: {have} {values} for {want} columns")));
+            let (values, columns) = (counted(have, "value"), counted(want, "column"));
+            return Err(Error::usage(format!("{origin}: {values} for {columns}")));
         }
         let mut wanted = vec![None; task.columns().len()];
         for (cell, &column) in row.iter().zip(&columns) {

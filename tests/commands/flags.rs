@@ -164,9 +164,13 @@ fn flags_of_the_benchmark_are_measured() {
     // Losses and the optimiser have some that do not grow with the batch.
     assert!((1.7..=2.0).contains(&(flops("--batch 4") / two)));
     assert!(flops("--batch 2 --net resnet") != two);
-    for (wrong, says) in
-        [("--net unet", "dcgan, resize or resnet"), ("--precision fp8", "fp32, tf32 or bf16")]
-    {
+    let [cgan, acgan] = ["cgan", "acgan"].map(|of| flops(&format!("--batch 2 --objective {of}")));
+    assert!(cgan < two && acgan < two && cgan != acgan, "no projection, a wider critic or a second head");
+    for (wrong, says) in [
+        ("--net unet", "dcgan, resize or resnet"),
+        ("--precision fp8", "fp32, tf32 or bf16"),
+        ("--objective gan", "\"acgan\""),
+    ] {
         let output = invnet(here, &[vec!["bench", "step"], wrong.split(' ').collect()].concat());
         assert!(output.status.code() == Some(2) && text(&output.stderr).contains(says), "{wrong}");
     }

@@ -71,7 +71,7 @@ fn sample_k_is_the_same_in_any_set_shard_and_batch() {
     };
     bad_gather(&["part 1", "part 3"], &["missing", "2/3"]);
     bad_gather(&["part 1", "part 2", "part 3", "part 2"], &["shard 2/3", "and so is"]);
-    bad_gather(&["part 1", "part 2", "all"], &["all", "shards"]);
+    bad_gather(&["part 1", "part 2", "all"], &["all", "1 shard, "]);
     bad_gather(&["run"], &["run", "no generated samples"]);
     good(here, &generate("odd", &[all.as_slice(), &["--shard=2/3", "--seed=1"]].concat()));
     bad_gather(&["part 1", "odd", "part 3"], &["--seed differs"]);

@@ -148,3 +148,27 @@ fn pictures_and_grids_have_a_scale_and_show_the_same_side_up() {
     let alone = super::program::invnet(here, &[args.as_slice(), &["--spacing=2", "--out=e.npz"]].concat());
     assert!(alone.status.code() == Some(2) && text(&alone.stderr).contains("--unit"), "a spacing of what?");
 }
+
+/// One of a kind is singular wherever a count is printed.
+#[test]
+fn one_sample_is_no_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let one = "data circles --size 16 --count 1 --out one.npz";
+    good(here, &training("run", &["--iterations=1", "--device=cpu"]));
+    let calls = [
+        (one, "one.npz: 1 image of 16 x 16, properties "),
+        ("devices --threads=1", "cpu     1 thread\n"),
+        ("generate --run run --count 1 --one-shot --device cpu", "1 sample in run/generated: "),
+        ("generate --run run --count 1 --best-effort --device cpu --out again", " of 1 sample within "),
+        ("check again/samples.npy --asks again/certificate.csv", "1 sample is as certified; "),
+        ("generate --run run --count 2 --shard 1/2 --one-shot --device cpu --out half", "1 sample in half: "),
+        ("paper --seeds 1", "on two idle cores, 1 seed of what is compared"),
+    ];
+    for (call, says) in calls {
+        let [said, _] = good(here, &call.split_whitespace().collect::<Vec<_>>());
+        assert!(said.contains(says), "{call}: {said}");
+    }
+    let shards = ["generate", "--run", "run", "--count", "1", "--shard", "1/3"];
+    bad(here, &shards, &["--shard 1/3: 1 sample makes 1 shard at most"]);
+}

@@ -13,8 +13,10 @@ use crate::device::gpu::Precision;
 use crate::error::Result;
 use crate::nn::Family;
 use crate::train::config::Training;
+use crate::train::objective::Choice;
 use crate::train::phases::Phase;
 use crate::train::{Config, Trainer};
+use crate::words::counted;
 
 pub use kinds::{KindCost, Peak};
 
@@ -27,7 +29,7 @@ const MOST: usize = 30;
 const TIME: Duration = Duration::from_secs(20);
 
 /// What `bench step` is asked to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// The pair.
     pub net: Family,
@@ -39,6 +41,8 @@ pub struct Asked {
     pub batch: usize,
     /// What products multiply.
     pub precision: Precision,
+    /// The objective.
+    pub objective: Choice,
     /// Iterations to measure; if none, as many as some seconds hold.
     pub iterations: Option<usize>,
 }
@@ -48,12 +52,12 @@ pub struct Asked {
 pub struct StepTimes {
     /// What computed.
     pub device: String,
-    /// One generator, five projection and five critic steps.
+    /// One generator and five critic steps, and five of the projection where the objective has one.
     pub ms_iteration: f64,
     /// One generator step.
     pub ms_generator: f64,
-    /// One projection step.
-    pub ms_projection: f64,
+    /// One projection step, where the objective has one.
+    pub ms_projection: Option<f64>,
     /// One critic step.
     pub ms_critic: f64,
     /// The shortest and the longest iteration.
@@ -87,9 +91,14 @@ pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
     let [size, width, batch] = [("size", asked.size), ("width", asked.width), ("batch", asked.batch)]
         .map(|(k, v)| format!("{k}={v}"));
     config.set_all([&*size, &*width, &*batch, "images=1024"], "bench step")?;
+    if !asked.objective.make().projects() {
+        config.train.n_i = 0;
+    }
+    config.objective = asked.objective.clone();
     // How often an iteration runs each phase: the paper's settings.
     let Training { n_g, n_i, n_d, .. } = config.train;
-    let steps = [(Phase::Generator, n_g), (Phase::Projection, n_i), (Phase::Critic, n_d)];
+    let steps = [(Phase::Generator, n_g), (Phase::Critic, n_d), (Phase::Projection, n_i)];
+    let steps = if n_i == 0 { &steps[..2] } else { &steps[..] };
     let mut trainer = Trainer::on(&config, kind)?;
     let device = trainer.device_name();
     let started = Instant::now();
@@ -108,7 +117,7 @@ pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
     }
     let mut times: [Vec<f64>; 3] = Default::default();
     let mut operations = 0;
-    for ((phase, repeats), times) in steps.into_iter().zip(&mut times) {
+    for (&(phase, repeats), times) in steps.iter().zip(&mut times) {
         for _ in 0..whole.len().min(FEWEST) {
             let start = Instant::now();
             let flops = trainer.step(phase)?.unwrap_or(0);
@@ -120,11 +129,12 @@ pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
         }
     }
     let mut kinds = BTreeMap::new();
-    for (phase, repeats) in steps {
+    for &(phase, repeats) in steps {
         kinds::add(&mut kinds, &trainer.profile(phase)?, repeats);
     }
     let ms_iteration = median(&mut whole);
-    let [ms_generator, ms_projection, ms_critic] = times.each_mut().map(|t| median(t));
+    let [ms_generator, ms_critic, ms_projection] =
+        times.each_mut().map(|t| if t.is_empty() { f64::NAN } else { median(t) });
     let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
     let device_mib = mib(trainer.device_bytes());
     let arenas_mib = trainer.arenas().map(|(phase, bytes)| (phase.name(), bytes.map(mib))).collect();
@@ -134,7 +144,7 @@ pub fn measure(asked: &Asked, kind: Kind) -> Result<StepTimes> {
         device,
         ms_iteration,
         ms_generator,
-        ms_projection,
+        ms_projection: Some(ms_projection).filter(|_| n_i > 0),
         ms_critic,
         ms_range: [whole[0], whole[whole.len() - 1]],
         gflops: operations as f64 / ms_iteration / 1e6,
@@ -156,17 +166,21 @@ pub fn step(asked: &Asked, device: Kind, json: bool) -> Result<()> {
     if json {
         return say!("{}", serde_json::json!(times));
     }
-    let Asked { net, size, width, batch, .. } = asked;
+    let Asked { net, size, width, batch, objective, .. } = asked;
+    let other = if objective.make().projects() { String::new() } else { format!(" {}", objective.name()) };
     say!(
-        "{net:?} {size} x {size}, width {width}, batch {batch}, {}: medians of {} iterations",
+        "{net:?}{other} {size} x {size}, width {width}, batch {batch}, {}: medians of {}",
         times.device,
-        times.iterations
+        counted(times.iterations, "iteration")
     )?;
     let [least, most] = times.ms_range;
-    let iteration = "iteration (1 generator, 5 projection, 5 critic steps)";
+    let projections = times.ms_projection.map_or("", |_| "5 projection, ");
+    let iteration = format!("iteration (1 generator, {projections}5 critic steps)");
     say!("  {iteration} {:10.1} ms, {least:.1} to {most:.1}", times.ms_iteration)?;
     say!("  generator step  {:10.1} ms", times.ms_generator)?;
-    say!("  projection step {:10.1} ms", times.ms_projection)?;
+    if let Some(ms) = times.ms_projection {
+        say!("  projection step {ms:10.1} ms")?;
+    }
     say!("  critic step     {:10.1} ms", times.ms_critic)?;
     say!("  {:.0} GFLOP/s, counted for direct algorithms", times.gflops)?;
     say!("  {:.0} MiB peak of the process, {:.0} MiB of it the engine's", times.peak_mib, times.device_mib)?;

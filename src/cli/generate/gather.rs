@@ -11,6 +11,7 @@ use crate::cli::output::say;
 use crate::cli::{GatherArgs, room};
 use crate::error::{Error, Result};
 use crate::train::Sampler;
+use crate::words::counted;
 
 /// Joins parts into what one process would have written.
 pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
@@ -46,9 +47,9 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         let arrays = Arrays::look_at(part, of, &task, noise)?;
         if arrays.common() != of.range().len() {
             let problem = format!(
-                "holds {} of {} samples: generate with --resume first",
+                "holds {} of {}: generate with --resume first",
                 arrays.common(),
-                of.range().len()
+                counted(of.range().len(), "sample")
             );
             return Err(Error::file(part, problem));
         }
@@ -67,7 +68,8 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     if !quiet {
         let (n, out) = (all.rows(), args.out.display());
         let files = record.files.join(", ");
-        say!("{n} samples of {} parts in {out}: {files}, {}", parts.len(), record::FILE)?;
+        let (samples, parts) = (counted(n, "sample"), counted(parts.len(), "part"));
+        say!("{samples} of {parts} in {out}: {files}, {}", record::FILE)?;
         tell_missing(missing)?;
         if let Some(summary) = summary {
             say!("{}", summary.line())?;
@@ -92,8 +94,11 @@ fn in_order(folders: &[PathBuf]) -> Result<Vec<(&Path, Record)>> {
     let n = first.shard[1];
     for (folder, record) in &parts {
         if record.shard[1] != n {
-            let problem =
-                format!("is one of {} shards, {} one of {n}", record.shard[1], first_folder.display());
+            let problem = format!(
+                "is one of {}, {} one of {n}",
+                counted(record.shard[1], "shard"),
+                first_folder.display()
+            );
             return Err(Error::file(folder, problem));
         }
         if let Some(what) = first.difference(record) {

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::train::dataset::measured;
 use crate::train::target::{self, Target};
 use crate::train::{Sampler, Task};
+use crate::words::{counted, noun, verb};
 use arrays::{Arrays, Made};
 use folder::Existing;
 use record::{Closing, Record};
@@ -86,7 +87,9 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     asking.check()?;
     let [i, n] = args.shard.unwrap_or([1, 1]);
     if n > count {
-        return Err(Error::Usage(format!("--shard {i}/{n}: {count} samples make {count} shards at most")));
+        let (samples, shards) = (counted(count, "sample"), counted(count, "shard"));
+        let make = verb(count, "makes", "make");
+        return Err(Error::Usage(format!("--shard {i}/{n}: {samples} {make} {shards} at most")));
     }
     let device = kind.to_string().split(':').next().unwrap_or_default().to_owned();
     let latents = [args.soft, args.latents];
@@ -132,9 +135,10 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let (missing, summary) = finish::write(&out, &arrays, &task, &record, &args.format, args.tile)?;
     if let Some(signal) = stopped {
         let message = format!(
-            "{signal}: {} of {} samples are in {}; continue with: {}",
+            "{signal}: {} of {} {} in {}; continue with: {}",
             arrays.rows(),
-            record.range().len(),
+            counted(record.range().len(), "sample"),
+            verb(arrays.rows(), "is", "are"),
             out.display(),
             again()
         );
@@ -144,7 +148,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     record.write(&out)?;
     if !quiet {
         let files = record.files.join(", ");
-        say!("{} samples in {}: {files}, {}", arrays.rows(), out.display(), record::FILE)?;
+        say!("{} in {}: {files}, {}", counted(arrays.rows(), "sample"), out.display(), record::FILE)?;
         tell_missing(missing)?;
     }
     match summary {
@@ -164,9 +168,10 @@ pub(super) fn tell_closed(summary: &Summary, strict: bool, quiet: bool) -> Resul
         return Ok(());
     }
     Err(Error::Missed(format!(
-        "{missed} of {} samples miss what was asked: they are marked in {}; --best-effort accepts them, more \
-         --tries or a wider --within may help",
-        summary.samples,
+        "{missed} of {} {} what was asked: see {}; --best-effort accepts that, more --tries or a wider \
+         --within may help",
+        counted(summary.samples, "sample"),
+        verb(missed, "misses", "miss"),
         certificate::TABLE
     )))
 }
@@ -176,7 +181,8 @@ fn tell_missing(missing: usize) -> Result<()> {
     if missing == 0 {
         return Ok(());
     }
-    say!("{missing} numbers are missing: empty cells in measured.csv, NaN in measured.npy")
+    let (numbers, are) = (counted(missing, "number"), verb(missing, "is", "are"));
+    say!("{numbers} {are} missing: empty in measured.csv, NaN in measured.npy")
 }
 
 fn out_folder(args: &GenerateArgs) -> PathBuf {
@@ -235,8 +241,8 @@ fn progress(count: usize, done: usize, quiet: bool) -> ProgressBar {
     let visible = !quiet && std::io::stderr().is_terminal();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = "{bar:24} {pos}/{len} samples  {per_sec}  {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let template = format!("{{bar:24}} {{pos}}/{{len}} {}  {{per_sec}}  {{eta}} left", noun(count, "sample"));
+    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_position(done as u64);
     bar.reset_eta();
     bar
@@ -342,7 +348,7 @@ impl Asking<'_> {
             note!("warning: {} more: see outside_range in measured.csv", outside - NAMED);
         }
         if changed > NAMED && !quiet {
-            note!("note: {} more targets: see asked_ in measured.csv", changed - NAMED);
+            note!("note: {}: see asked_ in measured.csv", counted(changed - NAMED, "more target"));
         }
     }
 }

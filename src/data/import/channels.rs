@@ -1,8 +1,10 @@
-//! Arrays with an entry for each class at every pixel: one 1 among zeros, or probabilities.
+//! Arrays with some entries at every pixel: one for each class, one 1 among zeros or probabilities, or those of
+//! a colour.
 
 use super::collect::{Frame, Rows, Values};
-use super::layout::{Layout, Order};
-use crate::error::Result;
+use super::colours::Samples;
+use super::layout::{COLOURS, Layout, Order};
+use crate::error::{Error, Result};
 
 /// An array of more images than this is not taken for the layers of one.
 const MOST_LAYERS: usize = 16;
@@ -12,12 +14,30 @@ const ROUNDED: f64 = 1e-3;
 const LISTED: usize = 8;
 
 /// Adds rows of an image whose values are as `layout` says: whole rows, or with layers the whole image.
+/// Three or four `bytes` a pixel are a colour where options or values say so.
 ///
 /// # Errors
-/// [`Error::File`](crate::error::Error::File) if a value does not fit.
-pub(super) fn push(rows: &mut Rows, layout: &Layout, values: Values) -> Result<()> {
+/// [`Error::File`] if a value does not fit.
+pub(super) fn push(rows: &mut Rows, layout: &Layout, bytes: bool, values: Values) -> Result<()> {
     if layout.channels == 1 {
         return rows.rows(&values);
+    }
+    let options = rows.options();
+    match &values {
+        Values::Integers(values) if bytes && COLOURS.contains(&layout.channels) && !options.argmax => {
+            let by_value = options.threshold.is_some() || !options.levels.is_empty();
+            if rows.takes_colours() || by_value && !all_are_one(layout, values) {
+                return colours(rows, layout, values);
+            }
+            if values.iter().any(|&v| v > 1) {
+                rows.meet_colours();
+            }
+        }
+        _ if options.colours.is_some() => {
+            let problem = "--colours takes three or four bytes (uint8) a pixel: red, green, blue, opacity";
+            return Err(rows.frame().error(problem));
+        }
+        _ => {}
     }
     let options = rows.options();
     if options.threshold.is_some() || !options.levels.is_empty() {
@@ -42,6 +62,34 @@ pub(super) fn push(rows: &mut Rows, layout: &Layout, values: Values) -> Result<(
     rows.rows(&Values::Classes(classes))
 }
 
+/// Whether every pixel has one 1 among zeros.
+fn all_are_one(layout: &Layout, values: &[i64]) -> bool {
+    let (each, pixels) = (layout.channels, values.len() / layout.channels);
+    let [of_pixel, of_entry] = if layout.order == Order::Layers { [1, pixels] } else { [each, 1] };
+    (0..pixels).all(|pixel| one(each, |k| values[pixel * of_pixel + k * of_entry] as f64).is_some())
+}
+
+/// Adds rows of which each pixel is a colour.
+fn colours(rows: &mut Rows, layout: &Layout, values: &[i64]) -> Result<()> {
+    let (each, pixels) = (layout.channels, values.len() / layout.channels);
+    let mixed: Vec<i64>;
+    let values = if layout.order == Order::Layers {
+        mixed = (0..values.len()).map(|i| values[i % each * pixels + i / each]).collect();
+        &mixed
+    } else {
+        values
+    };
+    let options = rows.options();
+    let guessed = options.colours.is_none() && options.threshold.is_none() && options.levels.is_empty();
+    match rows.samples(&Samples { values, colours: 3, opaque: (each == 4).then_some(255), bits: 8 }) {
+        Err(Error::File { path, problem }) if guessed => {
+            let problem = format!("{problem}; if a pixel has entries of classes, --argmax takes the largest");
+            Err(Error::File { path, problem })
+        }
+        other => other,
+    }
+}
+
 /// The one entry that is 1, if all others are 0.
 fn one(channels: usize, entry: impl Fn(usize) -> f64) -> Option<u8> {
     let class = (0..channels).find(|&c| entry(c) != 0.0).filter(|&c| entry(c) == 1.0)?;
@@ -62,13 +110,7 @@ fn largest(channels: usize, entry: impl Fn(usize) -> f64) -> Option<u8> {
     Some(best as u8)
 }
 
-fn refuse(
-    frame: &Frame,
-    pixel: usize,
-    channels: usize,
-    argmax: bool,
-    entry: impl Fn(usize) -> f64,
-) -> crate::error::Error {
+fn refuse(frame: &Frame, pixel: usize, channels: usize, argmax: bool, entry: impl Fn(usize) -> f64) -> Error {
     let mut list: Vec<String> = (0..channels.min(LISTED)).map(|c| entry(c).to_string()).collect();
     if channels > LISTED {
         list.push("...".into());

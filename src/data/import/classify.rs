@@ -8,6 +8,7 @@ use super::collect::{Frame, MOST, Values};
 use super::colours::Colours;
 use crate::data::polycrystal::PolycrystalWorld;
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// Without a stated number of classes, larger numbers than this are grey levels, not labels.
 const MOST_ASSUMED: usize = 16;
@@ -171,9 +172,9 @@ impl fmt::Display for Refusal {
                 let (low, high) = (levels.first().unwrap_or(&0), levels.last().unwrap_or(&0));
                 write!(
                     f,
-                    "{problem}; the image has {more}{} levels, {low} to {high}: give --threshold T or --levels, or \
+                    "{problem}; the image has {more}{}, {low} to {high}: give --threshold T or --levels, or \
                      --orientations N if they are grains",
-                    levels.len().min(COUNTED)
+                    counted(levels.len().min(COUNTED), "level")
                 )
             }
             Self::Reals { low, high, levels } => {
@@ -215,6 +216,9 @@ pub(super) fn check(options: &Options) -> Result<()> {
     if options.colours.is_some() && (options.threshold.is_some() || !levels.is_empty()) {
         return refuse("--colours, --threshold and --levels all make classes: give one of them".into());
     }
+    if options.colours.is_some() && options.argmax {
+        return refuse("--colours makes classes of colours and --argmax of entries: give one of them".into());
+    }
     if let Some(count) = options.orientations {
         let others = options.threshold.is_some() || options.colours.is_some() || !levels.is_empty();
         if others || options.classes.is_some() || options.argmax || options.keep_labels {
@@ -236,7 +240,10 @@ pub(super) fn check(options: &Options) -> Result<()> {
         return refuse(format!("--levels names {level} twice: a level is one class (here {i} too)"));
     }
     if levels.len() == 1 || levels.len() > MOST {
-        return refuse(format!("--levels names {} values: 2 to {MOST} can be classes", levels.len()));
+        return refuse(format!(
+            "--levels names {}: 2 to {MOST} can be classes",
+            counted(levels.len(), "value")
+        ));
     }
     let listed = match &options.colours {
         Some(Colours::List(colours)) => colours.len(),

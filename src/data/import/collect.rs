@@ -233,6 +233,11 @@ impl Rows<'_> {
         self.palette.is_classes()
     }
 
+    /// Takes note that colours were met for which there is no rule.
+    pub fn meet_colours(&mut self) {
+        self.palette.met = true;
+    }
+
     /// Adds the next rows from samples of grey or of colours.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::collect::{Frame, Values};
 use crate::error::Result;
+use crate::words::counted;
 
 /// 8 bits each of red, green and blue.
 pub type Rgb = [u8; 3];
@@ -63,7 +64,7 @@ impl FromStr for Colours {
             return Err(format!("{} stands twice: a colour is one class", Shown(colours[i])));
         }
         if !(2..=MOST).contains(&colours.len()) {
-            return Err(format!("{} colours: 2 to {MOST} can be classes", colours.len()));
+            return Err(format!("{}: 2 to {MOST} can be classes", counted(colours.len(), "colour")));
         }
         Ok(Self::List(colours))
     }
@@ -281,7 +282,7 @@ mod tests {
             ("red,rd", "`rd` is no colour: write #rrggbb"),
             ("#12345,red", "`#12345` is no colour"),
             ("red,#ff0000", "#ff0000 stands twice"),
-            ("red", "1 colours: 2 to 32"),
+            ("red", "1 colour: 2 to 32"),
             ("#é0000,red", "is no colour"),
         ] {
             assert!(parse(text).expect_err(text).contains(says), "{text}: {:?}", parse(text));

@@ -3,6 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Options;
+use crate::words::counted;
+
+/// Entries of a pixel that has a colour: red, green, blue, and perhaps opacity.
+pub(super) const COLOURS: std::ops::RangeInclusive<usize> = 3..=4;
+
 /// The axes of an array, slowest first: N images, H rows, W columns, C entries a pixel, one for each
 /// class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,18 +94,16 @@ pub(super) enum TwoAxes {
     Rows,
 }
 
-/// Images in an array of the given shape; `asked` is the rows and columns the user states, `axes` the
-/// axes. Without these an axis of length 1 is none, and a shape that may be meant in two ways is an
-/// error that asks.
+/// Images in an array of the given shape, as far as the options say what it is: rows and columns, the
+/// axes, or that it has colours, whose axis is then one of 3 or of 4. Else an axis of length 1 is none, and
+/// a shape that may be meant in two ways is an error that asks.
 ///
 /// # Errors
 /// What is wrong with the shape, in words.
-pub(super) fn layout(
-    shape: &[usize],
-    asked: Option<[usize; 2]>,
-    axes: Option<Axes>,
-    two: TwoAxes,
-) -> Result<Layout, String> {
+pub(super) fn layout(shape: &[usize], options: &Options, two: TwoAxes) -> Result<Layout, String> {
+    let (asked, stated) = (options.shape, options.layout);
+    let coloured = options.colours.as_ref().map_or(Ok(None), |_| of_colours(shape));
+    let axes = if stated.is_some() { stated } else { coloured? };
     let layout = match (axes, shape) {
         (Some(axes), _) => as_stated(shape, axes)?,
         (None, &[count, values]) => of_two(count, values, asked, two)?,
@@ -139,12 +143,33 @@ fn as_stated(shape: &[usize], axes: Axes) -> Result<Layout, String> {
     Ok(Layout { count: at('N'), height: at('H'), width: at('W'), channels: at('C'), order })
 }
 
+/// The axes of an array that has colours, if one of them can be that of red, green, blue and perhaps
+/// opacity.
+fn of_colours(shape: &[usize]) -> Result<Option<Axes>, String> {
+    let ([last, first], [ends, begins]) = match shape {
+        [c, _, d] => ([*d, *c], [Axes::Hwc, Axes::Chw]),
+        [_, c, _, d] => ([*d, *c], [Axes::Nhwc, Axes::Nchw]),
+        _ => return Ok(None),
+    };
+    match [last, first].map(|n| COLOURS.contains(&n)) {
+        [true, true] => Err(format!(
+            "its shape is {shape:?}, of which two axes may be that of colours: --layout {ends} or {begins} says which"
+        )),
+        [true, false] => Ok(Some(ends)),
+        [false, true] => Ok(Some(begins)),
+        [false, false] => Ok(None),
+    }
+}
+
 fn of_two(count: usize, values: usize, asked: Option<[usize; 2]>, two: TwoAxes) -> Result<Layout, String> {
     match asked {
         Some(asked) if [count, values] == asked => Ok(images(1, count, values)),
         Some([height, width]) if height * width != values => {
             let product = height * width;
-            Err(format!("a row holds {values} values, and --shape {height}x{width} is {product}"))
+            Err(format!(
+                "a row holds {}, and --shape {height}x{width} is {product}",
+                counted(values, "value")
+            ))
         }
         Some([height, width]) => Ok(images(count, height, width)),
         None if two == TwoAxes::Image => Ok(images(1, count, values)),
@@ -152,7 +177,8 @@ fn of_two(count: usize, values: usize, asked: Option<[usize; 2]>, two: TwoAxes) 
             let side = values.isqrt();
             if side * side != values {
                 return Err(format!(
-                    "a row holds {values} values, which is no square image: give --shape H,W"
+                    "a row holds {}, which is no square image: give --shape H,W",
+                    counted(values, "value")
                 ));
             }
             Ok(images(count, side, side))
@@ -171,9 +197,13 @@ fn of_three(shape: &[usize], asked: Option<[usize; 2]>) -> Result<Layout, String
     if asked.is_some() || a == 1 || b == c || unlike(a, b) > 2.0 * unlike(b, c) {
         return Ok(images(a, b, c));
     }
+    let colours = if COLOURS.contains(&c) { ", or its colours (--colours all)" } else { "" };
     Err(format!(
-        "its shape {shape:?} may be {a} images of {b} x {c} (--layout NHW), {c} images of {a} x {b} (--layout HWN) \
-         or one of {a} x {b} with {c} classes (--layout HWC): say which"
+        "its shape {shape:?} may be {} of {b} x {c} (--layout NHW), {} of {a} x {b} (--layout HWN) or one of {a} x {b} \
+         with {} (--layout HWC){colours}: say which",
+        counted(a, "image"),
+        counted(c, "image"),
+        counted(c, "class")
     ))
 }
 
@@ -207,7 +237,7 @@ mod tests {
     use super::*;
 
     fn read(shape: &[usize]) -> Result<Layout, String> {
-        layout(shape, None, None, TwoAxes::Image)
+        layout(shape, &Options::default(), TwoAxes::Image)
     }
 
     #[test]
@@ -234,7 +264,8 @@ mod tests {
         assert!(read(&[2, 3, 4, 5, 6]).expect_err("unclear").contains("its shape is"));
         assert!(read(&[7]).expect_err("unclear").contains("its shape is"));
         let stated = |axes: &str, shape: &[usize]| {
-            layout(shape, None, Some(axes.parse().expect("axes")), TwoAxes::Rows)
+            let layout = Some(axes.parse().expect("axes"));
+            super::layout(shape, &Options { layout, ..Options::default() }, TwoAxes::Rows)
         };
         assert_eq!(stated("hw", &[4, 9]), of(1, 4, 9, 1, Pixels));
         assert_eq!(stated("NHW", &[64, 64, 3]), of(64, 64, 3, 1, Pixels));
@@ -243,6 +274,17 @@ mod tests {
         assert_eq!(stated("CHW", &[3, 64, 48]), of(1, 64, 48, 3, Layers));
         assert_eq!(stated("NCHW", &[2, 3, 4, 5]), of(2, 4, 5, 3, Layers));
         assert!(stated("NHW", &[4, 9]).expect_err("two axes").contains("other axes than --layout NHW"));
+        let colours = Some(crate::data::import::Colours::All);
+        let coloured = |shape: &[usize]| {
+            layout(shape, &Options { colours: colours.clone(), ..Options::default() }, TwoAxes::Image)
+        };
+        assert_eq!(coloured(&[64, 48, 3]), of(1, 64, 48, 3, Pixels));
+        assert_eq!(coloured(&[64, 4, 4]), of(1, 64, 4, 4, Pixels));
+        assert_eq!(coloured(&[4, 64, 48]), of(1, 64, 48, 4, Layers));
+        assert_eq!(coloured(&[9, 8, 8, 3]), of(9, 8, 8, 3, Pixels));
+        assert_eq!(coloured(&[9, 3, 8, 8]), of(9, 8, 8, 3, Layers));
+        assert_eq!(coloured(&[9, 64, 64]), of(9, 64, 64, 1, Pixels));
+        assert!(coloured(&[3, 64, 3]).expect_err("two").contains("--layout HWC or CHW"));
         assert!("WHN".parse::<Axes>().expect_err("unknown").contains("HWN"));
     }
 }

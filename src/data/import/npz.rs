@@ -10,6 +10,7 @@ use super::collect::{Carried, Collector, Values};
 use super::numpy::{self, Header};
 use crate::data::ClassMaps;
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 type Archive = ZipArchive<BufReader<File>>;
 
@@ -89,14 +90,14 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<ClassMaps> {
     if ![0, classes].contains(&labels.len()) {
         return Err(Error::file(
             path,
-            format!("`labels` has {} entries for {classes} classes", labels.len()),
+            format!("`labels` has {} for {}", counted(labels.len(), "entry"), counted(classes, "class")),
         ));
     }
     let held_out = held_out(path, &mut archive)?;
     if ![0, count].contains(&held_out.len()) {
         return Err(Error::file(
             path,
-            format!("`held_out` has {} entries for {count} images", held_out.len()),
+            format!("`held_out` has {} for {}", counted(held_out.len(), "entry"), counted(count, "image")),
         ));
     }
     Ok(ClassMaps { count, height, width, classes, maps, names, properties, labels, held_out })

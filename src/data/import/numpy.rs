@@ -13,6 +13,7 @@ use super::channels::{self, Layers};
 use super::collect::{Collector, Frame, Values};
 use super::layout::{Layout, Order, TwoAxes, layout};
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longer headers hold no array of numbers: NumPy's take 64 to 192 bytes.
@@ -156,7 +157,7 @@ pub(super) fn read_images(
     let refuse = |problem: String| Error::file(path, format!("{named}{problem}"));
     let header = Header::read(reader).map_err(refuse)?;
     let options = collector.options;
-    let layout = layout(&header.shape, options.shape, options.layout, TwoAxes::Image).map_err(refuse)?;
+    let layout = layout(&header.shape, options, TwoAxes::Image).map_err(refuse)?;
     if header.values(&[]).is_none() {
         return Err(refuse(format!("holds {}: need integers, f2, f4 or f8", header.name())));
     }
@@ -191,6 +192,7 @@ impl Array<'_> {
     fn push(&self, data: &mut dyn Read, collector: &mut Collector) -> Result<()> {
         let Layout { count, height, width, channels, order } = self.layout;
         let (path, named) = (self.path, self.named);
+        let bytes = (self.header.letter, self.header.size) == ('u', 1);
         let row = width * channels * self.header.element();
         let rows_at_once = if order == Order::Layers { height } else { (BAND / row.max(1)).clamp(1, height) };
         let stated = collector.options.layout.is_some();
@@ -201,11 +203,12 @@ impl Array<'_> {
             let mut image = collector.begin(Frame { path, place, height, width })?;
             for first in (0..height).step_by(rows_at_once) {
                 let rows = rows_at_once.min(height - first);
-                let bytes = take(data, rows * row)
-                    .map_err(|e| Error::file(path, format!("{named}{e}: it holds {i} of {count} images")))?;
-                let values = self.header.values(&bytes).unwrap_or(Values::Integers(vec![]));
+                let data = take(data, rows * row).map_err(|e| {
+                    Error::file(path, format!("{named}{e}: it holds {i} of {}", counted(count, "image")))
+                })?;
+                let values = self.header.values(&data).unwrap_or(Values::Integers(vec![]));
                 layers.see(&values);
-                channels::push(&mut image, &self.layout, values)?;
+                channels::push(&mut image, &self.layout, bytes, values)?;
             }
             image.end()?;
         }

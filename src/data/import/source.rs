@@ -12,6 +12,7 @@ use super::whole::{Trial, Whole};
 use super::{Options, classify, folder, read_file};
 use crate::data::ClassMaps;
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// Takes each image of a data set in turn, `[H, W]`, and whether it is held out.
 pub type Sink<'a> = &'a mut dyn FnMut(&[u8], bool) -> Result<()>;
@@ -85,7 +86,8 @@ impl<'a> Import<'a> {
         }
         let (flags, images) = (carried.held_out.len(), survey.sizes.len());
         if ![0, images].contains(&flags) {
-            let problem = format!("says of {flags} images whether they are held out, and has {images}");
+            let problem =
+                format!("says of {} whether it is held out, and has {images}", counted(flags, "image"));
             return Err(Error::file(source, problem));
         }
         let rule = classify::Rule { options, first, stated };
@@ -261,7 +263,11 @@ impl<'a> Import<'a> {
             let overlapping = Tiling { stride: side.div_ceil(2), ..touching };
             if let Some(tiling) = usable(&[touching, overlapping], &self.survey.sizes) {
                 let count: usize = tiling.totals(&self.survey.sizes).iter().sum();
-                advice.push(format!("{} instead cuts {count} windows and keeps the scale", flags(&tiling)));
+                advice.push(format!(
+                    "{} instead cuts {} and keeps the scale",
+                    flags(&tiling),
+                    counted(count, "window")
+                ));
             }
         }
         Ok(advice.join(", "))
@@ -332,8 +338,9 @@ fn check_totals(source: &Path, tiling: &Tiling, sizes: &[[usize; 2]]) -> Result<
     };
     let ([training, held], [t, h]) = (found, LEAST);
     let problem = format!(
-        "{} gives {training} windows for training and {held} held-out ones, {t} and {h} are the least: {advice}",
-        flags(tiling)
+        "{} gives {} for training and {held} held out, {t} and {h} are the least: {advice}",
+        flags(tiling),
+        counted(training, "window")
     );
     Err(Error::file(source, problem))
 }

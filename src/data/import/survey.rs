@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Options;
 use super::collect::{Frame, MOST, Pass};
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// What is known of a source when it was read once.
 pub(super) struct Survey<'a> {
@@ -70,7 +71,8 @@ impl<'a> Survey<'a> {
         if let Some(tile) = self.options.tile {
             if height < tile || width < tile {
                 return Err(frame.error(format!(
-                    "is {width} pixels wide and {height} high, smaller than --tile {tile}: give a smaller one"
+                    "is {} wide and {height} high, smaller than --tile {tile}: give a smaller one",
+                    counted(width, "pixel")
                 )));
             }
             return Ok(());
@@ -80,8 +82,9 @@ impl<'a> Survey<'a> {
         }
         match self.sizes.first() {
             None if height != width => Err(frame.error(format!(
-                "is {width} pixels wide and {height} high, not square: give --size S to stretch it to a square, \
-                 --size {height}x{width} to keep it, or --tile S to cut square windows"
+                "is {} wide and {height} high, not square: give --size S to stretch it to a square, \
+                 --size {height}x{width} to keep it, or --tile S to cut square windows",
+                counted(width, "pixel")
             ))),
             Some(&[h, w]) if [h, w] != [height, width] => {
                 let model = &self.files[0].0;

@@ -11,6 +11,7 @@ use std::path::Path;
 use super::MOST_PIXELS;
 use super::collect::{Collector, Picture, Values};
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// Whether a file may be such a matrix, from its first bytes: numbers, separators and comments only.
 pub(super) fn is_text(start: &[u8]) -> bool {
@@ -65,7 +66,11 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
         }
         let width = matrix.values.len() - before;
         if matrix.height > 0 && width != matrix.width {
-            return Err(refuse(&format!("has {width} values, the line before it {}", matrix.width)));
+            return Err(refuse(&format!(
+                "has {}, the line before it {}",
+                counted(width, "value"),
+                matrix.width
+            )));
         }
         (matrix.width, matrix.height) = (width, matrix.height + 1);
         if matrix.values.len() > MOST_PIXELS {

@@ -16,6 +16,7 @@ use super::MOST_PIXELS;
 use super::collect::{Collector, Picture, Values};
 use super::numpy::Header;
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// What ends the part that is XML.
 const APPENDED: &[u8] = b"<AppendedData";
@@ -191,13 +192,19 @@ impl<'a> Image<'a> {
             None => {
                 let there = number(0).ok_or_else(short)?;
                 if there != wanted {
-                    return Err(format!("holds {there} bytes, where its extent asks for {wanted}"));
+                    return Err(format!(
+                        "holds {}, where its extent asks for {wanted}",
+                        counted(there, "byte")
+                    ));
                 }
                 stored.get(word..).and_then(|d| d.get(..wanted)).map(<[u8]>::to_vec).ok_or_else(short)
             }
             Some("vtkZLibDataCompressor") => {
                 if wanted > stored.len().saturating_mul(MOST_EXPANDED) {
-                    return Err(format!("is cut short: {} bytes cannot hold {wanted}", stored.len()));
+                    return Err(format!(
+                        "is cut short: {} cannot hold {wanted}",
+                        counted(stored.len(), "byte")
+                    ));
                 }
                 let blocks = number(0).filter(|n| *n <= stored.len()).ok_or_else(short)?;
                 let mut out = Vec::new();
@@ -211,7 +218,10 @@ impl<'a> Image<'a> {
                     at += length;
                 }
                 if out.len() != wanted {
-                    return Err(format!("holds {} bytes, where its extent asks for {wanted}", out.len()));
+                    return Err(format!(
+                        "holds {}, where its extent asks for {wanted}",
+                        counted(out.len(), "byte")
+                    ));
                 }
                 Ok(out)
             }
@@ -295,7 +305,7 @@ fn ascii(text: &str, real: bool, count: usize) -> Result<Values, String> {
         (Values::Integers(values), there)
     };
     if there != count {
-        return Err(format!("holds {there} values, where its extent asks for {count}"));
+        return Err(format!("holds {}, where its extent asks for {count}", counted(there, "value")));
     }
     Ok(values)
 }

@@ -41,6 +41,7 @@ pub use real::Real;
 use crate::device::{BufferId, Device, Place, Precision, element_bytes};
 use crate::error::Result;
 use crate::op::{CorrelationLeg, Leg, Op};
+use crate::words::counted;
 use finish::Finish;
 use scratch::Line;
 
@@ -277,7 +278,7 @@ impl<T: Real> Device for Cpu<T> {
             Precision::Bf16 => pairs::name(),
             _ => std::any::type_name::<T>(),
         };
-        format!("cpu ({} threads, {products})", rayon::current_num_threads())
+        format!("cpu ({}, {products})", counted(rayon::current_num_threads(), "thread"))
     }
 
     fn real_bytes(&self) -> usize {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::launch::{Access, Launch, Launcher, Span};
 use crate::device::{BufferId, GraphId};
 use crate::error::{Error, Result};
+use crate::words::counted;
 
 /// In which order the threads of a block take turns. A result that depends on it misses a barrier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -304,7 +305,7 @@ pub fn layout() -> Vec<(String, usize, usize)> {
 
 impl Launcher for Simt {
     fn name(&self) -> String {
-        format!("simt (kernels on the CPU, {} threads)", rayon::current_num_threads())
+        format!("simt (kernels on the CPU, {})", counted(rayon::current_num_threads(), "thread"))
     }
 
     fn alloc(&mut self, bytes: usize) -> Result<BufferId> {

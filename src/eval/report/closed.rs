@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::eval::shapes::diversity;
 use crate::train::dataset::measured;
 use crate::train::{Sampler, Task};
+use crate::words::{counted, verb};
 
 /// Samples of each repeated target.
 const REPEATS: usize = 16;
@@ -144,9 +145,10 @@ impl ClosedReport {
     /// The same in words.
     pub(super) fn table(&self) -> String {
         let mut text = format!(
-            "{} of {} samples within their tolerances after closing, at {:.1} ms each\n",
+            "{} of {} within {} tolerances after closing, at {:.1} ms each\n",
             self.within,
-            self.samples,
+            counted(self.samples, "sample"),
+            verb(self.samples, "its", "their"),
             1e3 * self.seconds_per_sample
         );
         let of = |histogram: &Histogram, times: usize| {

@@ -10,6 +10,7 @@ use crate::eval::figures::{Panel, ReportFigure, report_png};
 use crate::eval::grid::grid_png;
 use crate::eval::view::{palette, picture};
 use crate::train::Task;
+use crate::words::counted;
 
 /// Samples shown, and how many in a row.
 const SHOWN: usize = 8;
@@ -62,8 +63,9 @@ pub fn write(
         panels: panels(&[target], task).into_iter().filter(|p| !matches!(p, Panel::Bubbles(_))).collect(),
         pictures,
         caption: format!(
-            "Asked is what is measured of the image, measured are the class maps of {count} samples, {within} of \
-             them within their tolerances: mean absolute error {mean:.5}, largest {worst:.5}."
+            "Asked is what is measured of the image, measured are the class maps of {}, {within} within \
+             tolerances: mean absolute error {mean:.5}, largest {worst:.5}.",
+            counted(count, "sample")
         ),
     };
     report_png(path, &figure)

@@ -6,6 +6,7 @@ use super::{Errors, Report};
 use crate::eval::descriptors::{Likeness, Seam};
 use crate::eval::variety::Variety;
 use crate::invariance::View;
+use crate::words::counted;
 
 /// More properties than this are summed up in one line.
 const LISTED: usize = 8;
@@ -18,7 +19,7 @@ impl Report {
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {warning}");
         }
-        let _ = writeln!(text, "{} random targets, measured after argmax", self.samples);
+        let _ = writeln!(text, "{}, measured after argmax", counted(self.samples, "random target"));
         let _ = writeln!(
             text,
             "{:12} {:>14} {:>9} {:>9} {:>9}",
@@ -40,7 +41,7 @@ impl Report {
                 let e = &p.argmax;
                 row(&mut text, &p.name, [e.mean_abs_error, e.bias, e.p95], &p.unit);
                 if e.missing > 0 {
-                    let _ = writeln!(text, "{:12} missing in {} samples", "", e.missing);
+                    let _ = writeln!(text, "{:12} missing in {}", "", counted(e.missing, "sample"));
                 }
             }
         }
@@ -82,11 +83,11 @@ impl Report {
             self.summary().into_iter().map(|(name, value)| format!("{name} {value}")).collect();
         let warnings: String = self.warnings.iter().map(|w| format!("Warning: {w}. ")).collect();
         format!(
-            "{warnings}Panels: mean and standard deviation over {} samples of each of {} targets, measured on class maps. \
-             Over {} random targets: {}.",
-            self.repeats,
-            self.targets.len(),
-            self.samples,
+            "{warnings}Panels: mean and standard deviation over {} of each of {}, measured on class maps. \
+             Over {}: {}.",
+            counted(self.repeats, "sample"),
+            counted(self.targets.len(), "target"),
+            counted(self.samples, "random target"),
             numbers.join(", ")
         )
     }
@@ -103,7 +104,7 @@ impl Report {
                 ("overlap with the asked", format!("{:.3} IoU", f.iou)),
             ];
             if f.missing_figures > 0 {
-                lines.push(("missing", format!("{} figures", f.missing_figures)));
+                lines.push(("missing", counted(f.missing_figures, "figure")));
             }
             return lines;
         }

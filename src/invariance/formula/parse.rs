@@ -22,6 +22,7 @@ use winnow::token::{any, one_of, take_while};
 
 use super::tree::{CALLS, Id, Node, Operator, Part, VALUES};
 use crate::options::distance;
+use crate::words::counted;
 
 /// Longest formula, in bytes.
 pub(super) const MAX_LENGTH: usize = 4000;
@@ -203,9 +204,8 @@ fn named(i: &mut Input<'_>) -> Parsed<Id> {
         let arguments = enclosed(i, ')', arguments)?;
         if arguments.len() != call.arguments.len() {
             let (wanted, given) = (call.arguments.len(), arguments.len());
-            let plural = if wanted == 1 { "" } else { "s" };
-            let problem =
-                format!("`{name}` takes {wanted} argument{plural}, not {given}: {}", call.signature());
+            let arguments = counted(wanted, "argument");
+            let problem = format!("`{name}` takes {arguments}, not {given}: {}", call.signature());
             return Err(Fault::new(problem, at.start..i.current_token_start()));
         }
         return Ok(add(i, (call.make)(&arguments), at.start));

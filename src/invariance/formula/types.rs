@@ -5,6 +5,7 @@ use super::tree::{Function, Id, Node, Operator, Part, Size};
 use crate::device::radial;
 use crate::invariance::Images;
 use crate::op::Border;
+use crate::words::counted;
 
 /// What a part is. A constant is known before there is an image; the others have a value for each.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,9 +159,10 @@ impl Typed {
             (Type::Scalar, other) | (other, Type::Scalar) => Ok(other),
             (Type::Field, Type::Field) => Ok(Type::Field),
             (Type::Curve(a), Type::Curve(b)) if a == b => Ok(Type::Curve(a)),
-            (Type::Curve(a), Type::Curve(b)) => {
-                Err(Fault::new(format!("joins a curve of {a} points and one of {b}"), node.at.clone()))
-            }
+            (Type::Curve(a), Type::Curve(b)) => Err(Fault::new(
+                format!("joins a curve of {} and one of {b}", counted(a, "point")),
+                node.at.clone(),
+            )),
             (a, b) => {
                 let problem = format!("joins {} and {}, which differ in extent", a.name(), b.name());
                 Err(Fault::new(problem, node.at.clone()))

@@ -42,7 +42,7 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
         "worst target",
         "diversity at one target",
         "Fréchet distance",
-        "training (s)",
+        "training (s of all threads)",
     ])];
     let mut numbers = serde_json::Map::new();
     let mut errors = Vec::new();
@@ -58,7 +58,7 @@ fn make(bench: &mut Bench<'_>) -> Result<Finding> {
             shown(&model.over(|r| r.worst_target_error), 4),
             shown(&model.over(|r| r.diversity), 3),
             shown(&distance, 2),
-            shown(&model.runs.iter().map(|run| run.history.seconds).collect::<Vec<_>>(), 0),
+            shown(&model.seconds(), 0),
         ]);
         errors.push(error);
         distances.push(distance);

@@ -12,6 +12,7 @@ use crate::paper::recipe::{ACGAN, CGAN, INVNET, Recipe, WGAN};
 use crate::paper::run::Run;
 use crate::paper::statistics::{shown, spread, stays_below};
 use crate::paper::{Bench, Finding, Part};
+use crate::words::counted;
 
 const MODELS: &[&Recipe] = &[&INVNET, &WGAN, &CGAN, &ACGAN];
 
@@ -81,7 +82,7 @@ fn fig1(bench: &mut Bench<'_>) -> Result<Finding> {
         "Fréchet distance (two halves of real images)",
         "generator updates",
         "images seen",
-        "training (s)",
+        "training (s of all threads)",
     ])];
     for m in &models {
         let percent = |values: Vec<f64>| shown(&values.iter().map(|v| 100.0 * v).collect::<Vec<_>>(), 1);
@@ -101,7 +102,7 @@ fn fig1(bench: &mut Bench<'_>) -> Result<Finding> {
             ),
             m.runs[0].updates().to_string(),
             m.runs[0].images_seen().to_string(),
-            shown(&m.runs.iter().map(|run| run.history.seconds).collect::<Vec<_>>(), 0),
+            shown(&m.seconds(), 0),
         ]);
     }
     draw_fig1(bench, &models)?;
@@ -237,7 +238,9 @@ fn convergence(bench: &mut Bench<'_>) -> Result<Finding> {
         level: Some(limit),
     };
     lines_png(bench.folder.join("convergence.png"), &figure)?;
-    let says = |n: Option<u64>| n.map_or("never".to_owned(), |n| format!("after {n} iterations"));
+    let says = |n: Option<u64>| {
+        n.map_or("never".to_owned(), |n| format!("after {}", counted(n as usize, "iteration")))
+    };
     let holds = match (reached[0], reached[3]) {
         (Some(ours), Some(theirs)) => 2 * ours < theirs,
         (Some(_), None) => true,

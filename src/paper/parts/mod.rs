@@ -61,6 +61,12 @@ impl Model {
         self.over(|report| report.figures.as_ref().map_or(f64::NAN, &number))
     }
 
+    /// Seconds of training of each seed: of all threads, where the system tells them, else of the wall.
+    fn seconds(&self) -> Vec<f64> {
+        let histories = self.runs.iter().map(|run| &run.history);
+        histories.map(|history| history.processor_seconds.unwrap_or(history.seconds)).collect()
+    }
+
     /// What a seed's training cost and its report says, for each.
     fn numbers(&self) -> Value {
         let seeds = self.runs.iter().zip(&self.reports);

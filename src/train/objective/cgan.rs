@@ -29,13 +29,10 @@ struct Cgan {
 impl Cgan {
     /// Scores `[N, 1]` of images beside r `[N, P]`.
     fn score<'t>(&self, step: &Step<'_, 't>, x: Var<'t>, r: Var<'t>) -> Var<'t> {
-        if !self.projection {
-            return nn::critic(&seeing(step.net, r.shape()[1]), step.critic, nn::with_channels(x, r));
+        if self.projection {
+            return nn::critic_projected(step.net, step.critic, x, r);
         }
-        let features = nn::critic_features(step.net, step.critic, x);
-        let (n, count) = (features.shape()[0], features.shape()[1]);
-        let product = features * r.matmul(step.critic.get("projection.w")).reshape([n, count]);
-        features.matmul(step.critic.get("linear.w")) + product.sum_to([n, 1])
+        nn::critic(&seeing(step.net, r.shape()[1]), step.critic, nn::with_channels(x, r))
     }
 }
 

@@ -71,12 +71,12 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
         collector.carried = source.carried()?;
     }
     let options = collector.options;
-    let layout = layout(&entry.shape, options.shape, options.layout, TwoAxes::Rows)
-        .map_err(|e| source.refuse(entry, &e))?;
+    let layout = layout(&entry.shape, options, TwoAxes::Rows).map_err(|e| source.refuse(entry, &e))?;
     let Layout { count, height, width, channels, order } = layout;
     // Axes before that of images have the length 1.
     let axis = if order == Order::Images { 2 } else { entry.shape.iter().position(|&n| n > 1).unwrap_or(0) };
     let bands = Bands::of(entry, &dataset, &layout, if count == 1 { None } else { Some(axis) });
+    let bytes = number::name(dataset.dtype()) == "u1";
     let possible = options.layout.is_none() && channels == 1;
     let mut layers = Layers::new(if possible { count } else { 1 }, height * width);
     for i in 0..count {
@@ -85,7 +85,7 @@ pub(super) fn read(path: &Path, collector: &mut Collector) -> Result<()> {
         for selection in bands.of_image(&entry.shape, i) {
             let values = source.values(entry, &dataset, &selection)?;
             layers.see(&values);
-            channels::push(&mut image, &layout, values)?;
+            channels::push(&mut image, &layout, bytes, values)?;
         }
         image.end()?;
     }

@@ -13,6 +13,7 @@ use super::{BAND, Page, Pages};
 use crate::data::import::collect::{Collector, Frame, Rows, Values};
 use crate::data::import::numpy::Header;
 use crate::error::{Error, Result};
+use crate::words::{counted, verb};
 
 const UNCOMPRESSED: u16 = 1;
 const BLACK_IS_ZERO: u16 = 1;
@@ -78,8 +79,10 @@ impl Raw {
         let there = length.saturating_sub(self.start) / image_bytes.max(1);
         if there < stack.images as u64 {
             let problem = format!(
-                "is cut short: its description by {} says {} images, and there are {there}",
-                stack.by, stack.images
+                "is cut short: its description by {} says {}, and there {} {there}",
+                stack.by,
+                counted(stack.images, "image"),
+                verb(there as usize, "is", "are")
             );
             return Err(Error::file(path, problem));
         }
