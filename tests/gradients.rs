@@ -212,7 +212,7 @@ fn whole_critics_hold_to_second_order() {
 fn every_parameter_is_felt_by_its_loss() {
     let families = Family::ALL.into_iter();
     for (family, latent_map) in families.flat_map(|family| [(family, false), (family, true)]) {
-        let net = Net { latent_map, ..Net::new(family, [16, 16], 2, 3) };
+        let net = Net { latent_map, modulated: 2, ..Net::new(family, [16, 16], 2, 3) };
         let mut store = Store::new(Cpu::<f64>::new());
         let mut add = |prefix: &str, parameters: &[nn::Parameter]| -> Vec<(String, LeafId)> {
             let leaf = |(i, p): (usize, &nn::Parameter)| {

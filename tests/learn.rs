@@ -123,7 +123,7 @@ fn every_world_learns_its_numbers_and_resumes_bit_for_bit() {
     ] {
         let mut config = Config::preset(preset).unwrap();
         let settings = "size=16 width=4 batch=8 images=200 latent=8 z_scale=0.1 n_d=1 n_i=3 targets=data \
-                        iterations=200 exact_shares=false crisp=none";
+                        iterations=200 exact_shares=false relax=0 modulate=false crisp=none";
         config.set_all(settings.split_whitespace().chain(more.split_whitespace()), "test").unwrap();
         let mut trainer = Trainer::new(&config).unwrap();
         let error = |trainer: &mut Trainer| {
@@ -176,6 +176,36 @@ fn classes_fill_the_shares_asked_for_however_little_was_learned() {
         let [exact, learned] = [true, false].map(error);
         assert!(exact < most * learned, "{preset}: {exact}, learned {learned}");
     }
+}
+
+#[test]
+fn samples_relax_and_training_knows_nothing_of_it() {
+    let run = |relax: usize| {
+        let mut trainer = small("polycrystal-quick", &format!("iterations=20 grains=6 relax={relax}"));
+        let rows = run(&mut trainer, 20);
+        let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.real(), 60).unwrap();
+        let grains = report.descriptors.iter().find(|d| d.name.starts_with("grains of an image")).unwrap();
+        (grains.generated.mean, rows)
+    };
+    let [(drawn, rows), (relaxed, same)] = [0, 3].map(run);
+    assert!(relaxed < 0.7 * drawn, "{drawn} to {relaxed}");
+    assert_eq!(rows, same);
+}
+
+#[test]
+fn modulated_features_follow_the_numbers() {
+    // The same noise for two fractions: with a modulation that only scales, one number decides how much.
+    let error = |modulate: bool| {
+        let settings = "n_g=0 n_d=0 n_i=4 iterations=60 exact_shares=false relax=0 z_scale=0.3";
+        let mut trainer = small("two-phase-p1-quick", &format!("{settings} modulate={modulate}"));
+        let rows = run(&mut trainer, 60);
+        let weights = trainer.checkpoint().unwrap().values("generator.modulate1.w");
+        let late = rows[50..].iter().map(|row| row.get("fraction").unwrap()).sum::<f64>();
+        (late, weights)
+    };
+    let [(plain, none), (followed, weights)] = [false, true].map(error);
+    assert!(none.is_none() && weights.unwrap().iter().any(|w| w.abs() > 1e-3));
+    assert!(followed < 1.5 * plain && followed != plain, "{followed}, without {plain}");
 }
 
 #[test]

@@ -88,22 +88,30 @@ fn moving_a_latent_map_by_cells_moves_a_periodic_image() {
     }
 }
 
+/// The image `[16, 16, 3]` of a latent map, after one of the map repeated was seen to be the image repeated.
+fn repeats(net: &Net) -> Vec<f64> {
+    let small = latent(2, [4, 4]);
+    let (tile, size) = image(net, [4, 4], &small);
+    assert_eq!(size, [16, 16]);
+    let cell = |y: usize, x: usize| &small[(y % 4 * 4 + x % 4) * NOISE..][..NOISE];
+    let z: Vec<f64> = (0..32).flat_map(|y| (0..32).flat_map(move |x| cell(y, x).to_vec())).collect();
+    let (large, size) = image(net, [32, 32], &z);
+    assert_eq!(size, [128, 128]);
+    let pixel = |y: usize, x: usize| &tile[(y % 16 * 16 + x % 16) * 3..][..3];
+    let tiled: Vec<f64> = (0..128).flat_map(|y| (0..128).flat_map(move |x| pixel(y, x).to_vec())).collect();
+    let off = difference(&large, &tiled);
+    assert!(off < 1e-12, "{net:?}: {off:.1e}");
+    tile
+}
+
 #[test]
 fn a_generator_of_latent_maps_makes_images_of_any_size() {
     for family in Family::ALL {
         let net = net(family, [16, 16], Border::Periodic);
-        let small = latent(2, [4, 4]);
-        let (tile, size) = image(&net, [4, 4], &small);
-        assert_eq!(size, [16, 16]);
-        // A map that repeats gives an image that repeats: the weights are the same everywhere.
-        let cell = |y: usize, x: usize| &small[(y % 4 * 4 + x % 4) * NOISE..][..NOISE];
-        let z: Vec<f64> = (0..32).flat_map(|y| (0..32).flat_map(move |x| cell(y, x).to_vec())).collect();
-        let (large, size) = image(&net, [32, 32], &z);
-        assert_eq!(size, [128, 128]);
-        let pixel = |y: usize, x: usize| &tile[(y % 16 * 16 + x % 16) * 3..][..3];
-        let tiled: Vec<f64> =
-            (0..128).flat_map(|y| (0..128).flat_map(move |x| pixel(y, x).to_vec())).collect();
-        assert!(difference(&large, &tiled) < 1e-12, "{family:?}");
+        // A map that repeats gives an image that repeats: the weights are the same everywhere, and so is what
+        // the numbers asked for make of features.
+        let [plain, modulated] = [0, R.len()].map(|modulated| repeats(&Net { modulated, ..net }));
+        assert!(difference(&plain, &modulated) > 1e-2, "{family:?}");
         // One that does not gives one that does not.
         let (other, _) = image(&net, [5, 9], &latent(3, [5, 9]));
         assert_eq!(other.len(), 20 * 36 * 3);

@@ -6,7 +6,8 @@
 //! al. 2017, section 4). A score has no bias: see [`super`].
 
 use super::{
-    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, scale_and_shift, vector,
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, modulated, modulation,
+    scale_and_shift, vector,
 };
 use crate::shape::Shape;
 use crate::tape::Var;
@@ -24,6 +25,7 @@ pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     for level in 0..net.levels() {
         let from = channels(net, level);
         all.extend(scale_and_shift(&format!("norm{level}"), from));
+        all.extend(modulation(net, level, from));
         let to = if level + 1 < net.levels() { channels(net, level + 1) } else { net.classes };
         // Four of the sixteen taps reach any one pixel.
         all.push(filter(format!("up{level}.w"), [4, 4, to, from], 4 * from));
@@ -41,7 +43,8 @@ pub(super) fn generator<'t>(
     // No bias before a batch norm, which would take it out again.
     let mut x = base_features(net, input, |input| input.matmul(weights.get("linear.w")));
     for level in 0..net.levels() {
-        x = batch_norm(weights, &format!("norm{level}"), x, norm).relu();
+        x = modulated(net, weights, level, input, batch_norm(weights, &format!("norm{level}"), x, norm))
+            .relu();
         x = x.conv_transpose(weights.get(&format!("up{level}.w")), [2, 2], [1, 1], [0, 0], net.border);
     }
     x + weights.get("logits.b")

@@ -11,6 +11,7 @@
 
 mod dcgan;
 pub mod objective;
+pub mod relax;
 mod resize;
 mod resnet;
 pub mod shares;
@@ -74,13 +75,15 @@ pub struct Net {
     /// Whether every cell of the base grid has an input [z, r] of its own. The generator is then
     /// convolutional throughout, and makes images from a base grid of any size.
     pub latent_map: bool,
+    /// How many numbers at the end of an input also [scale and shift](modulated) coarse features; 0 for none.
+    pub modulated: usize,
 }
 
 impl Net {
     /// A pair that sees zeros beyond the edges, and has one input [z, r] an image.
     #[must_use]
     pub fn new(family: Family, size: [usize; 2], width: usize, classes: usize) -> Self {
-        Self { family, size, width, classes, border: Border::Open, latent_map: false }
+        Self { family, size, width, classes, border: Border::Open, latent_map: false, modulated: 0 }
     }
 
     /// The base of the pair's images.
@@ -296,6 +299,36 @@ fn batch_norm<'t>(weights: &Weights<'t>, layer: &str, x: Var<'t>, norm: &Norm<'_
             x * scale + (beta - mean * scale)
         }
     }
+}
+
+/// Levels whose features numbers scale and shift: they say where grains and phases lie, and how coarse they are.
+const MODULATED: usize = 2;
+
+/// What [`modulated`] needs at a level with so many channels.
+fn modulation(net: &Net, level: usize, channels: usize) -> Option<Parameter> {
+    (net.modulated > 0 && level < MODULATED).then(|| Parameter {
+        name: format!("modulate{level}.w"),
+        shape: Shape::from([net.modulated, 2 * channels]),
+        init: Init::Constant(0.0),
+    })
+}
+
+/// Features x `[N, H, W, C]` times 1 + r A plus r B, r being the numbers at the end of the input: a batch norm's
+/// scale and shift that follow what is asked (Dumoulin, Shlens and Kudlur 2017). Numbers that are only part of an
+/// input can add to features, but what they add is as large in a fine image as in a coarse one.
+fn modulated<'t>(net: &Net, weights: &Weights<'t>, level: usize, input: Var<'t>, x: Var<'t>) -> Var<'t> {
+    if net.modulated == 0 || level >= MODULATED {
+        return x;
+    }
+    let (shape, n, channels) = (input.shape(), x.shape()[0], x.shape().channels());
+    // The same for all cells of an image.
+    let (mut start, mut extent) = (vec![0; shape.rank()], vec![1; shape.rank()]);
+    (start[shape.rank() - 1], extent[0], extent[shape.rank() - 1]) =
+        (shape.channels() - net.modulated, n, net.modulated);
+    let r = input.slice(&start, &*extent).reshape([n, net.modulated]);
+    let by = r.matmul(weights.get(&format!("modulate{level}.w")));
+    let part = |from: usize| by.slice(&[0, from], [n, channels]).reshape([n, 1, 1, channels]);
+    x * part(0).shift(1.0) + part(channels)
 }
 
 /// Layer normalisation over each sample, with scale and shift over the channels.

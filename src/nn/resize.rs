@@ -8,7 +8,8 @@
 
 use super::dcgan::channels;
 use super::{
-    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, scale_and_shift, vector,
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, modulated, modulation,
+    scale_and_shift, vector,
 };
 use crate::op::Border;
 use crate::tape::Var;
@@ -18,6 +19,7 @@ pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     for level in 0..net.levels() {
         let from = channels(net, level);
         all.extend(scale_and_shift(&format!("norm{level}"), from));
+        all.extend(modulation(net, level, from));
         if level + 1 < net.levels() {
             all.push(filter(format!("up{level}.w"), [3, 3, from, channels(net, level + 1)], 9 * from));
         }
@@ -36,7 +38,8 @@ pub(super) fn generator<'t>(
     // No bias before a batch norm, which would take it out again.
     let mut x = base_features(net, input, |input| input.matmul(weights.get("linear.w")));
     for level in 0..net.levels() {
-        x = batch_norm(weights, &format!("norm{level}"), x, norm).relu();
+        x = modulated(net, weights, level, input, batch_norm(weights, &format!("norm{level}"), x, norm))
+            .relu();
         if level + 1 < net.levels() {
             x = x.upsample_conv(weights.get(&format!("up{level}.w")), net.border);
         }

@@ -10,8 +10,8 @@
 //! and behind the critic's last block they shift every score alike (see [`super`]).
 
 use super::{
-    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, layer_norm, matrix, scale_and_shift,
-    vector,
+    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, layer_norm, matrix, modulated,
+    modulation, scale_and_shift, vector,
 };
 use crate::shape::Shape;
 use crate::tape::Var;
@@ -66,6 +66,7 @@ pub(super) fn generator_parameters(net: &Net, input: usize) -> Vec<Parameter> {
     for level in 0..levels {
         let to = channels(net, levels - 1 - level);
         block(&mut all, &format!("block{level}"), [from, to, to], false);
+        all.extend(modulation(net, level, from));
         from = to;
     }
     all.extend(scale_and_shift("norm", from));
@@ -86,7 +87,8 @@ pub(super) fn generator<'t>(
     });
     for level in 0..net.levels() {
         let name = format!("block{level}");
-        let main = batch_norm(weights, &format!("{name}.norm1"), x, norm).relu();
+        let main = batch_norm(weights, &format!("{name}.norm1"), x, norm);
+        let main = modulated(net, weights, level, input, main).relu();
         let main = main.upsample_conv(weights.get(&format!("{name}.conv1.w")), net.border);
         let main = batch_norm(weights, &format!("{name}.norm2"), main, norm).relu();
         let main = conv(net, weights, &format!("{name}.conv2"), main);

@@ -18,7 +18,7 @@ pub struct Recipe {
 }
 
 /// Of all settings: what is measured is what networks have learned.
-const ALL: &str = "exact_shares=false";
+const ALL: &str = "exact_shares=false relax=0 modulate=false";
 /// Of all quick settings: two cores take minutes. Batches of 16 cost half of the presets' 32.
 const QUICK: &str = "batch=16 log_every=10 checkpoint_every=50 eval_samples=400";
 
@@ -167,8 +167,8 @@ impl Recipe {
         let mut config = Config::preset(preset)?;
         let general = if quick { QUICK } else { "" };
         let seed = format!("seed={seed}");
-        let all = [ALL]
-            .into_iter()
+        let all = ALL
+            .split_whitespace()
             .chain(general.split_whitespace())
             .chain(changes.split_whitespace())
             .chain([&*seed]);

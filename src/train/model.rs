@@ -146,18 +146,7 @@ impl Optimiser {
     }
 }
 
-/// Class probabilities `[N, H, W, C]` of inputs [z, r].
-pub(super) fn images<'t>(
-    net: &nn::Net,
-    weights: &Weights<'t>,
-    z: Var<'t>,
-    r: Var<'t>,
-    norm: &Norm<'_, 't>,
-) -> Var<'t> {
-    logits(net, weights, z, r, norm).softmax()
-}
-
-/// The same before the softmax.
+/// Logits `[N, H, W, C]` of inputs [z, r].
 pub(super) fn logits<'t>(
     net: &nn::Net,
     weights: &Weights<'t>,

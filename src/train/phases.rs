@@ -4,12 +4,13 @@ use std::cell::RefCell;
 
 use super::config::{Config, Decay, Targets};
 use super::dataset::Dataset;
-use super::model::{Network, Optimiser, images, logits};
+use super::model::{Network, Optimiser, logits};
 use super::objective::{Losses, Objective, Shapes, Side, Step, invariance_losses};
 use super::task::Task;
 use super::whitening::{identity, whitening};
 use crate::error::Result;
 use crate::invariance::{Property, measure_all};
+use crate::nn::relax::relaxed;
 use crate::nn::shares::{Shares, with_shares};
 use crate::nn::{self, Net, Norm, Weights};
 use crate::op::{AdamSettings, LeafId};
@@ -189,6 +190,7 @@ pub(super) fn net(config: &Config, task: &Task) -> Net {
     Net {
         border: config.net.border.border(images),
         latent_map: config.net.latent_map,
+        modulated: if config.net.modulate { task.columns().len() } else { 0 },
         ..Net::new(config.net.family, images.size, config.net.width, images.classes)
     }
 }
@@ -228,7 +230,7 @@ impl Recorder<'_> {
         let batch = self.batch(store, &tape);
         let weights = self.generator.weights(store, &tape);
         let noted = RefCell::new(Vec::new());
-        let fake = images(&self.net, &weights, batch.z, batch.r, &Norm::Batch(&noted));
+        let fake = logits(&self.net, &weights, batch.z, batch.r, &Norm::Batch(&noted)).softmax();
         let critic_weights = self.critic.weights(store, &tape);
         let crisp = match phase {
             Phase::Projection => self.config.train.crisp.projection(),
@@ -383,6 +385,8 @@ pub(super) struct Trained<'a> {
     pub(super) net: &'a Net,
     pub(super) network: &'a Network,
     pub(super) properties: &'a [Property],
+    /// Rounds in which outlines relax.
+    pub(super) relax: usize,
     /// Shares that are met exactly.
     pub(super) shares: Option<&'a ShareLeaves>,
 }
@@ -391,13 +395,14 @@ impl Trained<'_> {
     /// Images of [z, r] with running statistics.
     fn images<'t>(&self, tape: &'t Tape, z: Var<'t>, r: Var<'t>) -> Var<'t> {
         let weights: Weights<'_> = self.network.weights(self.store, tape);
-        let made = logits(self.net, &weights, z, r, &Norm::Running);
-        let exact = self.shares.map(|leaves| {
+        let drawn = logits(self.net, &weights, z, r, &Norm::Running);
+        let shares = self.shares.map(|leaves| {
             let [map, mean, which] =
                 [leaves.map, leaves.mean, leaves.which].map(|leaf| self.store.var(tape, leaf));
-            with_shares(made, &Shares { asked: r.matmul(map) + mean, which, count: leaves.count })
+            Shares { asked: r.matmul(map) + mean, which, count: leaves.count }
         });
-        exact.unwrap_or(made).softmax()
+        let exact = |logits| shares.as_ref().map_or(logits, |shares| with_shares(logits, shares));
+        relaxed(drawn, self.relax, self.net.border, exact).softmax()
     }
 
     /// A plan over a batch: outputs probabilities, class maps and the measured condition vectors.

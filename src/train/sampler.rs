@@ -60,6 +60,7 @@ pub struct Sampler {
     net: Net,
     network: Network,
     shares: Option<ShareLeaves>,
+    relax: usize,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
     /// The lane of the last pass, and its rows that were of use.
@@ -160,6 +161,7 @@ impl Sampler {
             net,
             network,
             shares,
+            relax: config.net.relax,
             lanes,
             last,
         })
@@ -181,6 +183,7 @@ impl Sampler {
             net: &self.net,
             network: &self.network,
             properties: self.task.properties(),
+            relax: self.relax,
             shares: self.shares.as_ref(),
         }
         .sampling_plan(z, r);
@@ -383,6 +386,7 @@ impl Sampler {
                 net: &self.net,
                 network: &self.network,
                 properties: self.task.properties(),
+                relax: self.relax,
                 shares: self.shares.as_ref(),
             }
             .slope_plan(leaves);

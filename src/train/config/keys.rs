@@ -103,6 +103,10 @@ pub struct Networks {
     pub border: Edges,
     /// Whether every cell of the base grid has noise of its own, so that samples can be of any size.
     pub latent_map: bool,
+    /// Whether the numbers asked for also scale and shift coarse features.
+    pub modulate: bool,
+    /// Rounds in which outlines relax by their curvature before an image is done.
+    pub relax: usize,
     /// Whether samples have their logits shifted until classes fill the shares asked for.
     pub exact_shares: bool,
 }
@@ -144,6 +148,18 @@ pub(super) const NET: &[Key] = &[
         "latent_map",
         false,
         "noise for every cell, so that samples can be larger than the images; of textures only",
+    ),
+    Key::flag(
+        "modulate",
+        false,
+        "numbers asked for also scale coarse features: coarseness and size are followed",
+    ),
+    Key::whole(
+        "relax",
+        0,
+        (0, 8),
+        "a whole number from 0 to 8",
+        "rounds of curvature flow over each image: smooth outlines, no specks",
     ),
     Key::flag("exact_shares", true, "shifts the logits of a sample until classes fill the shares asked for"),
 ];
