@@ -29,7 +29,8 @@ pub(super) fn ordered(
 ) -> (Vec<Node>, Vec<usize>) {
     let mut schedule = Schedule::of(nodes, live, outputs, real);
     schedule.wait();
-    while schedule.make_anew() {}
+    // Each time a result has fewer readers left, but what it is made of has more: at most once a node.
+    while schedule.nodes.len() < 2 * schedule.recorded && schedule.make_anew() {}
     schedule.into_nodes()
 }
 
@@ -39,6 +40,8 @@ struct Schedule<'a> {
     outputs: &'a [usize],
     order: Vec<usize>,
     real: usize,
+    /// How many nodes there were at first; what is made anew comes behind them.
+    recorded: usize,
     /// Of every node, how many ops in place come before it: it may not be moved across one.
     changes: Vec<usize>,
     /// Of every node, that in whose memory its result lies.
@@ -60,6 +63,7 @@ impl<'a> Schedule<'a> {
             before += usize::from(node.op.in_place());
         }
         let mut schedule = Self {
+            recorded: nodes.len(),
             nodes,
             outputs,
             order,
@@ -200,7 +204,9 @@ impl<'a> Schedule<'a> {
             let bytes = self.bytes[id];
             let reader = next(id)?;
             let rests = places[id] < peak && !self.uses[id].iter().any(|&reader| places[reader] == peak);
+            // One that was made anew is not again: two of them before one reader would take turns for ever.
             let fits = rests
+                && id < self.recorded
                 && bytes * WORTHWHILE >= most as usize
                 && passes_over(&self.nodes[id].op)
                 && !self.is_output(id)
