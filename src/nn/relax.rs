@@ -56,7 +56,7 @@ fn filters(tape: &Tape, classes: usize) -> Filters<'_> {
     let middle = BOXES / 2;
     // The middle row and column of Pascal's triangle by itself; each sums to its middle times 2^BOXES.
     let largest: f64 = (0..middle).map(|i| (BOXES - i) as f64 / (i + 1) as f64).product();
-    let scale = 1.0 / (largest * (1 << BOXES) as f64);
+    let scale = 1.0 / (largest * f64::from(1 << BOXES));
     let line = |start: [usize; 4], dims: [usize; 4]| both.slice(&start, dims).scale(scale);
     [
         (line([middle, 0, 0, 0], [1, BOXES + 1, classes, classes]), [0, middle]),
