@@ -75,7 +75,7 @@ pub struct Net {
     /// Whether every cell of the base grid has an input [z, r] of its own. The generator is then
     /// convolutional throughout, and makes images from a base grid of any size.
     pub latent_map: bool,
-    /// How many numbers at the end of an input also [scale and shift](modulated) coarse features; 0 for none.
+    /// How many numbers at the end of an input also scale and shift coarse features; 0 for none.
     pub modulated: usize,
 }
 
