@@ -194,7 +194,6 @@ fn samples_relax_and_training_knows_nothing_of_it() {
 
 #[test]
 fn modulated_features_follow_the_numbers() {
-    // The same noise for two fractions: with a modulation that only scales, one number decides how much.
     let error = |modulate: bool| {
         let settings = "n_g=0 n_d=0 n_i=4 iterations=60 exact_shares=false relax=0 z_scale=0.3";
         let mut trainer = small("two-phase-p1-quick", &format!("{settings} modulate={modulate}"));

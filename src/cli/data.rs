@@ -4,15 +4,13 @@
 //! its keys.
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::say;
+use super::output::{bar, say};
 use super::{DeviceArg, FormatArg, also, import};
 use crate::data::ClassMaps;
 use crate::data::export::write_npz;
@@ -205,7 +203,8 @@ fn make_chunks(
     args.device.announce(kind, false, quiet);
     let parts = parts_of(&args.out);
     fs::create_dir_all(&parts).map_err(|e| Error::io(&parts, e))?;
-    let bar = progress(count, quiet);
+    let text = format!("{{pos}}/{{len}} {}  {{per_sec}}  {{eta}} left", noun(count, "image"));
+    let bar = bar(count as u64, &text, quiet);
     let (mut made, mut seconds) = (0, 0.0);
     let mut files = Vec::new();
     for chunk in 0..count.div_ceil(chunked.chunk_length()) {
@@ -255,13 +254,4 @@ fn parts_of(out: &Path) -> PathBuf {
     let mut name = out.file_name().unwrap_or_default().to_owned();
     name.push(".parts");
     out.with_file_name(name)
-}
-
-fn progress(count: usize, quiet: bool) -> ProgressBar {
-    let visible = !quiet && std::io::stderr().is_terminal();
-    let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = format!("{{bar:24}} {{pos}}/{{len}} {}  {{per_sec}}  {{eta}} left", noun(count, "image"));
-    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

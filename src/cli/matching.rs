@@ -1,15 +1,14 @@
 //! `invnet match`: samples with the properties of a person's image.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::generate;
 use super::import::ReadArgs;
 use super::lock::Lock;
-use super::output::{note, print, say};
+use super::output::{bar, note, print, say};
 use super::{DeviceArg, room};
 use crate::close::certificate::{self, Certifier, Rows};
 use crate::close::free::{Wanted, from_noise};
@@ -119,7 +118,8 @@ pub(super) fn run(args: &MatchArgs, quiet: bool) -> Result<()> {
         let tolerances = settings.tolerances.of(&asked, &task);
         let shares = shares(&image);
         let wanted = Wanted { task: &task, asked: &asked, tolerances: &tolerances, shares: &shares };
-        let bar = progress(count, quiet);
+        let text = format!("{{pos}}/{{len}} {}  {{eta}} left", noun(count, "sample"));
+        let bar = bar(count as u64, &text, quiet);
         let closed = from_noise(wanted, count, args.seed, kind, &mut || bar.inc(1))?;
         bar.finish_and_clear();
         (task, asked, closed, settings)
@@ -262,13 +262,4 @@ fn shares(image: &ClassMaps) -> Vec<f64> {
     let mut shares = vec![0.0; image.classes];
     image.maps.iter().for_each(|&class| shares[usize::from(class)] += 1.0 / image.maps.len() as f64);
     shares
-}
-
-fn progress(count: usize, quiet: bool) -> ProgressBar {
-    let visible = !quiet && std::io::stderr().is_terminal();
-    let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = format!("{{bar:24}} {{pos}}/{{len}} {}  {{eta}} left", noun(count, "sample"));
-    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

@@ -1,7 +1,9 @@
 //! Standard output and standard error, either of which may be full or closed.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
 
@@ -34,4 +36,14 @@ pub(super) fn print(text: impl fmt::Display) -> Result<()> {
 /// What is said when standard output takes nothing.
 pub(super) fn failed(source: io::Error) -> Error {
     Error::io("standard output", source)
+}
+
+/// A bar on standard error, where somebody may look at it, with a text as `indicatif` fills it in.
+pub(super) fn bar(total: u64, text: &str, quiet: bool) -> ProgressBar {
+    let visible = !quiet && io::stderr().is_terminal();
+    let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    let style = ProgressStyle::with_template(&format!("{{bar:24}} {text}"));
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }

@@ -1,15 +1,14 @@
 //! `invnet paper`: the figures and tables of the paper, trained, measured and drawn here.
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::lock::Lock;
-use super::output::{note, say};
+use super::output::{bar, note, say};
 use super::{DeviceArg, interrupt, room};
 use crate::device::Kind;
 use crate::error::{Error, Result};
@@ -122,13 +121,7 @@ const STEPS: f64 = 100.0;
 
 impl Progress {
     fn new(seconds: f64, quiet: bool, again: String) -> Self {
-        let visible = !quiet && std::io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some((seconds * STEPS) as u64), target);
-        let template = "{bar:24} {percent:>3} %  {eta} left  {msg}";
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let bar = bar((seconds * STEPS) as u64, "{percent:>3} %  {eta} left  {msg}", quiet);
         let doing = (String::new(), Instant::now(), 0);
         Self { bar, part: "", quiet, doing, told: 0, again }
     }

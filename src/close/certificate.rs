@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::closing::Effort;
 use super::goal::over;
+use super::set::Effort;
 use crate::data::export::{cell, quoted};
 use crate::error::{Error, Result};
 use crate::invariance::{Ask, Column, Images, Property};

@@ -12,11 +12,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::closing::{Closed, Effort};
 use super::descend::{Descent, Pace};
 use super::fields::{Level, Noise, argmax, shared};
 use super::goal::{Goal, Miss, follow};
 use super::pixels::{FLIPPED, Pixels};
+use super::set::{Closed, Effort};
 use crate::device::Kind;
 use crate::error::Result;
 use crate::invariance::measure_all;

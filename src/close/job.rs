@@ -1,10 +1,10 @@
 //! One sample on its way to what was asked for.
 
-use super::closing::Effort;
 use super::correct::Search;
 use super::descend::Descent;
 use super::goal::{Goal, Miss, reach};
 use super::moved::{Figure, figures};
+use super::set::Effort;
 use crate::train::Task;
 
 /// Most passes of one draw of noise.

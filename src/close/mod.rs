@@ -9,7 +9,7 @@
 //! 2. `smooth.rs`: interfaces made smoother all at once, where curves are missing.
 //! 3. `descend.rs`: noise and conditions moved along the gradient of the distance from the target. Both
 //!    stay on what the generator has learned.
-//! 4. `pixels.rs`: single pixels at interfaces change their class, or two exchange theirs, none that would
+//! 4. `pixels/`: single pixels at interfaces change their class, or two exchange theirs, none that would
 //!    make or remove a piece.
 //! 5. New noise, and the same again.
 //!
@@ -28,8 +28,10 @@ mod goal;
 mod job;
 mod moved;
 mod pixels;
+mod set;
 mod smooth;
 mod tolerance;
 
-pub use closing::{Closed, Closing, Effort, Order, Settings, close};
+pub use closing::{Closing, Order, close};
+pub use set::{Closed, Effort, Settings};
 pub use tolerance::{Tolerances, held};

@@ -7,15 +7,13 @@ mod folder;
 pub(super) mod gather;
 mod record;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::{self, Signal};
 use super::lock::Lock;
-use super::output::{note, say};
+use super::output::{bar, note, say};
 use super::{GenerateArgs, room};
 use crate::close::certificate::{self, Summary};
 use crate::close::{self, Settings, Tolerances, held};
@@ -218,7 +216,10 @@ fn collect(
     // Whole batches; of samples that are closed several, as the last ones do not fill a batch.
     let batches = if asking.closing.is_some() { CLOSED } else { 1 };
     let step = (held.max(1) * batches).next_multiple_of(sampler.batch_size());
-    let bar = progress(range.len(), arrays.rows(), quiet);
+    let text = format!("{{pos}}/{{len}} {}  {{per_sec}}  {{eta}} left", noun(range.len(), "sample"));
+    let bar = bar(range.len() as u64, &text, quiet);
+    bar.set_position(arrays.rows() as u64);
+    bar.reset_eta();
     loop {
         let first = range.start + arrays.rows();
         // Whole batches, so that the same ones are computed whatever came before.
@@ -235,17 +236,6 @@ fn collect(
         arrays.push(&asking.make(sampler, first, &asked)?, &asked)?;
         bar.inc((last - first) as u64);
     }
-}
-
-fn progress(count: usize, done: usize, quiet: bool) -> ProgressBar {
-    let visible = !quiet && std::io::stderr().is_terminal();
-    let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let template = format!("{{bar:24}} {{pos}}/{{len}} {}  {{per_sec}}  {{eta}} left", noun(count, "sample"));
-    bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_position(done as u64);
-    bar.reset_eta();
-    bar
 }
 
 /// This command with `--resume`, ready to be pasted.

@@ -8,15 +8,15 @@ mod log;
 mod resume;
 
 use std::fs;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::interrupt::{self, Signal};
 use super::lock::Lock;
-use super::output::{note, print, say};
+use super::output::{bar, note, print, say};
 use super::{TrainArgs, room};
 use crate::data::export::write_atomically;
 use crate::device::Kind;
@@ -283,13 +283,8 @@ impl<'a> Run<'a> {
     }
 
     fn progress_bar(&self) -> ProgressBar {
-        let visible = !self.quiet && std::io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(self.config.train.iterations), target);
-        let template = "{bar:24} {pos}/{len}  {per_sec}  {eta} left  {msg}";
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let text = "{pos}/{len}  {per_sec}  {eta} left  {msg}";
+        let bar = bar(self.config.train.iterations, text, self.quiet);
         bar.set_position(self.trainer.iteration());
         bar.reset_eta();
         bar

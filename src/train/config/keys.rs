@@ -105,7 +105,7 @@ pub struct Networks {
     pub latent_map: bool,
     /// Whether the numbers asked for also scale and shift coarse features.
     pub modulate: bool,
-    /// Rounds in which outlines relax by their curvature before an image is done.
+    /// Rounds in which outlines of samples relax by their curvature.
     pub relax: usize,
     /// Whether samples have their logits shifted until classes fill the shares asked for.
     pub exact_shares: bool,
@@ -159,7 +159,7 @@ pub(super) const NET: &[Key] = &[
         0,
         (0, 8),
         "a whole number from 0 to 8",
-        "rounds of curvature flow over each image: smooth outlines, no specks",
+        "rounds of curvature flow over samples: smooth outlines, no specks",
     ),
     Key::flag("exact_shares", true, "shifts the logits of a sample until classes fill the shares asked for"),
 ];

@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use super::super::pieces::*;
 use pulp::{Simd, WithSimd};
 
-use super::tiles::{self, OutputsToPoints, PointsToOutputs, To};
+use super::tiles::{self, OutputsToPoints, PointsToOutputs, To, of_pairs, to_pairs};
 use super::{
     BLOCK_BYTES, CHANNELS, FEWEST, Grid, MOST, OUTPUTS, TASK_BYTES, bands, multiply, panel_of, pieces, times,
 };
@@ -78,32 +78,14 @@ impl tiles::Axis<SIDE> for Axis {
     /// Four outputs of the products at six points.
     #[inline(always)]
     fn outputs<T: Real, S: Simd>(simd: S, m: [T::Of<S>; SIDE]) -> [T::Of<S>; OUTPUTS] {
-        let (sum_a, difference_a) = (T::plus(simd, m[1], m[2]), T::minus(simd, m[1], m[2]));
-        let (sum_b, difference_b) = (T::plus(simd, m[3], m[4]), T::minus(simd, m[3], m[4]));
-        let zero = T::splat(simd, T::zero());
-        [
-            T::plus(simd, m[0], T::plus(simd, sum_a, sum_b)),
-            times::<T, S>(simd, A, difference_a, times::<T, S>(simd, B, difference_b, zero)),
-            times::<T, S>(simd, A * A, sum_a, times::<T, S>(simd, B * B, sum_b, zero)),
-            times::<T, S>(simd, A * A * A, difference_a, times::<T, S>(simd, B * B * B, difference_b, m[5])),
-        ]
+        let [first, second, third, fourth] = of_pairs::<T, S>(simd, [A, B], [m[1], m[2], m[3], m[4]], m[5]);
+        [T::plus(simd, m[0], first), second, third, fourth]
     }
 
     #[inline(always)]
     fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE] {
-        let zero = T::splat(simd, T::zero());
-        let even_a = times::<T, S>(simd, A * A, g[2], g[0]);
-        let odd_a = times::<T, S>(simd, A * A * A, g[3], times::<T, S>(simd, A, g[1], zero));
-        let even_b = times::<T, S>(simd, B * B, g[2], g[0]);
-        let odd_b = times::<T, S>(simd, B * B * B, g[3], times::<T, S>(simd, B, g[1], zero));
-        [
-            g[0],
-            T::plus(simd, even_a, odd_a),
-            T::minus(simd, even_a, odd_a),
-            T::plus(simd, even_b, odd_b),
-            T::minus(simd, even_b, odd_b),
-            g[3],
-        ]
+        let [a, minus_a, b, minus_b] = to_pairs::<T, S>(simd, [A, B], g);
+        [g[0], a, minus_a, b, minus_b, g[3]]
     }
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::OUTPUTS;
+use super::{OUTPUTS, times};
 use crate::device::cpu::Real;
 use crate::device::cpu::vector::{LANES, lanes, load, store};
 
@@ -14,6 +14,41 @@ pub(super) trait Axis<const SIDE: usize> {
     fn outputs<T: Real, S: Simd>(simd: S, m: [T::Of<S>; SIDE]) -> [T::Of<S>; OUTPUTS];
     /// The transpose of [`Axis::outputs`].
     fn spread<T: Real, S: Simd>(simd: S, g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; SIDE];
+}
+
+/// Four outputs of products at a, -a, b and -b, and of `last`, which is part of the fourth alone.
+#[inline(always)]
+pub(super) fn of_pairs<T: Real, S: Simd>(
+    simd: S,
+    [a, b]: [f64; 2],
+    m: [T::Of<S>; 4],
+    last: T::Of<S>,
+) -> [T::Of<S>; OUTPUTS] {
+    let zero = T::splat(simd, T::zero());
+    let (sum_a, difference_a) = (T::plus(simd, m[0], m[1]), T::minus(simd, m[0], m[1]));
+    let (sum_b, difference_b) = (T::plus(simd, m[2], m[3]), T::minus(simd, m[2], m[3]));
+    [
+        T::plus(simd, sum_a, sum_b),
+        times::<T, S>(simd, a, difference_a, times::<T, S>(simd, b, difference_b, zero)),
+        times::<T, S>(simd, a * a, sum_a, times::<T, S>(simd, b * b, sum_b, zero)),
+        times::<T, S>(simd, a * a * a, difference_a, times::<T, S>(simd, b * b * b, difference_b, last)),
+    ]
+}
+
+/// The transpose of [`of_pairs`], but for the last.
+#[inline(always)]
+pub(super) fn to_pairs<T: Real, S: Simd>(simd: S, [a, b]: [f64; 2], g: [T::Of<S>; OUTPUTS]) -> [T::Of<S>; 4] {
+    let zero = T::splat(simd, T::zero());
+    let even_a = times::<T, S>(simd, a * a, g[2], g[0]);
+    let odd_a = times::<T, S>(simd, a * a * a, g[3], times::<T, S>(simd, a, g[1], zero));
+    let even_b = times::<T, S>(simd, b * b, g[2], g[0]);
+    let odd_b = times::<T, S>(simd, b * b * b, g[3], times::<T, S>(simd, b, g[1], zero));
+    [
+        T::plus(simd, even_a, odd_a),
+        T::minus(simd, even_a, odd_a),
+        T::plus(simd, even_b, odd_b),
+        T::minus(simd, even_b, odd_b),
+    ]
 }
 
 /// The transpose of [`PointsToOutputs`] for one row of tiles, with zeros behind the last channel.
