@@ -12,7 +12,7 @@ case "${1:-}" in
 esac
 mkdir -p logs
 rm -rf logs/*
-# Nothing is written outside this folder, and the first run compiles every kernel.
+# Nothing is written outside this folder; kernels come from cubins/, or the first run compiles them.
 export INVNET_CACHE="$PWD/cache" CRITERION_HOME="$PWD/logs/criterion"
 # Where the toolkit puts compute-sanitizer.
 PATH=$PATH:/usr/local/cuda/bin

@@ -10,7 +10,7 @@
 //   INVNET_STANDIN_FAULT=        oom: no memory; launch: launches are refused; sync: the kernel
 //                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address;
 //                                nodevice: no device; old: compute capability 6.1;
-//                                image: no code can be loaded
+//                                image: no code can be loaded; firstimage: the first cannot
 //   INVNET_STANDIN_CALL=name     that call answers INVNET_STANDIN_STATUS and does nothing else
 //   INVNET_STANDIN_LOG=file      a line for each call that loads code or takes or gives memory
 #include "runtime.hpp"
@@ -373,7 +373,10 @@ CALL cuModuleLoadData(void** module, const void* image) {
     // An ELF file, or the text of PTX. The kernels are those of the host, whatever the image says.
     const char* bytes = static_cast<const char*>(image);
     const bool code = !std::memcmp(bytes, "\177ELF", 4) || std::strstr(bytes, ".version");
-    if (fault("image") || !code) return INVALID_IMAGE;
+    static bool first = true;
+    const bool refused = fault("image") || (first && fault("firstimage"));
+    first = false;
+    if (refused || !code) return INVALID_IMAGE;
     note("load", 0);
     *module = new char;
     return OK;

@@ -1,15 +1,16 @@
 //! `invnet devices`: what can compute here, and why the rest cannot; and the proof of a device.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::output::{note, say};
-use super::{DeviceArg, DeviceChoice};
+use super::output::{bar, note, say};
+use super::{DeviceArg, DeviceChoice, room};
 use crate::data::export::write_atomically;
 use crate::device::Kind;
-use crate::device::gpu::cuda;
+use crate::device::gpu::cuda::{self, cubins};
+use crate::device::gpu::launch::FAMILIES;
 use crate::device::gpu::prove::{Extent, Proof, prove};
 use crate::error::{Error, Result};
 use crate::words::{counted, verb};
@@ -23,8 +24,13 @@ iterations with double precision, graphs with single launches, and times every
 launch of an iteration of both pairs at 128 x 128, width 64, batch 64: some
 minutes on a card. Exit code 1 says that something is wrong.
 
-Example:
-  invnet devices --prove --json proof.json";
+--compile-to makes the kernels' code for cards of every kind beforehand. It
+needs NVRTC and no card: where the folder lies beside the program, is called
+cubins or is named by INVNET_CUBINS, cards need a driver and no NVRTC.
+
+Examples:
+  invnet devices --prove --json proof.json
+  invnet devices --compile-to cubins --arch sm_90,sm_120";
 
 /// Arguments of `devices`.
 #[derive(Args)]
@@ -35,6 +41,12 @@ pub(super) struct DevicesArgs {
     /// Also write everything that was found to FILE.
     #[arg(long, value_name = "FILE", requires = "prove")]
     json: Option<PathBuf>,
+    /// Compile the kernels into a new folder of cubins, which this program then uses.
+    #[arg(long, value_name = "DIR", conflicts_with = "prove")]
+    compile_to: Option<PathBuf>,
+    /// Architectures to compile for [default: sm_75, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120].
+    #[arg(long, value_name = "sm_N,...", value_delimiter = ',', requires = "compile_to", value_parser = arch)]
+    arch: Vec<u32>,
     /// Time the launches of a tiny iteration only: seconds instead of minutes.
     #[arg(long, requires = "prove")]
     quick: bool,
@@ -42,8 +54,16 @@ pub(super) struct DevicesArgs {
     device: DeviceArg,
 }
 
-/// Lists devices, or proves one.
+fn arch(name: &str) -> std::result::Result<u32, String> {
+    let number = name.strip_prefix("sm_").and_then(|number| number.parse().ok());
+    number.ok_or_else(|| "must be sm_ and a number, as sm_90".into())
+}
+
+/// Lists devices, proves one, or compiles for others.
 pub(super) fn run(args: &DevicesArgs, quiet: bool) -> Result<()> {
+    if let Some(folder) = &args.compile_to {
+        return compile(folder, &args.arch, quiet);
+    }
     if args.prove {
         let kind = match args.device.device {
             DeviceChoice::Auto => Kind::Cuda(0),
@@ -60,6 +80,19 @@ pub(super) fn run(args: &DevicesArgs, quiet: bool) -> Result<()> {
     } else {
         say!("simt    not usable: this program was built without the feature simt")
     }
+}
+
+fn compile(folder: &Path, architectures: &[u32], quiet: bool) -> Result<()> {
+    room::check_folder_name(folder)?;
+    let mut all = if architectures.is_empty() { &cubins::ARCHITECTURES } else { architectures }.to_vec();
+    all.sort_unstable();
+    all.dedup();
+    let bar = bar((all.len() * FAMILIES.len()) as u64, "{percent} %", quiet);
+    let [count, bytes] = cubins::write(folder, &all, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    let names: Vec<String> = all.iter().map(|arch| format!("sm_{arch}")).collect();
+    let (folder, mib) = (folder.display(), bytes as f64 / f64::from(1 << 20));
+    say!("{folder}: {} for {}, {mib:.1} MiB", counted(count, "cubin"), names.join(", "))
 }
 
 fn proof(kind: Kind, args: &DevicesArgs, quiet: bool) -> Result<()> {
@@ -89,8 +122,9 @@ fn table(proof: &Proof) -> Result<()> {
     say!("{}", proof.device)?;
     if let Some(card) = &proof.card {
         let nvrtc = card.nvrtc.map_or_else(|| "none".into(), |(major, minor)| format!("{major}.{minor}"));
+        let cubins = if card.cubins { "cubins of " } else { "" };
         say!(
-            "{} multiprocessors at {} MHz, {:.0} GB/s, driver for CUDA {}.{}, NVRTC {nvrtc}",
+            "{} multiprocessors at {} MHz, {:.0} GB/s, driver for CUDA {}.{}, {cubins}NVRTC {nvrtc}",
             card.multiprocessors,
             card.clock_mhz,
             card.bandwidth,

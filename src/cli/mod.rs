@@ -431,6 +431,7 @@ impl Cli {
     /// # Errors
     /// Whatever went wrong; `main` prints it.
     pub fn run(self) -> Result<()> {
+        output::listen(self.quiet);
         let threads = self.threads.map_or(0, usize::from);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Failed(format!("cannot start threads: {e}")))?;

@@ -38,6 +38,30 @@ pub(super) fn failed(source: io::Error) -> Error {
     Error::io("standard output", source)
 }
 
+/// What the library says besides its results, as notes; nothing if `quiet`.
+pub(super) fn listen(quiet: bool) {
+    log::set_max_level(if quiet { log::LevelFilter::Off } else { log::LevelFilter::Warn });
+    // A program has one listener: whoever came first stays.
+    let _ = log::set_logger(&Notes);
+}
+
+struct Notes;
+
+impl log::Log for Notes {
+    fn enabled(&self, about: &log::Metadata<'_>) -> bool {
+        // What other crates have to say is no business of a user's.
+        about.target().starts_with(env!("CARGO_PKG_NAME"))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            note!("{}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 /// A bar on standard error, where somebody may look at it, with a text as `indicatif` fills it in.
 pub(super) fn bar(total: u64, text: &str, quiet: bool) -> ProgressBar {
     let visible = !quiet && io::stderr().is_terminal();

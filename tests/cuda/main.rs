@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compiling;
+mod cubins;
 mod faults;
 mod launcher;
 mod runs;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use crate::faults::without;
 use crate::{compiler, driver};
 
-const TINY: [&str; 8] = [
+pub const TINY: [&str; 8] = [
     "--set=size=16",
     "--set=width=2",
     "--set=batch=4",
@@ -26,7 +26,7 @@ fn invnet(folder: &Path, args: &[&str], settings: &[(&str, &str)]) -> Option<Out
     Some(command.envs(settings.iter().copied()).output().unwrap())
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

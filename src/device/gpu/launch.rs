@@ -25,6 +25,15 @@ pub struct Family {
     pub kernels: &'static [Kernel],
 }
 
+impl Family {
+    /// Whether a card of that architecture (80 for `sm_80`) has the instructions of its kernels: `mma.sync` on
+    /// tf32 and bf16 and `cp.async` are of 8.0.
+    #[must_use]
+    pub fn runs_on(&self, arch: u32) -> bool {
+        arch >= 80 || !self.name.ends_with("_mma")
+    }
+}
+
 /// All kernels, family by family.
 pub static FAMILIES: &[Family] = include!(concat!(env!("OUT_DIR"), "/families.rs"));
 

@@ -67,15 +67,22 @@ impl Entry {
 
     /// Keeps the code, if that is possible.
     pub fn write(&self, code: &Code) {
-        let Some(path) = &self.path else { return };
-        let Some(folder) = path.parent() else { return };
-        let temporary = temporary(path);
-        let written = fs::create_dir_all(folder).and_then(|()| fill(&temporary, &encode(code)));
-        if written.and_then(|()| fs::rename(&temporary, path)).is_err() {
-            // What cannot be written may well not be removable.
-            let _ = fs::remove_file(&temporary);
+        if let Some(path) = &self.path {
+            let _ = replace(path, &encode(code));
         }
     }
+}
+
+/// Writes a file, in a folder that is made if need be, under a temporary name, then renames it.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary(path);
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = folder.and_then(|()| fill(&temporary, bytes)).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // What cannot be written may well not be removable.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 /// Writes a file, on the disk before this returns: a name must not come before its content.

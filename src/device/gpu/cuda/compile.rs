@@ -4,10 +4,12 @@
 //! may be too old for a compiler's PTX, and loading a cubin compiles nothing. Else PTX of the
 //! newest architecture below, which the driver finishes.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use super::cache::{self, Code};
+use super::cubins;
 use super::nvrtc::{Nvrtc, Output, nvrtc};
 use crate::device::gpu::launch::Family;
 use crate::error::{Error, Result};
@@ -60,17 +62,62 @@ pub fn compile(family: &Family, arch: u32, extra: &[&str]) -> Result<Compiled> {
     Ok(Compiled { code, log })
 }
 
+/// Where the code of kernels comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Release of the NVRTC that makes the code, or that made the cubins.
+    pub nvrtc: (i32, i32),
+    /// Its library, or the folder of the cubins.
+    pub path: PathBuf,
+    /// Nothing has to be compiled.
+    pub cubins: bool,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((major, minor), kind) = (self.nvrtc, if self.cubins { "cubins of " } else { "" });
+        write!(f, "{kind}NVRTC {major}.{minor} ({})", self.path.display())
+    }
+}
+
+/// Where the code of kernels for an architecture comes from: cubins if all families have theirs, else NVRTC.
+///
+/// # Errors
+/// [`Error::NoDevice`] if there is neither, with both ways to have it.
+pub(super) fn origin(arch: u32) -> Result<Origin> {
+    if !wants_compilation()
+        && let Some(cubins) = cubins::cubins().ok().filter(|cubins| cubins.cover(arch))
+    {
+        return Ok(Origin { nvrtc: cubins.nvrtc(), path: cubins.folder().into(), cubins: true });
+    }
+    let nvrtc = nvrtc().map_err(|error| neither(error, arch))?;
+    Ok(Origin { nvrtc: nvrtc.version, path: nvrtc.path.clone(), cubins: false })
+}
+
+/// Who asks for a dump wants to see a compilation.
+pub(super) fn wants_compilation() -> bool {
+    dump_folder().is_some()
+}
+
+/// That there is no compiler, and no code that would do without.
+fn neither(error: Error, arch: u32) -> Error {
+    let Error::NoDevice { device, problem } = error else { return error };
+    let problem = format!(
+        "{}; and {problem}; or put a folder of cubins of this version beside the program (`invnet devices \
+         --compile-to cubins` writes one where there is NVRTC), or let INVNET_CUBINS name it",
+        cubins::lacking(arch)
+    );
+    Error::NoDevice { device, problem }
+}
+
 /// The code of a family from the cache, or compiled and put there.
 pub(super) fn load(family: &Family, arch: u32) -> Result<Code> {
-    let nvrtc = nvrtc()?;
+    let nvrtc = nvrtc().map_err(|error| neither(error, arch))?;
     let options = all_options(nvrtc, family, arch, &[])?;
     let mut key = vec![family.source, &nvrtc.build];
     key.extend(options.iter().map(String::as_str));
     let entry = cache::Entry::new(&format!("{}-sm_{arch}", family.name), &key);
-    // Who asks for a dump wants to see a compilation.
-    if dump_folder().is_none()
-        && let Some(code) = entry.read()
-    {
+    if let Some(code) = entry.read().filter(|_| !wants_compilation()) {
         return Ok(code);
     }
     let compiled = compile(family, arch, &[])?;

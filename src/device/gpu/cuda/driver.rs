@@ -267,6 +267,13 @@ pub(super) struct Properties {
     pub memory_bits: u32,
 }
 
+impl Properties {
+    /// Compute capability as one number: 90 for 9.0.
+    pub fn architecture(&self) -> u32 {
+        self.capability.0 * 10 + self.capability.1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

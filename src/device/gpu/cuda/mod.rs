@@ -1,12 +1,14 @@
 //! Kernels on an NVIDIA GPU, with nothing of CUDA at build time: the driver and the compiler are
 //! looked for when a device is asked for.
 //!
-//! A family of kernels is compiled at its first launch and kept on disk. All work of a device goes
+//! A family of kernels comes as a cubin beside the program, or is compiled at its first launch and kept on
+//! disk. All work of a device goes
 //! through one stream, so it runs in the order it was given, and faults come to light when the
 //! host waits: the message then names the last kernels.
 
 pub mod cache;
 pub mod compile;
+pub mod cubins;
 mod driver;
 mod fault;
 mod library;
@@ -16,6 +18,7 @@ mod probe;
 mod status;
 mod stream;
 
+pub use compile::Origin;
 pub use nvrtc::{Nvrtc, nvrtc};
 pub use pool::MemoryUse;
 pub use probe::{DeviceDetails, DeviceReport, devices, nothing_installed};
@@ -63,13 +66,13 @@ struct Loaded {
 pub struct Span(Interval);
 
 impl Cuda {
-    /// The device of that number, if driver, compiler and device are there and new enough.
+    /// The device of that number, if driver, code of kernels and device are there and new enough.
     ///
     /// # Errors
     /// [`Error::NoDevice`] that says what is missing, [`Error::Device`] if the device fails.
     pub fn new(ordinal: usize) -> Result<Self> {
         let (driver, properties) = probe::usable(ordinal)?;
-        nvrtc()?;
+        compile::origin(properties.architecture())?;
         let stream = Stream::open(driver, ordinal).map_err(|error| Error::Device {
             device: format!("cuda:{ordinal}"),
             problem: format!("opening {}: {}", properties.name, driver.describe(error)),
@@ -98,7 +101,7 @@ impl Cuda {
     /// Compute capability as one number: 90 for 9.0.
     #[must_use]
     pub fn architecture(&self) -> u32 {
-        self.properties.capability.0 * 10 + self.properties.capability.1
+        self.properties.architecture()
     }
 
     fn device(&self) -> String {
@@ -113,6 +116,22 @@ impl Cuda {
         Ok(())
     }
 
+    /// The code of a family, loaded: its cubin, or what NVRTC makes of it.
+    fn module(&mut self, family: usize) -> Result<Module> {
+        let arch = self.architecture();
+        if let Some((file, code)) = cubins::find(&FAMILIES[family], arch) {
+            match self.stream.load(&code) {
+                Ok(module) => return Ok(module),
+                Err(error) if error.0.is_of_the_code() => {
+                    cubins::not_used(&file, &self.driver.describe(error));
+                }
+                Err(error) => return Err(self.refused(family, error)),
+            }
+        }
+        let code = compile::load(&FAMILIES[family], arch)?;
+        self.stream.load(code.bytes()).map_err(|error| self.refused(family, error))
+    }
+
     /// The kernel, compiled and loaded at its first launch.
     fn loaded(&mut self, kernel: &'static str) -> Result<Loaded> {
         if let Some(loaded) = self.functions.get(kernel) {
@@ -121,8 +140,7 @@ impl Cuda {
         self.not_capturing(&format!("kernel {kernel} is launched for the first time"))?;
         let (family, found) = launch::find(kernel);
         if !self.modules.contains_key(&family) {
-            let code = compile::load(&FAMILIES[family], self.architecture())?;
-            let module = self.stream.load(code.bytes()).map_err(|error| self.refused(family, error))?;
+            let module = self.module(family)?;
             self.modules.insert(family, module);
         }
         let function = self

@@ -1,14 +1,16 @@
 //! Is there a CUDA device, and if not, what is missing.
 
 use std::fmt;
-use std::path::PathBuf;
 
+use super::compile::{self, Origin};
 use super::driver::{Driver, Properties, driver, driver_installed, release};
-use super::nvrtc::nvrtc;
 use super::status::{DriverError, Status};
 use super::stream::Stream;
+use super::{Cuda, Launcher};
 use crate::error::{Error, Result};
 
+/// The kernel whose code is loaded before a device counts as usable.
+const TRIED: &str = "fill";
 /// Oldest compute capability: kernels use warp shuffles of independently scheduled threads.
 const CAPABILITY: (u32, u32) = (7, 0);
 
@@ -23,7 +25,7 @@ pub struct DeviceReport {
     pub problem: Option<String>,
 }
 
-/// A device, its driver and the compiler for it.
+/// A device, its driver and the code of kernels for it.
 #[derive(Clone, Debug)]
 pub struct DeviceDetails {
     /// The product's name.
@@ -42,8 +44,8 @@ pub struct DeviceDetails {
     pub bandwidth: f64,
     /// Newest CUDA release that the driver knows, major and minor.
     pub driver: (i32, i32),
-    /// NVRTC's version and file, if there is one.
-    pub nvrtc: Option<((i32, i32), PathBuf)>,
+    /// Where the code of kernels comes from, if it comes from anywhere.
+    pub kernels: Option<Origin>,
 }
 
 impl fmt::Display for DeviceReport {
@@ -57,8 +59,8 @@ impl fmt::Display for DeviceReport {
                 write!(f, " ({:.1} free)", gib(free))?;
             }
             write!(f, ", driver for CUDA {}.{}", d.driver.0, d.driver.1)?;
-            if let Some(((major, minor), path)) = &d.nvrtc {
-                write!(f, ", NVRTC {major}.{minor} ({})", path.display())?;
+            if let Some(origin) = &d.kernels {
+                write!(f, ", kernels from {origin}")?;
             }
         }
         match &self.problem {
@@ -88,11 +90,14 @@ fn report(ordinal: usize, driver: &'static Driver) -> DeviceReport {
         Ok(properties) => properties,
         Err(error) => return DeviceReport { device, details: None, problem: Some(driver.describe(error)) },
     };
-    let compiler = nvrtc();
+    let origin = compile::origin(properties.architecture());
     let memory = Stream::open(driver, ordinal).and_then(|stream| stream.memory());
     let problem = too_old(&properties)
         .or_else(|| memory.as_ref().err().map(|&error| driver.describe(error)))
-        .or_else(|| compiler.as_ref().err().map(problem_of));
+        .or_else(|| origin.as_ref().err().map(problem_of))
+        .or_else(|| {
+            Cuda::new(ordinal).and_then(|mut cuda| cuda.resources(TRIED)).err().map(|e| problem_of(&e))
+        });
     let details = DeviceDetails {
         name: properties.name,
         total_bytes: properties.total_bytes,
@@ -102,7 +107,7 @@ fn report(ordinal: usize, driver: &'static Driver) -> DeviceReport {
         clock_mhz: properties.clock_khz / 1000,
         bandwidth: f64::from(properties.memory_clock_khz) * 1e3 * f64::from(properties.memory_bits) / 4.0,
         driver: release(driver.version()),
-        nvrtc: compiler.ok().map(|c| (c.version, c.path.clone())),
+        kernels: origin.ok(),
     };
     DeviceReport { device, details: Some(details), problem }
 }
@@ -164,7 +169,7 @@ fn too_old(properties: &Properties) -> Option<String> {
 
 fn problem_of(error: &Error) -> String {
     match error {
-        Error::NoDevice { problem, .. } => problem.clone(),
+        Error::NoDevice { problem, .. } | Error::Device { problem, .. } => problem.clone(),
         other => other.to_string(),
     }
 }

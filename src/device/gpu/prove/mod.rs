@@ -60,8 +60,10 @@ pub struct CardProof {
     pub memory: usize,
     /// Newest CUDA release that the driver knows.
     pub driver: (i32, i32),
-    /// NVRTC's release, if there is one.
+    /// Release of the NVRTC that made the kernels' code.
     pub nvrtc: Option<(i32, i32)>,
+    /// Whether it had made it before, as cubins.
+    pub cubins: bool,
 }
 
 /// Everything that was found.
@@ -181,7 +183,8 @@ fn card(kind: Kind) -> Option<CardProof> {
         bandwidth: details.bandwidth / 1e9,
         memory: details.total_bytes,
         driver: details.driver,
-        nvrtc: details.nvrtc.map(|(version, _)| version),
+        nvrtc: details.kernels.as_ref().map(|origin| origin.nvrtc),
+        cubins: details.kernels.is_some_and(|origin| origin.cubins),
     })
 }
 
