@@ -22,6 +22,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod eval;
+pub mod first_use;
 pub mod fixtures;
 pub mod gradcheck;
 pub mod invariance;

@@ -11,6 +11,7 @@
 //                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address;
 //                                nodevice: no device; old: compute capability 6.1;
 //                                image: no code can be loaded; firstimage: the first cannot
+//   INVNET_STANDIN_WRONG=kernel  that kernel leaves out its last block
 //   INVNET_STANDIN_CALL=name     that call answers INVNET_STANDIN_STATUS and does nothing else
 //   INVNET_STANDIN_LOG=file      a line for each call that loads code or takes or gives memory
 #include "runtime.hpp"
@@ -150,7 +151,8 @@ int run(const simt::Kernel* kernel, const unsigned (&grid)[3], unsigned shared, 
     }
     const simt::Launch launch{kernel, {grid[0], grid[1], grid[2]}, shared, 0, 0};
     char error[1024] = "";
-    const unsigned long long count = 1ull * grid[0] * grid[1] * grid[2];
+    const bool wrong = !std::strcmp(setting("INVNET_STANDIN_WRONG"), kernel->name);
+    const unsigned long long count = 1ull * grid[0] * grid[1] * grid[2] - wrong;
     if (!simt_run(&launch, arguments.data(), 0, count, error, sizeof error)) return OK;
     std::fprintf(stderr, "stand-in driver: %s\n", error);
     return LAUNCH_FAILED;

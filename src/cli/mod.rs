@@ -399,8 +399,7 @@ fn iterations(text: &str) -> std::result::Result<usize, String> {
 }
 
 fn precision(name: &str) -> std::result::Result<Precision, String> {
-    let all = [Precision::Fp32, Precision::Tf32, Precision::Bf16];
-    all.into_iter().find(|p| p.name() == name).ok_or_else(|| "must be fp32, tf32 or bf16".into())
+    Precision::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| "must be fp32, tf32 or bf16".into())
 }
 
 fn family(name: &str) -> std::result::Result<Family, String> {

@@ -128,6 +128,15 @@ pub trait Device: Send {
         Ok(timer.host_elapsed())
     }
 
+    /// Kernels that this device does without, sorted: those that were wrong on it, and what it was told.
+    fn avoided(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Does without some kernels from here on, so that a run goes on with those it began with. Before anything
+    /// is planned; names that the device does not know are passed over.
+    fn avoid(&mut self, _kernels: &[String]) {}
+
     /// Most bytes of working space held beside the blocks so far.
     fn workspace_bytes(&self) -> usize;
 

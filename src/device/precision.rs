@@ -2,7 +2,9 @@
 
 /// The numbers that convolutions and matrix products multiply. Sums, storage and everything else
 /// are single precision.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 24 bits: no tensor cores.
@@ -15,6 +17,9 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Every precision, the finest first.
+    pub const ALL: [Self; 3] = [Self::Fp32, Self::Tf32, Self::Bf16];
+
     /// Largest relative error of rounding one operand: the unit roundoff.
     #[must_use]
     pub fn unit_roundoff(self) -> f64 {

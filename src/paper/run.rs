@@ -113,10 +113,12 @@ pub fn train(
     fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
     remove_leftovers(&folder)?;
     worked(known.as_ref().map_or(0, |h| h.iteration), config.train.iterations)?;
-    let mut trainer = Trainer::on(&config, kind)?;
+    let mut trainer = match known {
+        Some(_) => Trainer::resume(&config, kind, &folder.join(CHECKPOINT))?,
+        None => Trainer::on(&config, kind)?,
+    };
     let mut history = History::default();
     if let Some(known) = known {
-        trainer.load(&folder.join(CHECKPOINT))?;
         history = known;
         history.losses.retain(|(i, _)| *i <= trainer.iteration());
         history.errors.retain(|(i, _)| *i <= trainer.iteration());

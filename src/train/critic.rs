@@ -9,6 +9,7 @@ use super::phases::net;
 use super::task::Task;
 use crate::device::Kind;
 use crate::error::Result;
+use crate::first_use;
 use crate::nn::{self, Init};
 use crate::op::LeafId;
 use crate::plan::Plan;
@@ -39,7 +40,7 @@ impl Critic {
         let (images, [h, w]) = (task.images(), task.images().size);
         let mut parameters = nn::critic_parameters(&net(config, task));
         parameters.iter_mut().for_each(|p| p.init = Init::Constant(0.0));
-        let mut store = Store::on(kind.open(config.net.precision)?);
+        let mut store = Store::on(first_use::open(kind, config.net.precision)?);
         let network = Network::add(&mut store, "critic", &parameters, &[], 0, 0)?;
         checkpoint.restore(&mut store, &[], path)?;
         let maps = store.add_u8("maps", [BATCH, h, w], &vec![0; BATCH * images.pixels()])?;

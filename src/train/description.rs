@@ -28,6 +28,9 @@ pub struct Description {
     /// What each class was in the files that the images are from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     labels: Vec<f64>,
+    /// Kernels that the run does without, because they were wrong on its card.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    avoided: Vec<String>,
     /// The numbers asked for, in the order of the condition vector: (name, unit).
     columns: Vec<(String, String)>,
 }
@@ -45,8 +48,20 @@ impl Description {
             periodic: images.border == Border::Periodic,
             look: task.look().name().into(),
             labels: task.labels().to_vec(),
+            avoided: Vec::new(),
             columns: task.columns().iter().map(|c| (c.name.clone(), c.unit.clone())).collect(),
         }
+    }
+
+    /// The same run, without some kernels.
+    pub(super) fn avoiding(&self, kernels: Vec<String>) -> Self {
+        Self { avoided: kernels, ..self.clone() }
+    }
+
+    /// Kernels that the run does without.
+    #[must_use]
+    pub fn avoided(&self) -> &[String] {
+        &self.avoided
     }
 
     /// Reads what a file says; `origin` is the file.

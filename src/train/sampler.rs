@@ -11,6 +11,7 @@ use super::task::Task;
 use super::whitening;
 use crate::device::{Cpu, Kind};
 use crate::error::{Error, Result};
+use crate::first_use;
 use crate::nn::{self, Init, Net};
 use crate::op::LeafId;
 use crate::plan::Plan;
@@ -128,7 +129,7 @@ impl Sampler {
         let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
         let mut store = match kind {
             Kind::Cpu => Store::new(Cpu::<f32>::with_precision(config.net.precision).for_batches_of(batch)),
-            kind => Store::on(kind.open(config.net.precision)?),
+            kind => Store::on(first_use::open(kind, config.net.precision)?),
         };
         let statistics = nn::generator_statistics(&net, input);
         let mut parameters = nn::generator_parameters(&net, input);

@@ -10,6 +10,7 @@ use super::phases::{Phase, Phases, TABLE};
 use super::sampler::Sampler;
 use crate::device::{Device, GraphId, Kind};
 use crate::error::{Error, Result};
+use crate::first_use;
 use crate::invariance::Images;
 use crate::plan::Cost;
 use crate::store::Store;
@@ -78,7 +79,28 @@ impl Trainer {
     /// # Errors
     /// If the device is not there or fails.
     pub fn on(config: &Config, kind: Kind) -> Result<Self> {
-        let device = kind.open(config.net.precision)?;
+        Self::opened(config, kind, &[])
+    }
+
+    /// The same, to go on from a checkpoint of a run with the same configuration, and with its kernels.
+    ///
+    /// # Errors
+    /// If the device is not there or fails, if the file cannot be read or is of another run, or if the images
+    /// of a file have changed since.
+    pub fn resume(config: &Config, kind: Kind, path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::read(path)?;
+        let mut trainer = Self::opened(config, kind, checkpoint.description().avoided())?;
+        let avoided = trainer.store.device().avoided();
+        if !avoided.is_empty() {
+            log::warn!("{}: goes on without kernels {}, as it began", path.display(), avoided.join(", "));
+        }
+        trainer.restore(&checkpoint, path)?;
+        Ok(trainer)
+    }
+
+    fn opened(config: &Config, kind: Kind, avoided: &[String]) -> Result<Self> {
+        let mut device = first_use::open(kind, config.net.precision)?;
+        device.avoid(avoided);
         let data = Dataset::of(config, &mut *kind.for_data()?)?;
         Ok(Self { kind, ..Self::with_dataset(config, device, data)? })
     }
@@ -245,7 +267,8 @@ impl Trainer {
     /// # Errors
     /// If the device fails.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        Checkpoint::take(&mut self.store, &self.phases.transient, self.description.clone())
+        let description = self.description.avoiding(self.store.device().avoided());
+        Checkpoint::take(&mut self.store, &self.phases.transient, description)
     }
 
     /// Writes a checkpoint under a temporary name, then renames it.
@@ -262,13 +285,18 @@ impl Trainer {
         checkpoint.write(path)
     }
 
-    /// Continues from a checkpoint of a run with the same configuration.
+    /// Continues from a checkpoint of a run with the same configuration, with the kernels that this one has:
+    /// [`Trainer::resume`] takes those of the run.
     ///
     /// # Errors
     /// If the file cannot be read or is of another run, or if the images of a file have changed since.
     pub fn load(&mut self, path: &Path) -> Result<()> {
+        self.restore(&Checkpoint::read(path)?, path)
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<()> {
         let measured = self.table()?;
-        Checkpoint::read(path)?.restore(&mut self.store, &self.phases.transient, path)?;
+        checkpoint.restore(&mut self.store, &self.phases.transient, path)?;
         if self.config.data.is_file() && self.table()? != measured {
             let problem = format!("is of a run on other images than {} holds now", self.config.data.name());
             return Err(Error::file(path, problem));

@@ -11,7 +11,7 @@ use crate::{compiler, driver};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_invnet");
 
 /// The program on the stand-in driver, in that folder, with nothing kept from before and no NVRTC.
-fn alone(program: &Path, folder: &Path, args: &[&str], settings: &[(&str, &Path)]) -> Output {
+pub fn alone(program: &Path, folder: &Path, args: &[&str], settings: &[(&str, &Path)]) -> Output {
     let nothing = driver().join("nothing");
     fs::create_dir_all(&nothing).unwrap();
     let mut command = Command::new(program);
@@ -22,7 +22,7 @@ fn alone(program: &Path, folder: &Path, args: &[&str], settings: &[(&str, &Path)
 }
 
 /// A folder as a bundle is: the program, and beside it cubins for the stand-in's card. Made once.
-fn bundle() -> Option<&'static Path> {
+pub fn bundle() -> Option<&'static Path> {
     static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let (nvrtc, folder) = (compiler()?, driver().join("bundle"));

@@ -12,6 +12,7 @@ mod common;
 mod compiling;
 mod cubins;
 mod faults;
+mod first_use;
 mod launcher;
 mod runs;
 

@@ -179,8 +179,7 @@ impl<'a> Run<'a> {
             return Err(Error::file(&checkpoint, problem));
         }
         announce_data(&config, quiet)?;
-        let mut trainer = Trainer::on(&config, args.device.kind())?;
-        trainer.load(&checkpoint)?;
+        let trainer = Trainer::resume(&config, args.device.kind(), &checkpoint)?;
         let done = trainer.iteration();
         if config.train.iterations < done {
             let problem =

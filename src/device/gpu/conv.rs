@@ -174,6 +174,7 @@ impl<L: Launcher> Gpu<L> {
         if leg != Leg::W
             && extents[1] <= FEW
             && let Some((kernel, grid, shared)) = call.few(self.launcher.shared_limit())
+            && self.trusts(kernel)
         {
             let spans = [call.a, call.b, call.extra, Span::write(y)];
             return self.launch_shared(kernel, grid, shared, &spans, &params);
@@ -187,7 +188,9 @@ impl<L: Launcher> Gpu<L> {
         // The channels along which each leg reads four numbers at a time.
         let rows_of: &[usize] = if leg == Leg::X { &[call.co] } else { &[call.ci, call.co] };
         let precision = self.product_precision(rows_of, &[inputs[0], inputs[1], y]);
-        let kernel = KERNELS[leg as usize][precision as usize][cut.tile];
+        let kernel_of = |precision: Precision| KERNELS[leg as usize][precision as usize][cut.tile];
+        let precision = self.trusted(precision, kernel_of);
+        let kernel = kernel_of(precision);
         let [rows, columns] = cut.tiles(extents[0], extents[1]);
         let filter =
             if leg != Leg::W && precision == Precision::Bf16 { self.narrowed(inputs[1])? } else { call.b };

@@ -100,7 +100,8 @@ impl<L: Launcher> Gpu<L> {
         let rows = [if ta { m } else { k }, if tb { k } else { n }];
         let precision = self.product_precision(&rows, &[a, b, y]);
         let large = usize::from(TILES[cut.tile].0[0] == 128);
-        let kernel = KERNELS[precision as usize][large][usize::from(ta)][usize::from(tb)];
+        let kernel_of = |p: Precision| KERNELS[p as usize][large][usize::from(ta)][usize::from(tb)];
+        let kernel = kernel_of(self.trusted(precision, kernel_of));
         let params = MatMul { m: word(m), n: word(n), k: word(k), pieces: cut.pieces, piece: cut.piece };
         let [rows, columns] = cut.tiles(m, n);
         let grid = [rows, columns, cut.pieces];

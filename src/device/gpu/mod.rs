@@ -31,6 +31,7 @@ mod shadow;
 #[cfg(feature = "simt")]
 pub mod simt;
 mod softmax;
+mod trust;
 pub mod watch;
 
 pub use super::Precision;
@@ -38,6 +39,8 @@ use conv::Finish;
 pub use launch::{Launch, Launcher};
 use launch::{Span, bytes_of};
 use shadow::Shadows;
+use trust::Trust;
+pub use trust::{Judge, is_fast};
 
 use std::time::Duration;
 
@@ -81,6 +84,7 @@ pub struct Gpu<L> {
     /// Of operands that tensor cores cannot read as they are.
     widened: Workspace,
     shadows: Shadows,
+    trust: Trust,
     capturing: bool,
 }
 
@@ -94,6 +98,7 @@ impl<L: Launcher> Gpu<L> {
             workspace: Workspace::default(),
             widened: Workspace::default(),
             shadows: Shadows::default(),
+            trust: Trust::default(),
             capturing: false,
         }
     }
@@ -276,6 +281,14 @@ impl<L: Launcher> Device for Gpu<L> {
 
     fn stop_timer(&mut self, timer: Timer) -> Result<Duration> {
         self.launcher.stop_timer(timer)
+    }
+
+    fn avoided(&self) -> Vec<String> {
+        self.trust.avoided()
+    }
+
+    fn avoid(&mut self, kernels: &[String]) {
+        self.trust.avoid(kernels);
     }
 
     fn workspace_bytes(&self) -> usize {

@@ -67,6 +67,8 @@ pub fn compile(family: &Family, arch: u32, extra: &[&str]) -> Result<Compiled> {
 pub struct Origin {
     /// Release of the NVRTC that makes the code, or that made the cubins.
     pub nvrtc: (i32, i32),
+    /// All that it says of its build.
+    pub build: String,
     /// Its library, or the folder of the cubins.
     pub path: PathBuf,
     /// Nothing has to be compiled.
@@ -88,10 +90,11 @@ pub(super) fn origin(arch: u32) -> Result<Origin> {
     if !wants_compilation()
         && let Some(cubins) = cubins::cubins().ok().filter(|cubins| cubins.cover(arch))
     {
-        return Ok(Origin { nvrtc: cubins.nvrtc(), path: cubins.folder().into(), cubins: true });
+        return Ok(cubins.origin());
     }
     let nvrtc = nvrtc().map_err(|error| neither(error, arch))?;
-    Ok(Origin { nvrtc: nvrtc.version, path: nvrtc.path.clone(), cubins: false })
+    let (build, path) = (nvrtc.build.clone(), nvrtc.path.clone());
+    Ok(Origin { nvrtc: nvrtc.version, build, path, cubins: false })
 }
 
 /// Who asks for a dump wants to see a compilation.

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cache::{self, Code};
-use super::{compile, nvrtc};
+use super::compile::{self, Origin};
+use super::nvrtc;
 use crate::device::gpu::launch::{FAMILIES, Family};
 use crate::error::{Error, Result};
 
@@ -68,6 +69,7 @@ impl Row {
 pub(super) struct Cubins {
     folder: PathBuf,
     nvrtc: (i32, i32),
+    build: String,
     rows: Vec<Row>,
 }
 
@@ -98,7 +100,7 @@ fn beside() -> Vec<PathBuf> {
 }
 
 /// What identifies the code of a family but for compiler and architecture.
-fn source_of(family: &Family) -> String {
+pub(super) fn source_of(family: &Family) -> String {
     let mut hash = Sha256::new();
     for part in [family.source].into_iter().chain(compile::options(family.name)) {
         hash.update(part);
@@ -129,16 +131,13 @@ impl Cubins {
                 names.join(", ")
             );
         }
-        Ok(Self { folder: folder.into(), nvrtc: manifest.nvrtc, rows })
+        Ok(Self { folder: folder.into(), nvrtc: manifest.nvrtc, build: manifest.build, rows })
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The release of NVRTC that made them.
-    pub fn nvrtc(&self) -> (i32, i32) {
-        self.nvrtc
+    /// What is to be said of their code.
+    pub fn origin(&self) -> Origin {
+        let (build, path) = (self.build.clone(), self.folder.clone());
+        Origin { nvrtc: self.nvrtc, build, path, cubins: true }
     }
 
     /// Whether every family that an architecture runs has code for it.

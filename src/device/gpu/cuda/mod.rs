@@ -92,6 +92,26 @@ impl Cuda {
         })
     }
 
+    /// What results of a kernel depend on besides its arguments: card, driver, its source, who compiled it.
+    ///
+    /// # Panics
+    /// If there is no kernel of that name.
+    #[must_use]
+    pub fn circumstances(&self, kernel: &str) -> Vec<String> {
+        let (family, _) = launch::find(kernel);
+        let Properties { name, multiprocessors, .. } = &self.properties;
+        // The driver's own number; what it answers is only the release of CUDA.
+        let module = std::fs::read_to_string("/sys/module/nvidia/version").unwrap_or_default();
+        let origin = compile::origin(self.architecture()).map(|origin| origin.build).unwrap_or_default();
+        vec![
+            name.clone(),
+            format!("sm_{} {multiprocessors}", self.architecture()),
+            format!("{} {module}", self.driver.version()),
+            cubins::source_of(&FAMILIES[family]),
+            origin,
+        ]
+    }
+
     /// Memory of the device that this launcher holds.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {

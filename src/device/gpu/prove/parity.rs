@@ -8,12 +8,11 @@ use super::Place;
 use crate::device::gpu::Precision;
 use crate::device::{Cpu, Device};
 use crate::error::Result;
+use crate::first_use::products;
 use crate::gradcheck::{Values, largest, numbers, relative_error};
 use crate::nn::Family;
-use crate::op::{Border, Leg, Window};
 use crate::plan::Plan;
 use crate::samples::{Sample, samples};
-use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::Tape;
 use crate::train::{Config, LogRow, Trainer};
@@ -101,118 +100,19 @@ fn evaluate(device: Box<dyn Device>, sample: &Sample) -> Result<Vec<Vec<f64>>> {
     (0..outputs.len()).map(|i| plan.read(&mut store, i)).collect()
 }
 
-/// A product of two tensors.
-#[derive(Clone, Copy, Debug)]
-enum Product {
-    MatMul { m: usize, n: usize, k: usize, ta: bool, tb: bool },
-    Conv { leg: Leg, n: usize, ci: usize, co: usize, window: Window },
-}
-
-/// Products that reach every tile in every leg and precision, on few multiprocessors or on many.
-fn list() -> Vec<Product> {
-    let mut all = Vec::new();
-    for (m, n, k) in [(64, 64, 64), (132, 132, 20), (4, 132, 516), (200, 72, 100)] {
-        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-            all.push(Product::MatMul { m, n, k, ta, tb });
-        }
-    }
-    let (one, two) = ([1, 1], [2, 2]);
-    for (n, ci, co, image, kernel, stride, pad, border) in [
-        (5, 12, 20, [1, 7], [1, 3], [1, 2], [0, 1], Border::Open),
-        (5, 20, 64, [8, 6], [4, 4], two, one, Border::Periodic),
-        (1, 12, 132, [33, 17], [4, 4], two, one, Border::Open),
-        (5, 132, 132, [12, 11], [3, 3], one, one, Border::Open),
-        (1, 64, 20, [33, 65], [3, 3], one, one, Border::Open),
-        (2, 3, 12, [36, 70], [4, 4], two, one, Border::Open),
-        (2, 6, 12, [36, 70], [4, 4], two, one, Border::Periodic),
-        (1, 12, 3, [18, 40], [3, 3], one, one, Border::Open),
-        (1, 12, 7, [18, 40], [3, 3], one, one, Border::Open),
-        (5, 132, 1, [4, 4], [4, 4], one, [0, 0], Border::Open),
-    ] {
-        let Some(window) = Window::over(image, kernel, stride, pad, border) else { continue };
-        all.extend([Leg::Y, Leg::X, Leg::W].map(|leg| Product::Conv { leg, n, ci, co, window }));
-    }
-    all
-}
-
-impl Product {
-    fn shapes(&self) -> [Shape; 2] {
-        match *self {
-            Self::MatMul { m, n, k, ta, tb } => {
-                [Shape::from(if ta { [k, m] } else { [m, k] }), Shape::from(if tb { [n, k] } else { [k, n] })]
-            }
-            Self::Conv { leg, n, ci, co, window: Window { image, kernel, out, .. } } => {
-                let x = Shape::from([n, image[0], image[1], ci]);
-                let w = Shape::from([kernel[0], kernel[1], ci, co]);
-                let g = Shape::from([n, out[0], out[1], co]);
-                match leg {
-                    Leg::Y => [x, w],
-                    Leg::X => [g, w],
-                    Leg::W => [x, g],
-                }
-            }
-        }
-    }
-
-    /// Terms that a number of the result sums.
-    fn terms(&self) -> usize {
-        match *self {
-            Self::MatMul { k, .. } => k,
-            Self::Conv { leg, n, ci, co, window: Window { kernel, out, .. } } => match leg {
-                Leg::Y => kernel[0] * kernel[1] * ci,
-                Leg::X => kernel[0] * kernel[1] * co,
-                Leg::W => n * out[0] * out[1],
-            },
-        }
-    }
-
-    fn run(&self, device: Box<dyn Device>, operands: &[Vec<f64>; 2]) -> Result<Vec<f64>> {
-        let mut store = Store::on(device);
-        let tape = Tape::new();
-        let [a, b] = self.shapes();
-        let a = store.add_real("a", a, &operands[0])?;
-        let b = store.add_real("b", b, &operands[1])?;
-        let (a, b) = (store.var(&tape, a), store.var(&tape, b));
-        let y = match *self {
-            Self::MatMul { ta, tb, .. } => a.matmul_t(b, ta, tb),
-            Self::Conv { leg: Leg::Y, window, .. } => a.conv_leg_y(b, window),
-            Self::Conv { leg: Leg::X, window, .. } => a.conv_leg_x(b, window),
-            Self::Conv { leg: Leg::W, window, .. } => a.conv_leg_w(b, window),
-        };
-        let plan = Plan::new(&tape, &[y], &store);
-        plan.run(&mut store)?;
-        plan.read(&mut store, 0)
-    }
-}
-
-/// Products within what rounding their operands allows: each factor by the unit roundoff u, each sum by
-/// that of single precision, twice for tensor cores that truncate: 2 u + u^2 + 2^-23 (terms + 4),
-/// relative to the same sum of magnitudes.
+/// Products in every precision, with tiles as on a small card and as on this one.
 pub(super) fn products(
     place: &Place,
     precisions: &[Precision],
     reached: &mut BTreeSet<&'static str>,
 ) -> Result<Vec<Agreement>> {
     let mut all = Vec::new();
-    for product in list() {
-        let shapes = product.shapes();
-        let operand = |i: usize| -> Vec<f64> {
-            numbers(1 + i as u64, shapes[i].numel()).into_iter().map(|v| f64::from(v as f32)).collect()
-        };
-        let operands = [operand(0), operand(1)];
-        let magnitudes = [0, 1].map(|i| operands[i].iter().map(|v| v.abs()).collect());
-        let exact = product.run(Box::new(Cpu::<f64>::new()), &operands)?;
-        let magnitude = product.run(Box::new(Cpu::<f64>::new()), &magnitudes)?;
+    for product in products::list() {
+        let reference = product.reference()?;
         for &precision in precisions {
-            // Tiles as on a small card, and as on this one.
             for multiprocessors in [Some(4), None] {
                 let (device, launched) = place.device(precision, multiprocessors)?;
-                let found = product.run(device, &operands)?;
-                let u = precision.unit_roundoff();
-                let allowed = 2.0 * u + u * u + (product.terms() + 4) as f64 * f64::powi(2.0, -23);
-                let errors = found.iter().zip(&exact).zip(&magnitude);
-                let share =
-                    largest(errors.map(|((f, e), m)| (f - e).abs() / (allowed * m).max(f64::MIN_POSITIVE)));
+                let share = product.share(&reference, device, precision)?;
                 let kernels = once(&launched.lock().expect("no thread panics while it holds this"));
                 reached.extend(&kernels);
                 let case = format!("{product:?}");
