@@ -285,6 +285,7 @@ mod tests {
     #[test]
     fn values_are_of_the_kind_and_range_of_their_key() {
         let mut options = Options::new(KEYS);
+        assert!(!options.flag("periodic") && !options.has("period"));
         for (name, value) in [
             ("numbers", Value::Integer(3)),
             ("bins", Value::Float(4.0)),
@@ -306,6 +307,21 @@ mod tests {
         ] {
             let problem = options.set(name, value).err().unwrap_or_default();
             assert!(problem.contains(says), "{name}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_distance_of_words_counts_edits() {
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("abc", "", 3),
+            ("", "abc", 3),
+            ("width", "width", 0),
+            ("widht", "width", 2),
+            ("kitten", "sitting", 3),
+            ("flaw", "lawn", 2),
+        ] {
+            assert_eq!((distance(a, b), distance(b, a)), (edits, edits), "{a} {b}");
         }
     }
 }

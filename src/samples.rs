@@ -175,6 +175,7 @@ fn spatial() -> Vec<Sample> {
             x[0].conv(x[1], [2, 2], [1, 1], Border::Periodic)
         }),
         sample("mean_pool", vec![real(39, [2, 4, 6, 3])], |_, x| x[0].square().mean_pool(2)),
+        sample("mean_pool/3", vec![real(39, [2, 3, 6, 2])], |_, x| x[0].square().mean_pool(3)),
         sample("upsample", vec![real(40, [2, 2, 3, 3])], |_, x| x[0].square().upsample(3)),
         sample("moments", vec![real(41, [2, 3, 5, 2])], |_, x| x[0].square().moments()),
         sample("quadratic_field", vec![real(42, [2, 3, 6])], |_, x| {

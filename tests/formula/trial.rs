@@ -1,5 +1,6 @@
 //! The trial of a formula before it is trained.
 
+use invnet::invariance::Ask;
 use invnet::invariance::formula::{self, Formula, Severity};
 use invnet::op::Border;
 
@@ -89,4 +90,26 @@ fn a_check_has_nothing_against_good_formulas() {
     let long = Formula::parse("correlation(x[1], x[1], 40)").unwrap();
     let problem = formula::check(&long, &images([64, 64], Border::Periodic)).unwrap_err();
     assert!(problem.starts_with("must be from 1 to 33 points for periodic images of 64 x 64\n"), "{problem}");
+}
+
+#[test]
+fn a_property_says_what_its_formula_is_warned_of() {
+    let warned = |formula: &str| {
+        let mut ask = Ask::new("formula").unwrap();
+        for (key, value) in [("name", "own"), ("formula", formula)] {
+            ask.options_mut().set(key, toml::Value::String(value.into())).unwrap();
+        }
+        let property = ask.of(&images([64, 64], Border::Open)).map_err(|(_, problem)| problem).unwrap();
+        property.invariance().check()
+    };
+    assert_eq!(warned("mean(x[1])"), Ok(Vec::new()));
+    // What is no more than noted is not.
+    assert_eq!(warned("mean(max(x[1], 0.5))"), Ok(Vec::new()));
+    let warnings = warned("mean(x[0] + x[1] + x[2])").unwrap();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("is the same, 1.000000, for every image"),
+        "{warnings:?}"
+    );
+    let problem = warned("mean(ln(x[1] - 1))").unwrap_err();
+    assert!(problem.contains("is no finite number on ordinary images"), "{problem}");
 }

@@ -370,6 +370,14 @@ mod tests {
             let problem = config.clone().set(assignment, "--set").unwrap_err().to_string();
             assert!(problem.contains(says), "{problem}");
         }
+        // Any one phase is a training.
+        for phase in ["n_g", "n_d", "n_i"] {
+            let mut one = config.clone();
+            let counts = ["n_g", "n_d", "n_i"].map(|key| format!("{key}={}", u8::from(key == phase)));
+            assert!(one.set_all(counts.iter().map(String::as_str), "--set").is_ok(), "{phase}");
+            let problem = one.set(&format!("{phase}=0"), "--set").unwrap_err().to_string();
+            assert!(problem.contains("nothing would be trained"), "{problem}");
+        }
         config.set_all(["data=mine.npz", "orientations=3"], "--set").unwrap();
         assert_eq!((config.data.name(), config.data.options().whole("classes")), ("mine.npz", 3));
         assert_eq!(config.data.options().word("size"), "");

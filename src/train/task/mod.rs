@@ -427,6 +427,32 @@ mod tests {
     }
 
     #[test]
+    fn numbers_count_over_their_ranges_when_rows_are_near() {
+        let text = "data = \"circles\"\n[[ask]]\nproperty = \"second-moments\"\n[[ask]]\nproperty = \
+                    \"correlation\"\nbins = 2\n";
+        let task = Task::of(&Config::from_toml(text, "test").unwrap(), "test").unwrap();
+        let rows = [
+            [10.0, 3.0, 0.0, 1.5, 0.1, 0.05],
+            [30.0, 2.0, 10.0, 1.5, 0.34, 0.17],
+            [80.0, 4.0, 20.0, 1.5, 0.1, 0.05],
+        ];
+        let task = task.with_table(rows.as_flattened()).unwrap();
+        let mut row = [0.0; 6];
+        // Of degrees the first is nearest, by much more than the share is missed.
+        let wanted = [Some(12.0), None, None, None, Some(0.35), None];
+        task.complete(&wanted, &mut row, (1, 0), "--target").unwrap();
+        assert_eq!(row, [12.0, 2.0, 10.0, 1.5, 0.35, 0.17]);
+    }
+
+    #[test]
+    fn latent_maps_are_for_textures() {
+        let set = |preset| Config::preset(preset).unwrap().set("net.latent_map=true", "--set");
+        assert!(set("two-phase").is_ok() && set("polycrystal").is_ok());
+        let problem = set("circles").unwrap_err().to_string();
+        assert!(problem.starts_with("--set: net.latent_map = true: figures"), "{problem}");
+    }
+
+    #[test]
     fn targets_are_rows_of_the_table() {
         let task = task("polycrystal").with_table(&[0.2; 10]).unwrap();
         assert_eq!(task.sample_targets(3, 1), [0.2; 15]);
