@@ -298,12 +298,31 @@ fn every_kind_measures_of_a_map_what_it_measures_of_the_crisp_image() {
     let long = ellipse(16, [5.0, 5.0], [4.6, 2.2], 30.0);
     let round = ellipse(16, [11.0, 11.0], [3.5, 3.5], 0.0);
     let map: Vec<u8> = long.iter().zip(&round).map(|(&a, &b)| if b == 1 { 2 } else { a }).collect();
-    let mut compared = 0;
+    let (mut compared, mut told) = (0, [0; 2]);
+    let map = &map;
     for border in BORDERS {
         for property in every_kind(border, size) {
             let of = property.invariance();
-            let found = &evaluate(&crisp(&map, 3), [1, h, w, 3], |x| vec![of.measure(x)])[0];
-            let Some(expected) = of.on_map(&map) else { continue };
+            let found = &evaluate(&crisp(map, 3), [1, h, w, 3], |x| vec![of.measure(x)])[0];
+            let pixels = |class: usize| (0..h * w).filter(move |&at| usize::from(map[at]) == class);
+            for (i, &value) in found.iter().enumerate() {
+                if let Some(class) = of.share(i) {
+                    let share = pixels(class).count() as f64 / (h * w) as f64;
+                    assert!((value - share).abs() < 1e-6, "{}: {value} of {share}", property.name());
+                    told[0] += 1;
+                }
+                if let Some((class, axis)) = of.place(i) {
+                    let along = pixels(class).map(|at| [at % w, at / w][axis]).sum::<usize>() as f64;
+                    let (centre, found) = (along / pixels(class).count() as f64, of.in_units(found)[i]);
+                    assert!(
+                        (f64::from(found) - centre).abs() < 1e-3,
+                        "{}: {found}, {centre}",
+                        property.name()
+                    );
+                    told[1] += 1;
+                }
+            }
+            let Some(expected) = of.on_map(map) else { continue };
             for (found, expected) in of.in_units(found).iter().zip(of.in_units(&expected)) {
                 let off = (found - expected).abs();
                 // Sums divided by an area that is a millionth too large.
@@ -315,6 +334,8 @@ fn every_kind_measures_of_a_map_what_it_measures_of_the_crisp_image() {
     }
     // Area, radius, centroid, angle and aspect of two figures, of which one has no angle.
     assert_eq!(compared, 2 * (2 + 2 + 4 + 3));
+    // Areas and radii, a fraction, all fractions, a curve's beginning; centroids.
+    assert_eq!(told, [2 * (2 + 2 + 1 + 3 + 1), 2 * 4]);
 }
 
 #[test]
@@ -342,5 +363,33 @@ fn what_images_cannot_be_asked_for_is_refused_in_a_line() {
             Ok(()) => assert_eq!(wrong, "", "{kind}: {key}"),
             Err((key, problem)) => assert!(key == wrong && problem.contains(says), "{kind}: {key} {problem}"),
         }
+    }
+}
+
+#[test]
+fn numbers_have_the_names_that_they_are_asked_for_by() {
+    let images = Images { size: [16, 16], classes: 3, border: Border::Periodic };
+    for (kind, key, value, names) in [
+        ("area", "", "", "a1 a2"),
+        ("radius", "", "", "r1 r2"),
+        ("centroid", "", "", "cx1 cy1 cx2 cy2"),
+        ("second-moments", "", "", "angle1 aspect1 angle2 aspect2"),
+        ("fraction", "", "", "p1"),
+        ("fraction", "name", "share", "share"),
+        ("fractions", "", "", "f1 f2 f3"),
+        ("fractions", "name", "g", "g1 g2 g3"),
+        ("interface", "", "", "interface"),
+        ("interface", "name", "own", "own"),
+        ("intercept", "", "", "intercept"),
+        ("intercept", "of", "2", "chord2"),
+        ("intercept", "name", "own", "own"),
+    ] {
+        let mut ask = Ask::new(kind).unwrap();
+        if !key.is_empty() {
+            ask.options_mut().set(key, toml::Value::String(value.into())).unwrap();
+        }
+        let property = ask.of(&images).map_err(|(_, problem)| problem).unwrap();
+        let found: Vec<&str> = property.columns().iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(found.join(" "), names, "{kind} {value}");
     }
 }

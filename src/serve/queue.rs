@@ -113,11 +113,8 @@ impl Queue {
 
     /// The next request that somebody still waits for and that `fits`; none if none comes within `patience`.
     pub(super) fn next(&self, patience: Duration, fits: &dyn Fn(&Ask) -> bool) -> Option<Job> {
-        let mut state = self.state();
-        if state.jobs.is_empty() && !patience.is_zero() {
-            let wait = self.arrived.wait_timeout_while(state, patience, |state| state.jobs.is_empty());
-            (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
-        }
+        let wait = self.arrived.wait_timeout_while(self.state(), patience, |state| state.jobs.is_empty());
+        let (mut state, _) = wait.unwrap_or_else(PoisonError::into_inner);
         state.jobs.retain(|job| !job.is_vain());
         let at = state.jobs.iter().position(|job| fits(&job.ask))?;
         let job = state.jobs.remove(at)?;
@@ -173,6 +170,17 @@ mod tests {
         assert!(computed.ask == ask(3) && !computed.is_vain());
         computed.finish(&Err(Refusal::late()));
         assert_eq!(newest.try_recv().unwrap().unwrap_err(), Refusal::late());
+    }
+
+    #[test]
+    fn sliders_that_are_computed_are_forgotten() {
+        let queue = Queue::new();
+        for i in 0..100 {
+            let _answer = queue.add(ask(i), Some(i.to_string())).unwrap();
+            job(&queue).unwrap().finish(&Err(Refusal::late()));
+        }
+        // But for the last one, which nobody has come after.
+        assert_eq!(queue.state().working.len(), 1);
     }
 
     #[test]

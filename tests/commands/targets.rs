@@ -96,6 +96,8 @@ fn mistakes_in_tables_are_named() {
     refuse(b"hue\n3\n", &["t.csv", "hue"]);
     refuse(b"r1,cx1\n3,5\n3\n", &["t.csv, line 3", "1 value for 2 columns"]);
     refuse(b"r1,cx1\n3,5\n3,x\n", &["t.csv, line 3", "cx1 = x"]);
+    refuse(b"r1,cx1\n3,inf\n", &["t.csv, line 2", "cx1 = inf", "must be a number"]);
+    refuse(b"r1,measured_r1x\n3,5\n", &["t.csv", "measured_r1x", "no property"]);
     refuse(b"r1,cx1\r\n3,x\r\n", &["t.csv, line 2", "cx1 = x"]);
     refuse(b"\nr1,cx1\r\n\r\n3,5\r\n\n3,x\n", &["t.csv, line 6", "cx1 = x"]);
     refuse(b"r1,cx1\n3,\"x\ny\"\n", &["t.csv, line 2", "cx1 = x y"]);
@@ -111,6 +113,7 @@ fn mistakes_in_tables_are_named() {
     let rows = asked(here, b"r1,hue\n3,5\n", &["--ignore-unknown"]);
     assert_eq!(value(&rows[0], "r1"), "3");
     bad(here, &["generate", "--run=run", "--count=1", "--target=r1=3,r1=4"], &["r1 stands twice"]);
+    bad(here, &["generate", "--run=run", "--count=1", "--target=r1=nan"], &["r1 = nan: must be a number"]);
 }
 
 #[test]

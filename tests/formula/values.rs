@@ -153,6 +153,11 @@ fn every_function_is_what_it_says() {
             };
             mean(&(0..l.classes[0].len()).map(f).collect::<Vec<_>>())
         }),
+        ("mean(x[0]) * (abs(-2) + sqrt(2) + exp(0.3) + ln(3) + 2 * tanh(0.4) + 3 * sigmoid(0.5))", |l| {
+            let sigmoid = 1.0 / (1.0 + (-0.5f64).exp());
+            let known = 2.0 + 2f64.sqrt() + 0.3f64.exp() + 3f64.ln() + 2.0 * 0.4f64.tanh() + 3.0 * sigmoid;
+            mean(&l.classes[0]) * known
+        }),
         ("mean(x[1] * shift(x[2], 2, 0) + x[1] * shift(x[0], -3, 4) + row * shift(x[1], 0, -1))", |l| {
             let [a, b, c] = &l.classes;
             let (down, both, left) = (l.shift(c, 2, 0), l.shift(a, -3, 4), l.shift(b, 0, -1));

@@ -152,8 +152,8 @@ impl<'a> Collector<'a> {
         self.pass.begin(&frame)?;
         let rule = self.rule();
         let (palette, pass) = (&mut self.palette, &mut *self.pass);
+        let index = self.images;
         self.images += 1;
-        let index = self.images - 1;
         Ok(Rows {
             rule,
             palette,

@@ -72,7 +72,9 @@ mod tests {
         assert!(line.starts_with("  ...") && line.ends_with("...") && line.len() < 110, "{line}");
         let column = carets.find('^').unwrap_or_default();
         assert_eq!((&line[column..column + 3], carets.trim()), ("bad", "^^^"));
-        let end = show(&text, text.len()..text.len());
-        assert!(end.lines().all(|l| l.len() < 110), "{end}");
+        for place in [text.len()..text.len(), 0..text.len(), 300..text.len()] {
+            let shown = show(&text, place);
+            assert!(shown.lines().all(|l| l.len() < 110), "{shown}");
+        }
     }
 }

@@ -154,3 +154,21 @@ fn cells(numbers: &[i64]) -> Option<[usize; 3]> {
     let &[x, y, z] = numbers else { return None };
     Some([usize::try_from(z).ok()?, usize::try_from(y).ok()?, usize::try_from(x).ok()?])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn angles_go_round_and_degrees_are_refused() {
+        let classes =
+            |angles: &[f64]| bins(&angles.iter().flat_map(|&phi1| [phi1, 9.0, 9.0]).collect::<Vec<_>>(), 4);
+        assert_eq!(classes(&[0.0, 1.0, 2.0, 4.0, 6.0, -1.0]), Ok(vec![0, 0, 1, 2, 3, 3]));
+        // Rounding at both ends.
+        assert_eq!(classes(&[TAU, TAU + 5e-4, -TAU, -TAU - 5e-4, -1e-300]), Ok(vec![0, 0, 0, 3, 3]));
+        for wrong in [90.0, -90.0, f64::NAN] {
+            let problem = classes(&[0.0, wrong]).err().unwrap_or_default();
+            assert!(problem.contains(&format!("phi1 of {wrong}: radians")), "{problem}");
+        }
+    }
+}
