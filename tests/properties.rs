@@ -370,7 +370,7 @@ fn what_images_cannot_be_asked_for_is_refused_in_a_line() {
 fn numbers_have_the_names_that_they_are_asked_for_by() {
     let images = Images { size: [16, 16], classes: 3, border: Border::Periodic };
     for (kind, key, value, names) in [
-        ("area", "", "", "a1 a2"),
+        ("area", "", "", "area1 area2"),
         ("radius", "", "", "r1 r2"),
         ("centroid", "", "", "cx1 cy1 cx2 cy2"),
         ("second-moments", "", "", "angle1 aspect1 angle2 aspect2"),

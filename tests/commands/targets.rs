@@ -135,6 +135,13 @@ fn what_cannot_be_is_refused_and_what_was_not_trained_is_marked() {
     let outside = lines.next().unwrap().split(',').position(|title| title == "outside_range").unwrap();
     assert!(lines.all(|line| line.split(',').nth(outside) == Some("r1")), "{csv}");
 
+    // The first few are named, and how many more there are.
+    fs::write(here.join("t.csv"), format!("r1\n{}", "7\n".repeat(8))).unwrap();
+    let many = ["generate", "--run=run", "--targets=t.csv", "--count=8", "--out=many", "--one-shot"];
+    let [_, message] = good(here, &many);
+    assert_eq!(message.matches("warning: r1 = 7 is outside").count(), 5, "{message}");
+    assert!(message.contains("warning: 3 more: see outside_range in measured.csv"), "{message}");
+
     let crystal = [
         "train",
         "polycrystal-quick",
@@ -155,4 +162,24 @@ fn what_cannot_be_is_refused_and_what_was_not_trained_is_marked() {
     bad(here, &args("--target=f1=0.9,f2=0.9"), &["1.8", "sum"]);
     bad(here, &args("--target=f1=0.3,f2=0.3,f3=0.3"), &["fractions sum to 0.9:"]);
     bad(here, &args("--target=f1=0.2,f2=0.5,f3=0.2"), &["fractions sum to 0.9:"]);
+}
+
+#[test]
+fn what_is_not_in_an_image_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let asks = ["fraction", "intercept"].map(|name| format!("[[ask]]\nproperty = \"{name}\"\n"));
+    fs::write(here.join("own.toml"), format!("data = \"two-phase\"\n{}", asks.concat())).unwrap();
+    good(here, &[&["train", "own.toml"], &training("run", &["--iterations=2"])[2..]].concat());
+    let args = ["generate", "--run=run", "--count=2", "--one-shot", "--target=p1=0", "--out=g"];
+    let [said, _] = good(here, &args);
+    assert!(said.contains("2 numbers are missing: empty in measured.csv, NaN in measured.npy"), "{said}");
+    let csv = text(&bytes(here, "g/measured.csv"));
+    assert!(
+        csv.starts_with("asked_p1,measured_p1,asked_intercept,measured_intercept,outside_range\n"),
+        "{csv}"
+    );
+    // Of one phase alone there is no interface, and no intercept.
+    let cells = csv.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    assert!(cells.map(|c| (c[1], c[3])).eq([("0", ""); 2]), "{csv}");
 }
