@@ -4,7 +4,8 @@
 // p -= rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps).
 // Launch: all tensors of an optimiser in one launch; block b finds its tensor among the first
 // blocks, 4096 elements a block, four at a time.
-// Traffic: Adam 28 bytes an element, averages 12; bound by memory.
+// Without memory of gradients (b1 = 0) m is the gradient, and is not kept.
+// Traffic: Adam 28 bytes an element, 20 without m, averages 12; bound by memory.
 // Order: none, every element is its own.
 #include "common.cuh"
 #include "params.cuh"
@@ -26,7 +27,7 @@ DEVICE u32 tensor_of(const u32* first_block, u32 count, u32 b) {
     return low;
 }
 
-// Pointers: step, learning rate, then parameter, gradient, m, v of each tensor.
+// Pointers: step, learning rate, then parameter, gradient, m (unless b1 is 0), v of each tensor.
 KERNEL(256) adam(AdamTable table, Adam p) {
     SHARED(float, factors, 2);
     if (threadIdx.x == 0) {
@@ -38,23 +39,27 @@ KERNEL(256) adam(AdamTable table, Adam p) {
     const float rate = factors[0], correction = factors[1];
     const float beta1 = (float)p.beta1, beta2 = (float)p.beta2;
     const u32 tensor = tensor_of(p.first_block, p.count, blockIdx.x);
-    float* const weight = table.at[2 + 4 * tensor];
-    const float* const gradient = table.at[3 + 4 * tensor];
-    float* const first = table.at[4 + 4 * tensor];
-    float* const second = table.at[5 + 4 * tensor];
+    const bool remembers = p.beta1 != 0.0;
+    float* const* const at = table.at + 2 + tensor * (remembers ? 4 : 3);
+    float* const weight = at[0];
+    const float* const gradient = at[1];
+    float* const first = at[2];
+    float* const second = at[remembers ? 3 : 2];
     const u32 begin = (blockIdx.x - p.first_block[tensor]) * BLOCK_ELEMENTS;
     const u32 end = least(begin + BLOCK_ELEMENTS, p.numel[tensor]);
     for (u32 i = begin + 4 * threadIdx.x; i < end; i += 4 * 256) {
         const u32 count = least(end - i, 4);
         float w[4], g[4], m[4], v[4];
         read_four(weight + i, count, w), read_four(gradient + i, count, g);
-        read_four(first + i, count, m), read_four(second + i, count, v);
+        read_four(second + i, count, v);
+        if (remembers) read_four(first + i, count, m);
         UNROLL for (u32 k = 0; k < 4; ++k) {
-            m[k] = beta1 * m[k] + (1.0f - beta1) * g[k];
+            m[k] = remembers ? beta1 * m[k] + (1.0f - beta1) * g[k] : g[k];
             v[k] = beta2 * v[k] + (1.0f - beta2) * g[k] * g[k];
             w[k] -= rate * m[k] / (sqrtf(v[k] * correction) + p.eps);
         }
-        write_four(first + i, count, m), write_four(second + i, count, v), write_four(weight + i, count, w);
+        if (remembers) write_four(first + i, count, m);
+        write_four(second + i, count, v), write_four(weight + i, count, w);
     }
 }
 

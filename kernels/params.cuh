@@ -214,7 +214,7 @@ struct Penalty {
 
 #define MAX_TENSORS 56
 
-// adam: the tensors whose pointers fill a table of quadruples: sizes, and the first block of each.
+// adam: the tensors whose pointers fill a table of threes or fours: sizes, and the first block of each.
 struct Adam {
     double beta1;
     double beta2;

@@ -234,6 +234,15 @@ pub struct AdamSettings {
     pub eps: f64,
 }
 
+impl AdamSettings {
+    /// Tensors that one update takes: parameter, gradient, first moment and second moment. Where the first moment
+    /// has no memory it is the gradient, and there is none.
+    #[must_use]
+    pub fn tensors(&self) -> usize {
+        if self.beta1 == 0.0 { 3 } else { 4 }
+    }
+}
+
 /// One operation. Inputs are listed in order; "like x" means of the shape of x.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Op {
@@ -349,7 +358,8 @@ pub enum Op {
         /// Exclusive bound.
         below: u32,
     },
-    /// In place: inputs step, learning rate, then (parameter, gradient, m, v) for each parameter.
+    /// In place: inputs step, learning rate, then (parameter, gradient, m, v) for each parameter, without m where
+    /// beta1 is 0 ([`AdamSettings::tensors`]).
     /// `step` counts from 0 and is advanced by [`Op::Tick`].
     Adam(AdamSettings),
     /// In place: inputs weight, then (target, source) pairs; target += weight (source - target).
@@ -365,7 +375,7 @@ impl Op {
     #[must_use]
     pub fn mutates(&self, input: usize) -> bool {
         match self {
-            Self::Adam(_) => input >= 2 && (input - 2) % 4 != 1,
+            Self::Adam(settings) => input >= 2 && (input - 2) % settings.tensors() != 1,
             Self::Lerp => !input.is_multiple_of(2),
             Self::Tick | Self::Record => input == 0,
             _ => false,

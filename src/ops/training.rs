@@ -24,16 +24,24 @@ impl Tape {
         self.push(op, inputs, Shape::from([0]), DType::Real);
     }
 
-    /// One Adam update of every (parameter, gradient, first moment, second moment).
+    /// One Adam update of every (parameter, gradient, first moment, second moment), or without a first moment where
+    /// beta1 is 0.
+    ///
+    /// # Panics
+    /// Unless every update has [`AdamSettings::tensors`].
+    #[track_caller]
     pub fn adam<'t>(
         &'t self,
         settings: AdamSettings,
         step: Var<'t>,
         rate: Var<'t>,
-        updates: &[[Var<'t>; 4]],
+        updates: &[impl AsRef<[Var<'t>]>],
     ) {
-        let inputs: Vec<Var<'t>> =
-            [step, rate].into_iter().chain(updates.iter().flatten().copied()).collect();
+        let mut inputs = vec![step, rate];
+        for update in updates.iter().map(AsRef::as_ref) {
+            assert!(update.len() == settings.tensors(), "adam: {} tensors an update", update.len());
+            inputs.extend(update);
+        }
         self.in_place(Op::Adam(settings), &inputs);
     }
 

@@ -11,6 +11,7 @@ pub mod description;
 mod model;
 pub mod objective;
 mod opened;
+mod origin;
 pub mod phases;
 pub mod sampler;
 pub mod target;

@@ -100,7 +100,8 @@ pub(super) struct Optimiser {
     settings: AdamSettings,
     rate: f64,
     step: LeafId,
-    moments: Vec<[LeafId; 2]>,
+    /// Of each parameter m and v, or v alone ([`AdamSettings::tensors`]).
+    moments: Vec<Vec<LeafId>>,
 }
 
 impl Optimiser {
@@ -115,8 +116,9 @@ impl Optimiser {
         let mut moments = Vec::new();
         for (name, leaf) in &network.parameters {
             let shape = store.place(*leaf).shape;
-            let mut zeros = |which: &str| store.add_zeros(&format!("{prefix}.{name}.{which}"), shape);
-            moments.push([zeros("m")?, zeros("v")?]);
+            let kept = &["m", "v"][4 - settings.tensors()..];
+            let zeros = kept.iter().map(|which| store.add_zeros(&format!("{prefix}.{name}.{which}"), shape));
+            moments.push(zeros.collect::<Result<_>>()?);
         }
         Ok(Self { settings, rate, step, moments })
     }
@@ -134,11 +136,13 @@ impl Optimiser {
         let tape = loss.tape();
         let parameters: Vec<Var<'t>> = network.parameters.iter().map(|(name, _)| weights.get(name)).collect();
         let gradients = tape.grad(loss, &parameters);
-        let updates: Vec<[Var<'t>; 4]> = parameters
+        let updates: Vec<Vec<Var<'t>>> = parameters
             .iter()
             .zip(gradients)
             .zip(&self.moments)
-            .map(|((&p, g), &[m, v])| [p, g, store.var(tape, m), store.var(tape, v)])
+            .map(|((&p, g), moments)| {
+                [p, g].into_iter().chain(moments.iter().map(|&m| store.var(tape, m))).collect()
+            })
             .collect();
         let step = store.var(tape, self.step);
         tape.adam(self.settings, step, decay.scale(self.rate), &updates);

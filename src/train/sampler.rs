@@ -6,6 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::model::Network;
 use super::opened::{at_size, read, task};
+use super::origin::from_origins;
 use super::phases::{ShareLeaves, Trained, net, noise_shape};
 use super::task::Task;
 use super::whitening;
@@ -13,7 +14,7 @@ use crate::device::{Cpu, Kind};
 use crate::error::{Error, Result};
 use crate::first_use;
 use crate::nn::{self, Init, Net};
-use crate::op::LeafId;
+use crate::op::{Border, LeafId};
 use crate::plan::Plan;
 use crate::rng;
 use crate::store::Store;
@@ -62,10 +63,12 @@ pub struct Sampler {
     network: Network,
     shares: Option<ShareLeaves>,
     relax: usize,
+    /// Whether images begin at a pixel of their own.
+    anywhere: bool,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
-    /// The lane of the last pass, and its rows that were of use.
-    last: (usize, Vec<usize>),
+    /// The lane of the last pass, its rows that were of use, and the numbers of their images.
+    last: (usize, Vec<usize>, Vec<usize>),
 }
 
 /// A batch of so many rows.
@@ -146,7 +149,9 @@ impl Sampler {
         let (latent, z_scale) = (config.net.latent, config.net.z_scale);
         let noise = noise_shape(&net, 1, grid, latent).numel();
         // On a GPU a batch takes the time of its launches, whatever there is in it.
-        let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, Vec::new()));
+        let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, Vec::new(), Vec::new()));
+        // Where a border is measured as one it stays where it is.
+        let periodic = [net.border, task.images().border] == [Border::Periodic; 2];
         Ok(Self {
             trained,
             task,
@@ -163,6 +168,7 @@ impl Sampler {
             network,
             shares,
             relax: config.net.relax,
+            anywhere: net.latent_map && periodic,
             lanes,
             last,
         })
@@ -357,10 +363,10 @@ impl Sampler {
         let Lane { rows, plan, .. } = &lanes[at];
         write(store, &lanes[at], &places, [z, r])?;
         plan.run(store)?;
-        let found =
+        let (maps, soft) =
             (of(&plan.read_bytes(store, 1)?, &places, *rows), of(&plan.read(store, 2)?, &places, *rows));
-        self.last = (at, places);
-        Ok(found)
+        self.last = (at, places, numbers.to_vec());
+        Ok((self.begun(maps, numbers), soft))
     }
 
     /// The same, with the gradient of what `weight` `[N, P]` makes of the distance of the soft numbers from
@@ -400,19 +406,25 @@ impl Sampler {
             .into_iter()
             .try_for_each(|(leaf, values)| fill(store, leaf, places, values))?;
         plan.run(store)?;
-        Ok(Slope {
-            maps: of(&plan.read_bytes(store, 1)?, places, rows),
-            soft: of(&plan.read(store, 2)?, places, rows),
-            by: [of(&plan.read(store, 3)?, places, rows), of(&plan.read(store, 4)?, places, rows)],
-            probabilities: of(&plan.read_single(store, 0)?, places, rows),
-        })
+        let maps = of(&plan.read_bytes(store, 1)?, places, rows);
+        let soft = of(&plan.read(store, 2)?, places, rows);
+        let by = [of(&plan.read(store, 3)?, places, rows), of(&plan.read(store, 4)?, places, rows)];
+        let probabilities = of(&plan.read_single(store, 0)?, places, rows);
+        let (maps, probabilities) = (self.begun(maps, numbers), self.begun(probabilities, numbers));
+        Ok(Slope { maps, soft, by, probabilities })
     }
 
     /// The class probabilities of the last pass.
     pub(crate) fn probabilities(&mut self) -> Result<Vec<f32>> {
-        let (at, places) = &self.last;
+        let (at, places, numbers) = &self.last;
         let Lane { rows, plan, .. } = &self.lanes[*at];
-        Ok(of(&plan.read_single(&mut self.store, 0)?, places, *rows))
+        let all = of(&plan.read_single(&mut self.store, 0)?, places, *rows);
+        Ok(self.begun(all, numbers))
+    }
+
+    /// Images of these numbers, each from where it begins.
+    fn begun<T: Copy>(&self, images: Vec<T>, numbers: &[usize]) -> Vec<T> {
+        if self.anywhere { from_origins(&images, numbers, self.task.images().size) } else { images }
     }
 }
 

@@ -128,14 +128,17 @@ impl<T: Real> Cpu<T> {
         match *op {
             Op::Adam(settings) => {
                 let update = optim::Adam::new(settings, self.reals(&inputs[0])[0], self.reals(&inputs[1])[0]);
-                for quad in inputs[2..].chunks_exact(4) {
-                    let numel = quad[0].shape.numel();
-                    let [mut p, mut m, mut v] =
-                        [0, 2, 3].map(|i: usize| take(&mut self.blocks[quad[i].buffer.0]));
-                    let grad = self.reals(&quad[1]);
-                    update.apply(typed(&mut p, numel), grad, typed(&mut m, numel), typed(&mut v, numel));
-                    for (i, block) in [(0, p), (2, m), (3, v)] {
-                        self.blocks[quad[i].buffer.0] = block;
+                for tensors in inputs[2..].chunks_exact(settings.tensors()) {
+                    let numel = tensors[0].shape.numel();
+                    let [at_p, at_v] = [0, tensors.len() - 1].map(|i| tensors[i].buffer.0);
+                    let at_m = (tensors.len() == 4).then(|| tensors[2].buffer.0);
+                    let [mut p, mut v] = [at_p, at_v].map(|at| take(&mut self.blocks[at]));
+                    let mut m = at_m.map(|at| take(&mut self.blocks[at]));
+                    let first = m.as_deref_mut().map(|m| typed(m, numel));
+                    update.apply(typed(&mut p, numel), self.reals(&tensors[1]), first, typed(&mut v, numel));
+                    (self.blocks[at_p], self.blocks[at_v]) = (p, v);
+                    if let (Some(at), Some(m)) = (at_m, m) {
+                        self.blocks[at] = m;
                     }
                 }
             }

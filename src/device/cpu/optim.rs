@@ -31,23 +31,34 @@ impl<T: Real> Adam<T> {
         }
     }
 
-    pub(super) fn apply(&self, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
-        let one = T::one();
-        p.par_chunks_mut(CHUNK)
-            .zip(g.par_chunks(CHUNK))
-            .zip(m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK)))
-            .each(&|((p, g), (m, v))| {
+    /// One step along the gradients g; without first moments m they are the gradients.
+    pub(super) fn apply(&self, p: &mut [T], g: &[T], m: Option<&mut [T]>, v: &mut [T]) {
+        let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(v.par_chunks_mut(CHUNK));
+        match m {
+            Some(m) => chunks.zip(m.par_chunks_mut(CHUNK)).each(&|(((p, g), v), m)| {
                 simd(
                     #[inline(always)]
                     || {
-                        for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                            *m = self.beta1 * *m + (one - self.beta1) * g;
-                            *v = self.beta2 * *v + (one - self.beta2) * g * g;
-                            *p -= self.rate * *m / ((*v * self.correction).sqrt() + self.eps);
+                        for (((p, &g), v), m) in p.iter_mut().zip(g).zip(v).zip(m) {
+                            *m = self.beta1 * *m + (T::one() - self.beta1) * g;
+                            self.step(p, g, *m, v);
                         }
                     },
                 );
-            });
+            }),
+            None => chunks.each(&|((p, g), v)| {
+                simd(
+                    #[inline(always)]
+                    || p.iter_mut().zip(g).zip(v).for_each(|((p, &g), v)| self.step(p, g, g, v)),
+                );
+            }),
+        }
+    }
+
+    #[inline(always)]
+    fn step(&self, p: &mut T, g: T, m: T, v: &mut T) {
+        *v = self.beta2 * *v + (T::one() - self.beta2) * g * g;
+        *p -= self.rate * m / ((*v * self.correction).sqrt() + self.eps);
     }
 }
 
@@ -63,4 +74,26 @@ pub(super) fn lerp<T: Real>(target: &mut [T], source: &[T], weight: T) {
             },
         );
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_remembers_nothing_is_the_gradient() {
+        let settings = AdamSettings { beta1: 0.0, beta2: 0.9, eps: 1e-8 };
+        // More than one chunk, the last one ragged.
+        let g: Vec<f32> = (0..2 * CHUNK + 3).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
+        let (mut m, mut v) = (vec![9.0; g.len()], vec![0.5; g.len()]);
+        let mut p = vec![1.0; g.len()];
+        let (mut p_alone, mut v_alone) = (p.clone(), v.clone());
+        for step in 0..3 {
+            let update = Adam::new(settings, step as f32, 0.01);
+            update.apply(&mut p, &g, Some(&mut m), &mut v);
+            update.apply(&mut p_alone, &g, None, &mut v_alone);
+        }
+        assert_eq!((p, v), (p_alone, v_alone));
+        assert_eq!(m, g);
+    }
 }

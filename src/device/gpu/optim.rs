@@ -37,18 +37,19 @@ impl<L: Launcher> Gpu<L> {
     }
 
     pub(super) fn adam(&mut self, settings: AdamSettings, x: &[Place]) -> Result<()> {
-        for quads in x[2..].chunks(4 * MAX_TENSORS) {
-            let (first_block, numel, blocks) = blocks_of(quads.iter().step_by(4));
+        let each = settings.tensors();
+        for updates in x[2..].chunks(each * MAX_TENSORS) {
+            let (first_block, numel, blocks) = blocks_of(updates.iter().step_by(each));
             let params = Adam {
                 beta1: settings.beta1,
                 beta2: settings.beta2,
                 eps: settings.eps as f32,
-                count: word(quads.len() / 4),
+                count: word(updates.len() / each),
                 first_block,
                 numel,
             };
             let mut spans = vec![Span::read(&x[0]), Span::read(&x[1])];
-            spans.extend(quads.iter().enumerate().map(|(i, place)| match i % 4 {
+            spans.extend(updates.iter().enumerate().map(|(i, place)| match i % each {
                 1 => Span::read(place),
                 _ => Span::update(place),
             }));
