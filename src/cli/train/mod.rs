@@ -291,7 +291,7 @@ impl<'a> Run<'a> {
 
     /// Losses on the bar, or now and then as a line where there is no terminal.
     fn show(&self, bar: &ProgressBar, row: &LogRow) {
-        let short = [("wasserstein", "W"), ("gradient_penalty", "GP")];
+        let short = [("wasserstein", "W"), ("margin", "margin"), ("gradient_penalty", "GP")];
         let asked = self.config.asks.iter().map(|ask| (ask.name(), ask.name()));
         let parts = short
             .into_iter()
@@ -344,6 +344,7 @@ impl<'a> Run<'a> {
         };
         let mut curves = vec![
             curve("wasserstein", "Wasserstein estimate", false),
+            curve("margin", "scores of real images less those of generated ones", false),
             curve("gradient_penalty", "gradient penalty", true),
             curve("invariance_loss", "invariance loss", true),
             curve("label_loss", "error of the critic's estimate of r", true),

@@ -143,23 +143,37 @@ fn zip<T: Real>(
 ) {
     let strides = [a_shape.broadcast_strides(out_shape), b_shape.broadcast_strides(out_shape)];
     let walk = Walk::new(out_shape, strides);
-    if let Some(period) = walk.short_period() {
-        // A short row against every pixel, such as a bias of three channels: repeat it, so that the
-        // inner loop is worth vectorising.
-        let tiled = tiled(&b[..period]);
-        let piece = CHUNK / tiled.len() * tiled.len();
-        out.par_chunks_mut(piece).zip(a.par_chunks(piece)).each(&|(out, a)| {
+    if let Some([period, image]) = walk.short_period() {
+        // A short row against every pixel of an image, such as a bias of three channels: repeat it, so that
+        // the inner loop is worth vectorising.
+        let row = |index: usize| tiled(&b[walk.image(index)[1]..][..period]);
+        let piece = |(out, a): (&mut [T], &[T]), tiled: &[T]| {
             simd(
                 #[inline(always)]
                 || {
                     for (out, a) in out.chunks_mut(tiled.len()).zip(a.chunks(tiled.len())) {
-                        for ((o, &a), &b) in out.iter_mut().zip(a).zip(&tiled) {
+                        for ((o, &a), &b) in out.iter_mut().zip(a).zip(tiled) {
                             *o = f(a, b);
                         }
                     }
                 },
             );
-        });
+        };
+        if image > CHUNK {
+            for (index, (out, a)) in out.chunks_mut(image).zip(a.chunks(image)).enumerate() {
+                let tiled = row(index);
+                let length = CHUNK / tiled.len() * tiled.len();
+                out.par_chunks_mut(length).zip(a.par_chunks(length)).each(&|both| piece(both, &tiled));
+            }
+        } else {
+            let images = CHUNK / image;
+            let some = out.par_chunks_mut(images * image).zip(a.par_chunks(images * image)).enumerate();
+            some.each(&|(first, (out, a))| {
+                for (i, both) in out.chunks_mut(image).zip(a.chunks(image)).enumerate() {
+                    piece(both, &row(first * images + i));
+                }
+            });
+        }
         return;
     }
     walk.rows(out, |row, [i, j]| {
@@ -192,4 +206,42 @@ fn zip<T: Real>(
             },
         );
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_few_numbers_go_with_their_image() {
+        // A row for all, for each image, for each of some images; images less and more than a piece.
+        let cases: &[(&[usize], &[usize])] = &[
+            (&[3, 5, 7, 2], &[2]),
+            (&[3, 5, 7, 2], &[3, 1, 1, 2]),
+            (&[40, 31, 17, 3], &[40, 1, 1, 3]),
+            (&[3, 101, 97, 2], &[3, 1, 1, 2]),
+            (&[2, 3, 9, 4], &[3, 1, 4]),
+            (&[4, 6, 5], &[4, 1, 5]),
+        ];
+        for &(a, b) in cases {
+            let [whole, row] = [a, b].map(Shape::new);
+            let values: Vec<f64> = (0..whole.numel()).map(|i| (i % 1013) as f64).collect();
+            let rows: Vec<f64> = (0..row.numel()).map(|i| 0.5 + i as f64).collect();
+            let mut out = vec![0.0; values.len()];
+            binary(Binary::Mul, &values, &whole, &rows, &row, &mut out, &whole);
+            let strides = row.broadcast_strides(&whole);
+            for (i, (&out, &x)) in out.iter().zip(&values).enumerate() {
+                let mut rest = i;
+                let at: usize = (0..whole.rank())
+                    .rev()
+                    .map(|axis| {
+                        let index = rest % whole[axis];
+                        rest /= whole[axis];
+                        index * strides[axis]
+                    })
+                    .sum();
+                assert_eq!(out, x * rows[at], "{a:?} by {b:?}, number {i}");
+            }
+        }
+    }
 }

@@ -61,13 +61,25 @@ impl<const K: usize> Walk<K> {
         }
     }
 
-    /// The length of the inner run, if it is short and the second operand of two is the same for
-    /// every run while the first is dense.
-    pub(super) fn short_period(&self) -> Option<usize> {
-        let periodic = self.strides.len() == 1
-            && self.inner.iter().all(|&s| s == 1)
-            && self.strides[0].iter().zip([self.run, 0]).all(|(&s, wanted)| s == wanted);
-        (K == 2 && periodic && self.run < 32).then_some(self.run)
+    /// The length of the inner run, if it is short, and of the image over which the second operand of two is the
+    /// same for every run, while the first is dense.
+    pub(super) fn short_period(&self) -> Option<[usize; 2]> {
+        let (&pixels, outer) = self.extents.split_last()?;
+        let (last, strides) = self.strides.split_last()?;
+        let image = pixels * self.run;
+        let mut dense = image;
+        let dense = outer.iter().zip(strides).rev().all(|(&extent, strides)| {
+            let here = strides.first() == Some(&dense);
+            dense *= extent;
+            here
+        });
+        let periodic = self.inner.iter().all(|&s| s == 1) && last.iter().eq(&[self.run, 0]);
+        (K == 2 && dense && periodic && self.run < 32).then_some([self.run, image])
+    }
+
+    /// Where the operands of such an image begin.
+    pub(super) fn image(&self, index: usize) -> [usize; K] {
+        self.start(index * self.extents.last().copied().unwrap_or(1))
     }
 
     fn start(&self, mut row: usize) -> [usize; K] {

@@ -71,16 +71,7 @@ fn accumulate<T: Real>(x: &[T], groups: &[Group], out: &mut [T]) {
                     accumulate(x, rest, out);
                 }
             } else if let [Group { kept: true, .. }] = rest {
-                simd(
-                    #[inline(always)]
-                    || {
-                        for row in x.chunks_exact(step) {
-                            for (o, &x) in out.iter_mut().zip(row) {
-                                *o += x;
-                            }
-                        }
-                    },
-                );
+                add_rows(x, out);
             } else {
                 for x in x.chunks_exact(step) {
                     accumulate(x, rest, out);
@@ -88,6 +79,32 @@ fn accumulate<T: Real>(x: &[T], groups: &[Group], out: &mut [T]) {
             }
         }
     }
+}
+
+/// out += the rows of x. Short ones, such as pixels of a few channels, are added several at a time, and these then
+/// one after the other: a loop over the channels of a pixel is too short to vectorise.
+fn add_rows<T: Real>(x: &[T], out: &mut [T]) {
+    const LANES: usize = 64;
+    let width = out.len();
+    let block = if 2 * width <= LANES { LANES / width * width } else { width };
+    simd(
+        #[inline(always)]
+        || {
+            let mut lanes = [T::zero(); LANES];
+            let (blocks, rest) = x.split_at(if block > width { x.len() / block * block } else { 0 });
+            for x in blocks.chunks_exact(block) {
+                for (lane, &x) in lanes[..block].iter_mut().zip(x) {
+                    *lane += x;
+                }
+            }
+            let held = if blocks.is_empty() { &[][..] } else { &lanes[..block] };
+            for row in held.chunks_exact(width).chain(rest.chunks_exact(width)) {
+                for (o, &x) in out.iter_mut().zip(row) {
+                    *o += x;
+                }
+            }
+        },
+    );
 }
 
 fn add<T: Real>(x: &[T], out: &mut [T]) {
@@ -112,4 +129,28 @@ pub(super) fn sum<T: Real>(x: &[T]) -> T {
             lanes.into_iter().sum::<T>() + rest.iter().copied().sum::<T>()
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_short_rows_are_whole() {
+        // Whole numbers, so that the order of a sum changes nothing; widths that fill lanes and do not.
+        for width in [1, 2, 3, 5, 31, 33, 64, 65] {
+            for rows in [1, 2, 7, 64, 131, 20_000 / width] {
+                let shape = Shape::new(&[2, rows, width]);
+                let x: Vec<f64> = (0..shape.numel()).map(|i| (i * 7 % 11) as f64).collect();
+                let mut out = vec![9.0; 2 * width];
+                sum_to(&x, &shape, &mut out, &Shape::new(&[2, 1, width]));
+                for (i, image) in x.chunks(rows * width).enumerate() {
+                    for c in 0..width {
+                        let wanted: f64 = image.iter().skip(c).step_by(width).sum();
+                        assert_eq!(out[i * width + c], wanted, "{rows} rows of {width}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod acgan;
 mod cgan;
 mod invnet;
 mod joint;
+mod relativistic;
 mod stinis;
 mod wgan_gp;
 
@@ -185,8 +186,15 @@ pub struct Kind {
 }
 
 /// Every kind of objective.
-pub const KINDS: &[Kind] =
-    &[invnet::INVNET, wgan_gp::WGAN_GP, cgan::CGAN, acgan::ACGAN, stinis::STINIS, joint::JOINT];
+pub const KINDS: &[Kind] = &[
+    invnet::INVNET,
+    wgan_gp::WGAN_GP,
+    cgan::CGAN,
+    acgan::ACGAN,
+    stinis::STINIS,
+    joint::JOINT,
+    relativistic::RELATIVISTIC,
+];
 
 /// The objective of a run: a kind and its options.
 #[derive(Clone, Debug, PartialEq)]
