@@ -20,11 +20,11 @@ fn budget(preset: &str, settings: &[&str]) -> Budget {
 
 /// Preset, launches, MB of tensors and GFLOP of products, of an iteration.
 const BUDGETS: &[(&str, usize, u64, u64)] = &[
-    ("circles-quick", 968, 622, 10),
-    ("circle-square-quick", 677, 724, 14),
+    ("circles-quick", 1110, 690, 10),
+    ("circle-square-quick", 1335, 902, 15),
     ("two-phase-quick", 1509, 999, 16),
-    ("two-phase-p1-quick", 517, 663, 14),
-    ("two-phase-p2-quick", 503, 684, 14),
+    ("two-phase-p1-quick", 1183, 818, 14),
+    ("two-phase-p2-quick", 1416, 977, 16),
     ("polycrystal-quick", 858, 798, 15),
     ("polycrystal-size-quick", 1540, 1217, 18),
     ("circles-wgan-gp-quick", 239, 314, 7),

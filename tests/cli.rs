@@ -410,6 +410,7 @@ fn bad_input_is_one_line_and_changes_nothing() {
         "{}",
         text(&output.stderr)
     );
+    bad(here, &["generate", "--run=run/config.toml", "--count=1"], &["config.toml", "is no checkpoint"]);
     fs::write(here.join("run/checkpoint.safetensors"), &before[..before.len() / 2]).unwrap();
     bad(here, &["generate", "--run=run", "--count=1"], &["checkpoint.safetensors", "damaged"]);
     good(

@@ -83,6 +83,8 @@ mod with_page {
         let runs = if args.run.is_empty() { all(Path::new("runs"))? } else { args.run.clone() };
         let device = args.device.kind();
         let address = SocketAddr::new(args.listen, args.port);
+        // A device that is not there is said at once, and not to the first who asks.
+        device.open(crate::device::Precision::Fp32)?;
         let server = Server::bind(&Options { runs, device, address, token: args.token.clone() })?;
         if !args.listen.is_loopback() {
             let who = if args.token.is_some() { "who knows the token" } else { "everybody who reaches it" };

@@ -154,8 +154,7 @@ fn usual(property: &Property, target: &[f32], pixels: usize, [place, curve, shar
 }
 
 /// Which numbers of a target a sample is held to: all, if none was given; else those given and those that
-/// do not hang together with others. What a target leaves open of numbers that do was taken from one image,
-/// which need not have the numbers given.
+/// do not hang together with others. What a target leaves open of numbers that do only follows those given.
 #[must_use]
 pub fn held(task: &Task, wanted: &[Option<f32>]) -> Vec<bool> {
     let none = wanted.iter().all(Option::is_none);

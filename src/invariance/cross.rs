@@ -8,7 +8,9 @@
 //! Materials, 2002, section 2.2).
 
 use super::tally::{Correlated, Rings};
-use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
+use super::{
+    Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, follow, numbered,
+};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -67,6 +69,11 @@ impl Invariance for Cross {
 
     fn grain(&self) -> Grain {
         Grain::Curve
+    }
+
+    fn complete(&self, target: &[Option<f32>], row: &mut [f32]) -> Result<(), String> {
+        follow(target, row);
+        Ok(())
     }
 
     fn tally(&self, images: &Images, map: &[u8]) -> Option<Box<dyn Tally>> {

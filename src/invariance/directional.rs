@@ -5,8 +5,11 @@
 //! down or up and one across, sqrt(2) pixels long. What [`super::correlation()`] averages over all
 //! directions is here for each of its own; the border is treated alike.
 
+use super::correlation::within_share;
 use super::tally::{Correlated, Rings};
-use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
+use super::{
+    Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, follow, numbered,
+};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -71,6 +74,11 @@ pub struct Directional {
 impl Invariance for Directional {
     fn measure<'t>(&self, x: Var<'t>) -> Var<'t> {
         directional(x, self.class, self.along, self.bins, self.border)
+    }
+
+    fn complete(&self, target: &[Option<f32>], row: &mut [f32]) -> Result<(), String> {
+        follow(target, row);
+        within_share(target, row, self.border)
     }
 
     fn grain(&self) -> Grain {

@@ -164,15 +164,13 @@ pub trait Invariance: Send + Sync {
         true
     }
 
-    /// Fills the numbers `[D]` that a target leaves open; `row` holds those of an image. Numbers that
-    /// hang together stay those of the image unless all are given.
+    /// Fills the numbers `[D]` that a target leaves open; `row` holds those of an image, and afterwards the
+    /// target, which has what is given as it is given.
     ///
     /// # Errors
     /// What no image can have.
     fn complete(&self, target: &[Option<f32>], row: &mut [f32]) -> Result<(), String> {
-        if !self.joint() || target.iter().all(Option::is_some) {
-            fill(target, row);
-        }
+        fill(target, row);
         Ok(())
     }
 
@@ -231,6 +229,22 @@ pub trait Invariance: Send + Sync {
 }
 
 /// Takes over what a target gives.
+/// What is given, and of a curve between its points the row, as far from it as the points nearest on both sides
+/// are; `[0, 1]` is never left.
+fn follow(target: &[Option<f32>], row: &mut [f32]) {
+    let given: Vec<(usize, f32)> =
+        target.iter().zip(&*row).enumerate().filter_map(|(i, (t, r))| Some((i, (*t)? - r))).collect();
+    for (i, value) in row.iter_mut().enumerate() {
+        let after = given.partition_point(|&(at, _)| at < i);
+        let off = match (after.checked_sub(1).map(|before| given[before]), given.get(after)) {
+            (Some((a, from)), Some(&(b, to))) => from + (to - from) * (i - a) as f32 / (b - a) as f32,
+            (Some((_, off)), None) | (None, Some(&(_, off))) => off,
+            (None, None) => 0.0,
+        };
+        *value = target[i].unwrap_or((*value + off).clamp(0.0, 1.0));
+    }
+}
+
 fn fill(target: &[Option<f32>], row: &mut [f32]) {
     for (value, wanted) in row.iter_mut().zip(target) {
         *value = wanted.unwrap_or(*value);
@@ -357,6 +371,14 @@ impl Ask {
     /// Its options, to be changed.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.options
+    }
+
+    /// Whether the name that it was given, if any, is one that tables and `--target` can have.
+    #[must_use]
+    pub fn well_named(&self) -> bool {
+        let mut letters = self.options.word("name").chars();
+        letters.next().is_none_or(char::is_alphabetic)
+            && letters.all(|c| c.is_alphanumeric() || "_-".contains(c))
     }
 
     /// The property, asked of images.

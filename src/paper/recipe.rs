@@ -21,14 +21,15 @@ pub struct Recipe {
 const ALL: &str = "exact_shares=false relax=0 modulate=false";
 /// Of all quick settings: two cores take minutes. Batches of 16 cost half of the presets' 32.
 const QUICK: &str = "batch=16 log_every=10 checkpoint_every=50 eval_samples=400";
+/// Of all quick settings too, before their changes: one pair of networks for whatever is compared.
+const PAIR: &str = "family=dcgan latent=128 latent_map=false modulate=false relax=0";
 
 /// Updates of the generator are equally many for all objectives on circles: a step against the critic
 /// and two of the projection for InvNet, one step an iteration for the others.
 pub const INVNET: Recipe = Recipe {
     name: "circles-invnet",
     label: "InvNet",
-    // The pair of networks of those it is compared with.
-    quick: ("circles-quick", "family=dcgan images=4096 iterations=600"),
+    quick: ("circles-quick", "images=4096 iterations=600"),
     full: ("circles", ""),
     followed: true,
 };
@@ -60,7 +61,7 @@ pub const ACGAN: Recipe = Recipe {
 pub const CIRCLE_SQUARE: Recipe = Recipe {
     name: "circle-square",
     label: "InvNet",
-    quick: ("circle-square-quick", "images=4096 iterations=600"),
+    quick: ("circle-square-quick", "exact_shares=true images=4096 iterations=600"),
     full: ("circle-square", ""),
     followed: false,
 };
@@ -78,11 +79,7 @@ pub const FRACTION: Recipe = Recipe {
 pub const MOMENTS: Recipe = Recipe {
     name: "two-phase",
     label: "InvNet",
-    // The pair of networks of the other two.
-    quick: (
-        "two-phase-quick",
-        "images=1536 iterations=500 family=dcgan latent_map=false latent=128 z_scale=0.2 n_i=3 lr_decay=linear",
-    ),
+    quick: ("two-phase-quick", "images=1536 iterations=500 modulate=true relax=1 z_scale=0.2 n_i=3"),
     full: ("two-phase", ""),
     followed: false,
 };
@@ -118,7 +115,7 @@ pub const GRAINS: Recipe = Recipe {
     label: "InvNet",
     quick: (
         "polycrystal-quick",
-        "images=3000 iterations=600 family=dcgan z_scale=0.5 n_i=2 lr_decay=linear crisp=none",
+        "images=3000 iterations=600 relax=5 z_scale=0.5 n_i=2 lr_decay=linear crisp=none",
     ),
     full: ("polycrystal", ""),
     followed: false,
@@ -165,11 +162,12 @@ impl Recipe {
     pub fn config(&self, quick: bool, seed: u64) -> Result<Config> {
         let (preset, changes) = if quick { self.quick } else { self.full };
         let mut config = Config::preset(preset)?;
-        let general = if quick { QUICK } else { "" };
+        let [general, pair] = if quick { [QUICK, PAIR] } else { [""; 2] };
         let seed = format!("seed={seed}");
         let all = ALL
             .split_whitespace()
             .chain(general.split_whitespace())
+            .chain(pair.split_whitespace())
             .chain(changes.split_whitespace())
             .chain([&*seed]);
         config.set_all(all, self.name)?;

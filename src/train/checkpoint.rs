@@ -138,8 +138,11 @@ impl Checkpoint {
     /// If it cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let damaged =
-            |e| Error::file(path, format!("damaged checkpoint ({e}): train again with --overwrite"));
+        if bytes.get(8) != Some(&b'{') {
+            let problem = "is no checkpoint: give the folder of a run, or its checkpoint.safetensors";
+            return Err(Error::file(path, problem));
+        }
+        let damaged = |e| Error::file(path, format!("damaged checkpoint ({e}): train the run again"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let text = header.metadata().as_ref().and_then(|about| about.get(DESCRIPTION));
         let text = text.ok_or_else(|| {

@@ -32,6 +32,11 @@ const NOT_ASKED: [&str; 12] = [
 /// What this program writes of a number beside what is asked for.
 const BESIDE: [&str; 4] = ["measured_", "asked_", "tolerance_", "within_"];
 
+/// Whether tables have a column of that name beside the numbers asked for.
+pub(super) fn is_taken(name: &str) -> bool {
+    NOT_ASKED.contains(&name) || BESIDE.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// A target with numbers left open, and where it was given.
 #[derive(Clone, Debug)]
 pub struct Target {

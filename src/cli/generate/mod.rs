@@ -318,7 +318,11 @@ impl Asking<'_> {
                     outside += 1;
                     if outside <= NAMED {
                         let (low, high) = (low as f32, high as f32);
-                        note!("warning: {name} = {wanted} is outside the trained range {low} to {high}");
+                        let range = match self.task.table().len() / columns.len() {
+                            0 => "the trained range".to_owned(),
+                            images => format!("what the {} have,", counted(images, "held-out image")),
+                        };
+                        note!("warning: {name} = {wanted} is outside {range} {low} to {high}");
                     }
                 }
                 if (wanted - asked).abs() > 1e-6 * wanted.abs() {

@@ -184,11 +184,16 @@ impl Config {
         assignments: impl IntoIterator<Item = &'a str>,
         origin: &str,
     ) -> Result<()> {
+        let mut pairs = Vec::new();
         for assignment in assignments {
             let Some((key, text)) = assignment.split_once('=') else {
                 return Err(Error::Usage(format!("{origin} {assignment}: expected key=value")));
             };
-            let (key, text) = (key.trim(), text.trim());
+            pairs.push((key.trim(), text.trim()));
+        }
+        // First what decides which other keys there are.
+        pairs.sort_by_key(|(key, _)| !["data", "data.source", "objective", "train.objective"].contains(key));
+        for (key, text) in pairs {
             // A word needs no quotes on a command line.
             let value = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
             self.assign(key, value.unwrap_or_else(|| Value::String(text.to_owned())), origin)?;
@@ -273,6 +278,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::nn::Family;
+
+    #[test]
+    fn the_order_of_settings_changes_nothing() {
+        for settings in [["data=circles", "grains=20"], ["grains=20", "data=circles"]] {
+            let mut config = Config::preset("polycrystal-quick").unwrap();
+            let problem = config.set_all(settings, "test").unwrap_err().to_string();
+            assert!(problem.contains("grains"), "{problem}");
+        }
+    }
 
     #[test]
     fn presets_are_valid_and_survive_a_round_trip() {

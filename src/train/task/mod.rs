@@ -10,11 +10,15 @@ mod supply;
 use std::sync::Arc;
 
 use super::config::Config;
+use super::target;
 use crate::data::figure::Figure;
 use crate::data::source::{Known, Look, Problem, Source};
 use crate::error::{Error, Result};
 use crate::invariance::{Ask, Column, Images, Property};
 use crate::nn;
+
+/// Part by which two numbers of one share may differ: what a table's digits leave out.
+const SAME_SHARE: f32 = 1e-3;
 
 /// A source that draws all the numbers asked for.
 #[derive(Clone)]
@@ -137,6 +141,11 @@ impl Task {
         let mut columns: Vec<Column> = Vec::new();
         for (i, ask) in config.asks.iter().enumerate() {
             let property = ask.of(&images).map_err(|mistake| config.ask_mistake(origin, i, &mistake))?;
+            let named = ask.well_named() && !property.columns().iter().any(|c| target::is_taken(&c.name));
+            if !named {
+                let problem = "must be a word that tables have no other column of: letters, digits, _ and -";
+                return Err(config.ask_mistake(origin, i, &("name", problem.into())));
+            }
             for column in property.columns() {
                 if columns.iter().any(|c| c.name == column.name) {
                     let problem = format!(
@@ -261,14 +270,58 @@ impl Task {
     #[must_use]
     pub fn shares(&self) -> Vec<(usize, usize)> {
         let mut found: Vec<(usize, usize)> = Vec::new();
-        for (property, first) in self.placed() {
-            for i in 0..property.columns().len() {
-                let class = property.invariance().share(i);
-                let new = class.filter(|class| found.iter().all(|(_, known)| known != class));
-                found.extend(new.map(|class| (first + i, class)));
+        for (number, class) in self.all_shares() {
+            if found.iter().all(|&(_, known)| known != class) {
+                found.push((number, class));
             }
         }
         found
+    }
+
+    /// The same with every number that is the share of a class.
+    fn all_shares(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.placed().flat_map(|(property, first)| {
+            let share = move |i| Some((first + i, property.invariance().share(i)?));
+            (0..property.columns().len()).filter_map(share)
+        })
+    }
+
+    /// The target with a share that one number of a class gives in its other numbers too.
+    fn agreed(&self, target: &[Option<f32>]) -> Result<Vec<Option<f32>>, String> {
+        let mut agreed = target.to_vec();
+        for (number, class) in self.all_shares() {
+            let Some(given) = target[number] else { continue };
+            for (other, _) in self.all_shares().filter(|&(other, its)| its == class && other != number) {
+                let same = self.same_share(number, given, other);
+                match target[other] {
+                    None => agreed[other] = Some(same),
+                    Some(v) if (v - same).abs() <= SAME_SHARE * same.abs().max(v.abs()) => {}
+                    Some(v) => {
+                        let [a, b] = [number, other].map(|i| &self.columns[i].name);
+                        return Err(format!(
+                            "{a} = {given} and {b} = {v} are impossible together: both say what class {class} fills"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(agreed)
+    }
+
+    /// What number `other` is where number `at`, a share of the same class, is `value`.
+    fn same_share(&self, at: usize, value: f32, other: usize) -> f32 {
+        let placed = |number: usize| {
+            let of = |(property, first): &(&Property, usize)| {
+                (*first..first + property.columns().len()).contains(&number)
+            };
+            self.placed().find(of).expect("every number is of a property")
+        };
+        let (property, first) = placed(at);
+        let mut numbers = vec![0.0; property.columns().len()];
+        numbers[at - first] = value;
+        let share = property.invariance().normalised(&numbers)[at - first];
+        let (property, first) = placed(other);
+        property.invariance().in_units(&vec![share; property.columns().len()])[other - first]
     }
 
     /// The figures that a row of numbers `[P]` asks for; none where it does not ask for figures.
@@ -303,8 +356,8 @@ impl Task {
     /// Fills the numbers that a target leaves open. `row` comes from the distribution of the data; it
     /// is sample `index` of a seed.
     ///
-    /// What is independent keeps the row's numbers. Numbers that hang together must be those of an
-    /// image, so there the row becomes one of the nearest in what is given.
+    /// What is independent keeps the row's numbers. Numbers that hang together come from one of the images that are
+    /// nearest in what is given, and follow it from there; what is given stays as it is given.
     ///
     /// # Errors
     /// If the numbers given cannot be; `origin` is named.
@@ -316,6 +369,8 @@ impl Task {
         origin: &str,
     ) -> Result<()> {
         self.check(target, origin)?;
+        let target =
+            &self.agreed(target).map_err(|problem| Error::usage(format!("{origin}: {problem}")))?[..];
         let open = |(property, first): (&Property, usize)| {
             let count = property.columns().len();
             property.invariance().joint() && target[first..first + count].iter().any(Option::is_none)
@@ -407,9 +462,47 @@ mod tests {
         assert!((row[0] - 0.4).abs() < 1e-6 && (row[1] - 0.2).abs() < 1e-6, "{row:?}");
         task.complete(&[Some(0.4), Some(0.3)], &mut row, (1, 0), "--target").unwrap();
         assert_eq!(row, [0.4, 0.3]);
+        // What no row has is asked for as it is given, and what is open comes along.
+        task.complete(&[None, Some(0.1612)], &mut row, (1, 0), "--target").unwrap();
+        assert!(row[1] == 0.1612 && (row[0] - 0.3212).abs() < 1e-6, "{row:?}");
+        let problem = task.complete(&[Some(0.4), Some(0.6)], &mut row, (1, 0), "--target").unwrap_err();
+        let wanted = "--target: a correlation of 0.6 at distance 1 is impossible where the class fills 0.4: it is from 0 to 0.4";
+        assert_eq!(problem.to_string(), wanted);
         let problem = task.complete(&[Some(40.0), None], &mut row, (1, 0), "--target").unwrap_err();
         assert_eq!(problem.to_string(), "--target: s0 = 40 is impossible: it is from 0 to 1");
         assert!(task.clone().with_table(&[f32::NAN; 4]).is_err());
+    }
+
+    #[test]
+    fn one_share_has_one_number_whatever_it_is_called() {
+        let mut config = Config::preset("two-phase").unwrap();
+        config.set("bins=3", "test").unwrap();
+        let task = Task::of(&config, "test").unwrap().with_table(&[0.31, 0.31, 0.25, 0.2]).unwrap();
+        let mut row = [0.0; 4];
+        task.complete(&[Some(0.3), None, None, None], &mut row, (1, 0), "--target").unwrap();
+        assert!(row.iter().zip([0.3, 0.3, 0.24, 0.19]).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
+        task.complete(&[None, Some(0.3), None, Some(0.21)], &mut row, (1, 0), "--target").unwrap();
+        assert!(row.iter().zip([0.3, 0.3, 0.25, 0.21]).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
+        let wrong = |target: [Option<f32>; 4]| {
+            task.complete(&target, &mut [0.0; 4], (1, 0), "--target").unwrap_err().to_string()
+        };
+        let problem = wrong([Some(0.3), Some(0.5), None, None]);
+        assert_eq!(
+            problem,
+            "--target: p1 = 0.3 and s0 = 0.5 are impossible together: both say what class 1 fills"
+        );
+        assert!(wrong([Some(0.3), None, None, Some(0.9)]).contains("from 0 to 0.3"));
+        assert!(wrong([Some(0.9), None, None, Some(0.5)]).contains("from 0.79"));
+    }
+
+    #[test]
+    fn names_are_words_that_tables_have_no_other_column_of() {
+        for name in ["a,b", "within", "asked_p1", "1st", "a b"] {
+            let mut config = Config::preset("two-phase-p1").unwrap();
+            let set = config.set(&format!("ask.fraction.name={name}"), "test");
+            let problem = set.and_then(|()| Task::of(&config, "test").map(drop)).unwrap_err().to_string();
+            assert!(problem.contains("name = ") && problem.contains("a word"), "{problem}");
+        }
     }
 
     #[test]
