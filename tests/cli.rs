@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const TINY: [&str; 10] = [
+const TINY: [&str; 11] = [
     "--set=size=16",
     "--set=width=2",
     "--set=batch=4",
@@ -19,6 +19,7 @@ const TINY: [&str; 10] = [
     "--set=eval_samples=20",
     // After so few iterations figures are too frayed to be smoothed.
     "--set=relax=0",
+    "--set=modulate=false",
 ];
 
 fn invnet(folder: &Path, args: &[&str]) -> Output {
