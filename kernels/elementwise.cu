@@ -108,6 +108,15 @@ KERNEL(256) sub(const float* a, const float* b, float* y, Elementwise p) { binar
 KERNEL(256) mul(const float* a, const float* b, float* y, Elementwise p) { binary<Mul>(a, b, y, p); }
 KERNEL(256) div_(const float* a, const float* b, float* y, Elementwise p) { binary<Div>(a, b, y, p); }
 KERNEL(256) gate(const float* a, const float* b, float* y, Elementwise p) { binary<Gate>(a, b, y, p); }
+// The same, of a whole number of fours, stored in bf16.
+KERNEL(256) gate_bf16(const float* a, const float* b, uint2* y, Elementwise p) {
+    const u64 i = thread_in_grid();
+    if (4 * i >= p.n) return;
+    float u[4], v[4];
+    read_four(a + 4 * i, 4, u), read_four(b + 4 * i, 4, v);
+    UNROLL for (u32 k = 0; k < 4; ++k) u[k] = Gate::of(u[k], v[k], p.a);
+    y[i] = make_uint2(bf16_pair(u[0], u[1]), bf16_pair(u[2], u[3]));
+}
 
 KERNEL(256) add_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Add>(a, b, y, p); }
 KERNEL(256) sub_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Sub>(a, b, y, p); }

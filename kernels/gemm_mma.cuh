@@ -8,37 +8,53 @@
 //         rarer;
 //   bf16: 8 warps; 32 numbers, loaded as 32 bits one slice ahead into registers, rounded to
 //         nearest, stored as 16 bits (two slices in memory). More warps, since those registers are
-//         shared out among them.
-// Global memory holds single precision, but for the filters of bf16, which are rounded once for all.
+//         shared out among them;
+//   bf16 in memory already: 8 warps; 32 numbers, copied by cp.async as those of tf32.
+// Global memory holds single precision otherwise, but for the filters of bf16, which are rounded once for all.
 // An operand's slice keeps the order of its memory: rows of 64 bytes of k (along_k), or for each k
 // a row of the tile's outer index. Chunks of 16 bytes change places within their row (`place`), so
 // that copies, ldmatrix and plain loads of a fragment each touch all 32 banks once.
 // Sums run over k from first to last in the order of the instructions, in registers.
 //
 // An operand is a type with
-//   Group                     four numbers as they lie in memory: float4, or uint2 of bf16;
-//   ALONG_K                   whether four consecutive k (rather than four rows or columns) are read;
+//   Group                     numbers as they lie in memory: four as float4, four (uint2) or eight (uint4) of bf16;
+//   ALONG_K                   whether consecutive k (rather than consecutive rows or columns) are read;
 //   Line line(outer) const    what a row or column remembers;
-//   bool at(line, offset) const  the offset of the four numbers there; false if they are zero;
+//   bool at(line, offset) const  the offset of the group there; false if it is zero;
 //   void advance(by)          moves on in k.
-// Every group of four is aligned to its size and within or beyond the matrix as a whole.
+// Every group is aligned to its size and within or beyond the matrix as a whole.
 #pragma once
 #include "common.cuh"
 
 struct Tf32 {
-    typedef float4 Filter;  // four numbers of a filter, as they lie in memory
+    typedef float4 Group, Filter;  // numbers of an image and of a filter, as they lie in memory
     // Numbers of k in a slice, bytes of one, slices in shared memory, threads of a block.
     enum { SLICE = 16, BYTES = 4, STAGES = 3, THREADS = 128 };
     DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_tf32(sum, a, b0, b1); }
 };
 
 struct Bf16 {
+    typedef float4 Group;
     typedef uint2 Filter;
     enum { SLICE = 32, BYTES = 2, STAGES = 2, THREADS = 256 };
     DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_bf16(sum, a, b0, b1); }
 };
 
+struct StoredBf16 {
+    typedef uint4 Group, Filter;
+    enum { SLICE = 32, BYTES = 2, STAGES = 3, THREADS = 256 };
+    DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_bf16(sum, a, b0, b1); }
+};
+
+// How many numbers a group is of.
+template <typename Group>
+struct Count { enum { OF = sizeof(Group) / 2 }; };
+template <>
+struct Count<float4> { enum { OF = 4 }; };
+
 #define SLICE_BYTES 64
+// Where a row begins that is beyond the result.
+#define NOWHERE 0xffffffffu
 
 // The byte of a slice where number (outer, k) lies.
 template <typename Number, u32 TILE, bool along_k>
@@ -50,6 +66,16 @@ DEVICE u32 place(u32 outer, u32 k) {
     return row + (across / 16 ^ turn) * 16 + across % 16;
 }
 
+// Numbers n and n + 1 of a row that begins at `start`; of a row of an odd number they are not aligned, and the second
+// may be beyond it.
+DEVICE void store_pair(float* to, u32 start, u32 n, u32 columns, float2 pair) {
+    float* const at = to + (start + n);
+    const bool even = columns % 2 == 0;
+    if (even) *reinterpret_cast<float2*>(at) = pair;
+    if (!even) at[0] = pair.x;
+    if (!even && n + 1 < columns) at[1] = pair.y;
+}
+
 // ---- from global to shared memory ----------------------------------------------------------
 
 // Four numbers as bf16, and four zeros.
@@ -58,17 +84,18 @@ DEVICE uint2 bf16_four(uint2 v) { return v; }
 DEVICE void clear(float4& v) { v = make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
 DEVICE void clear(uint2& v) { v = make_uint2(0, 0); }
 
-// The part of an operand's slices that this thread brings: PASSES groups of four numbers, whose
-// threads next to each other read memory next to each other.
+// The part of an operand's slices that this thread brings: PASSES groups of numbers, whose threads next
+// to each other read memory next to each other.
 template <typename Number, typename Operand, u32 TILE>
 struct Feed {
+    typedef typename Operand::Group Group;
     enum {
-        LANES = (Operand::ALONG_K ? (u32)Number::SLICE : TILE) / 4,  // threads along a row of memory
-        STEP = Number::THREADS / LANES,                              // rows a pass
-        PASSES = TILE * Number::SLICE / 4 / Number::THREADS,
+        WIDTH = Count<Group>::OF,
+        LANES = (Operand::ALONG_K ? (u32)Number::SLICE : TILE) / WIDTH,  // threads along a row of memory
+        STEP = Number::THREADS / LANES,                                  // rows a pass
+        PASSES = TILE * Number::SLICE / WIDTH / Number::THREADS,
         LINES = Operand::ALONG_K ? PASSES : 1
     };
-    typedef typename Operand::Group Group;
     Operand from;
     const u8* data;
     typename Operand::Line lines[LINES];
@@ -79,16 +106,16 @@ struct Feed {
         from.advance(k_of(0));
     }
     MEMBER static u32 outer_of(u32 i) {
-        return Operand::ALONG_K ? threadIdx.x / LANES + STEP * i : threadIdx.x % LANES * 4;
+        return Operand::ALONG_K ? threadIdx.x / LANES + STEP * i : threadIdx.x % LANES * WIDTH;
     }
     MEMBER static u32 k_of(u32 i) {
-        return Operand::ALONG_K ? threadIdx.x % LANES * 4 : threadIdx.x / LANES + STEP * i;
+        return Operand::ALONG_K ? threadIdx.x % LANES * WIDTH : threadIdx.x / LANES + STEP * i;
     }
     MEMBER static u32 place_of(u32 i) { return place<Number, TILE, Operand::ALONG_K>(outer_of(i), k_of(i)); }
 
-    // Four numbers from that one on.
+    // The group from that number on.
     MEMBER const Group* at(u32 offset) const {
-        return reinterpret_cast<const Group*>(data + (u64)offset * (sizeof(Group) / 4));
+        return reinterpret_cast<const Group*>(data + (u64)offset * (sizeof(Group) / WIDTH));
     }
 
     // The offset that pass i reads, if any; passes come in order, the cursor moves on with them.
@@ -188,32 +215,26 @@ struct Part {
         }
     }
 
-    // Stores the part of the tile at (m, n): Store as for `gemm.cuh`. Numbers are finished column by
-    // column before the first is stored, so that what a column needs is read once.
+    // Stores the part of the tile at (m, n). Of a Store, start(m) is where in the result row m of the product begins,
+    // or NOWHERE; column(n) what columns n and n + 1 need, read once; is_gated() whether gate(start, n) of both is
+    // wanted, which is read a row ahead; put(start, n, pair, column, gate) finishes two numbers and stores them, the
+    // second unless it is beyond the row.
     template <typename Store>
     MEMBER void store(const Store& to, u32 m, u32 n, u32 columns) {
         const u32 lane = threadIdx.x % WARP;
         m += row() + lane / 4, n += column() + lane % 4 * 2;
-        UNROLL for (u32 j = 0; j < 2 * UN; ++j) UNROLL for (u32 side = 0; side < 2; ++side) {
-            if (n + 8 * j + side >= columns) continue;
-            UNROLL for (u32 i = 0; i < UM; ++i) {
-                sum[i][j][side] = to.finish(sum[i][j][side], n + 8 * j + side);
-                sum[i][j][side + 2] = to.finish(sum[i][j][side + 2], n + 8 * j + side);
-            }
-        }
+        float2 needs[2 * UN];
+        UNROLL for (u32 j = 0; j < 2 * UN; ++j) needs[j] = to.column(n + 8 * j);
         UNROLL for (u32 i = 0; i < 2 * UM; ++i) {
-            float* const line = to.row(m + 8 * i);
-            if (!line) continue;
+            const u32 start = to.start(m + 8 * i);
+            if (start == NOWHERE) continue;
+            float2 gates[2 * UN];
+            if (to.is_gated())
+                UNROLL for (u32 j = 0; j < 2 * UN; ++j)
+                    if (n + 8 * j < columns) gates[j] = to.gate(start, n + 8 * j);
             UNROLL for (u32 j = 0; j < 2 * UN; ++j) {
-                const u32 at = n + 8 * j;
-                const float left = sum[i / 2][j][i % 2 * 2], right = sum[i / 2][j][i % 2 * 2 + 1];
-                if (columns % 2 == 0 && at < columns) {
-                    *reinterpret_cast<float2*>(line + at) =
-                        make_float2(to.passed(left, line, at), to.passed(right, line, at + 1));
-                } else {
-                    if (at < columns) line[at] = to.passed(left, line, at);
-                    if (at + 1 < columns) line[at + 1] = to.passed(right, line, at + 1);
-                }
+                const float* const v = sum[i / 2][j] + i % 2 * 2;
+                if (n + 8 * j < columns) to.put(start, n + 8 * j, make_float2(v[0], v[1]), needs[j], gates[j]);
             }
         }
     }
@@ -226,10 +247,10 @@ struct Part {
 
 // Slices by cp.async, STAGES - 1 ahead. A barrier says both that all threads' copies of this slice
 // have landed and that all warps have read the slice whose memory comes next.
-template <typename A, typename B, u32 ROWS, u32 COLUMNS>
-DEVICE void walk_slices(Feed<Tf32, A, ROWS>& a, Feed<Tf32, B, COLUMNS>& b, Part<Tf32, ROWS, COLUMNS>& part, u32 steps,
-                        u8* memory) {
-    const u32 stages = Tf32::STAGES, second = ROWS * SLICE_BYTES, both = SLICES(ROWS, COLUMNS);
+template <typename Number, typename A, typename B, u32 ROWS, u32 COLUMNS>
+DEVICE void walk_slices(Feed<Number, A, ROWS>& a, Feed<Number, B, COLUMNS>& b, Part<Number, ROWS, COLUMNS>& part,
+                        u32 steps, u8* memory) {
+    const u32 stages = Number::STAGES, second = ROWS * SLICE_BYTES, both = SLICES(ROWS, COLUMNS);
     UNROLL for (u32 step = 0; step < stages - 1; ++step) {
         if (step < steps) {
             a.send(memory + step * both);

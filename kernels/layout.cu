@@ -71,12 +71,7 @@ KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
     if (i >= p.n) return;
     float v[4];
     read_four(x + i, 4, v);
-    u32 bits[4];
-    UNROLL for (u32 k = 0; k < 4; ++k) {
-        const u32 whole = __float_as_uint(v[k]);
-        bits[k] = v[k] != v[k] ? 0x7fff : (whole + 0x7fff + (whole >> 16 & 1)) >> 16;
-    }
-    *reinterpret_cast<uint2*>(y + i / 2) = make_uint2(bits[0] | bits[1] << 16, bits[2] | bits[3] << 16);
+    *reinterpret_cast<uint2*>(y + i / 2) = make_uint2(bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]));
 }
 
 // Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.

@@ -36,9 +36,11 @@ struct Lines {
 struct ToC {
     float* c;
     const MatMul* p;
-    MEMBER float* row(u32 m) const { return m < p->m ? c + (u64)m * p->n : nullptr; }
-    MEMBER float finish(float value, u32) const { return value; }
-    MEMBER float passed(float value, const float*, u32) const { return value; }
+    MEMBER u32 start(u32 m) const { return m < p->m ? m * p->n : NOWHERE; }
+    MEMBER float2 column(u32) const { return make_float2(0.0f, 0.0f); }
+    MEMBER bool is_gated() const { return false; }
+    MEMBER float2 gate(u32, u32) const { return make_float2(0.0f, 0.0f); }
+    MEMBER void put(u32 start, u32 n, float2 pair, float2, float2) const { store_pair(c, start, n, p->n, pair); }
 };
 
 template <typename Number, u32 TILE, bool transpose_a, bool transpose_b>

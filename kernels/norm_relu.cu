@@ -4,7 +4,7 @@
 // the LeakyReLU's mask: d beta = sum g, d gamma = sum g y, d x = r gamma (g - mean(g) - y mean(g y)). Mask and y
 // are computed of x again, which is read anyway.
 // Launch: as norm.cu. A layer's gamma and beta are found column by column.
-// Traffic: 8 bytes an element forward, 8 + 12 back; bound by memory.
+// Traffic: 8 bytes an element forward, 8 + 12 back, two less of a result in bf16; bound by memory.
 // Order: as norm.cu. Every operation rounds by itself (src/device/gpu/cuda/compile.rs), so that the mask is
 // that of the forward pass.
 #include "norm.cuh"
@@ -15,6 +15,16 @@ DEVICE Norm norm_of(const NormRelu& p) { return {p.rows, p.columns, p.pieces, p.
 DEVICE float shifted(float y, float gamma, float beta) { return y * gamma + beta; }
 
 DEVICE float normalised(float x, float mean, float r) { return (x - mean) * r; }
+
+// Numbers of a result in either type, from the one with that index on.
+template <u32 WIDTH>
+DEVICE void write_as(float* to, u32 i, const float (&from)[WIDTH], u32 bf16) {
+    if (WIDTH == 4 && bf16) {
+        reinterpret_cast<uint2*>(to)[i / 4] = make_uint2(bf16_pair(from[0], from[1 % WIDTH]), bf16_pair(from[2 % WIDTH], from[3 % WIDTH]));
+    } else {
+        write_width(to + i, from);
+    }
+}
 
 // ---- forward -------------------------------------------------------------------------------
 
@@ -39,7 +49,7 @@ DEVICE void forward(const float* x, const float* stats, const float* gamma, cons
             const float u = shifted(normalised(v[k], of.mean[k], of.r[k]), scale[k], shift[k]);
             v[k] = u > 0.0f ? u : q.slope * u;
         }
-        write_width(y + i, v);
+        write_as(y, i, v, q.bf16);
     }
 }
 
@@ -102,7 +112,7 @@ DEVICE void gradient(const float* x, const float* stats, const float* gamma, con
             const float masked = shifted(y, scale[k], shift[k]) > 0.0f ? to[k] : q.slope * to[k];
             to[k] = of.r[k] * scale[k] * (masked - mean_g[k] - y * mean_gy[k]);
         }
-        write_width(out + i, to);
+        write_as(out, i, to, q.bf16);
     }
 }
 

@@ -71,6 +71,7 @@ struct Reduce {
     u32 pieces;
     u32 piece;
     float scale;
+    u32 bf16;  // whether x is stored in bf16: columns of one plane
 };
 
 // mean_pool and upsample: the larger image, channels and the factor.
@@ -112,6 +113,8 @@ struct Conv {
     u32 periodic;  // what lies beyond an edge: all bits set, the opposite edge; none, zeros
     u32 activate;  // 0: as is; 1: add bias; 2: add bias, then LeakyReLU; 3: times slope where the gate is not positive
     float slope;
+    u32 result_bf16;  // whether the result is stored in bf16, and whether the gate is
+    u32 gate_bf16;
 };
 
 // stats, normalise, normalise_grad; see norm.cu for the two layouts. Threads of the element-wise ones
@@ -125,7 +128,7 @@ struct Norm {
     float eps;
 };
 
-// norm_relu, norm_relu_sums, norm_relu_grad: as Norm, and the LeakyReLU's slope.
+// norm_relu, norm_relu_sums, norm_relu_grad: as Norm, the LeakyReLU's slope and the type of the result.
 struct NormRelu {
     u32 rows;
     u32 columns;
@@ -136,6 +139,7 @@ struct NormRelu {
     u32 row;  // numbers from one row of the sums to the other
     float eps;
     float slope;
+    u32 bf16;  // whether the result is stored in bf16
 };
 
 // moments and quadratic_field.

@@ -43,9 +43,16 @@ DEVICE u32 tf32_of(float value) {
 
 // Two numbers rounded to bf16: to nearest, a tie to even.
 DEVICE u32 bf16_pair(float low, float high) {
+#if __CUDA_ARCH__ >= 800
     u32 bits;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
     return bits;
+#else
+    const u32 a = __float_as_uint(low), b = __float_as_uint(high);
+    const u32 first = low != low ? 0x7fff : (a + 0x7fff + (a >> 16 & 1)) >> 16;
+    const u32 second = high != high ? 0x7fff : (b + 0x7fff + (b >> 16 & 1)) >> 16;
+    return first | second << 16;
+#endif
 }
 
 DEVICE u32 shared_address(const void* at) { return (u32)__cvta_generic_to_shared(at); }

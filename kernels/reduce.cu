@@ -5,7 +5,7 @@
 // Launch: the reduced axis is cut into `pieces`; a second launch of the same kernel adds the
 // pieces' sums, in order. Rows (inner = 1): a block per sum. Columns: 32 columns by 8 lanes a
 // block; a few terms of many columns (the pieces of a product): a thread per column, or four.
-// Traffic: 4 bytes an input element; bound by memory.
+// Traffic: 4 bytes an input element, 2 of columns in bf16; bound by memory.
 // Order: each thread adds every 256th (8th) element of its piece, lanes meet in a fixed tree;
 // the same on devices with as many multiprocessors.
 #include "common.cuh"
@@ -22,15 +22,20 @@ KERNEL(256) sum_rows(const float* x, float* y, Reduce p) {
     if (threadIdx.x == 0) y[(u64)blockIdx.x * p.pieces + blockIdx.y] = sum * p.scale;
 }
 
+// A number of a tensor of either type.
+DEVICE float number_at(const float* from, u64 at, u32 bf16) {
+    return bf16 ? __uint_as_float((u32)reinterpret_cast<const u16*>(from)[at] << 16) : from[at];
+}
+
 // Block (column group, piece, o) of x [outer, reduced, inner] to y [outer, pieces, inner].
 KERNEL(256) sum_columns(const float* x, float* y, Reduce p) {
     SHARED(float, scratch, 8 * 32);
     const u32 lane = threadIdx.x / 32, column = blockIdx.x * 32 + threadIdx.x % 32;
     const u32 begin = blockIdx.y * p.piece, end = least(begin + p.piece, p.reduced);
-    const float* plane = x + (u64)blockIdx.z * p.reduced * p.inner;
+    const float* plane = x + (u64)blockIdx.z * p.reduced * p.inner;  // of bf16 there is one alone
     float sum = 0.0f;
     if (column < p.inner)
-        for (u32 r = begin + lane; r < end; r += 8) sum += plane[(u64)r * p.inner + column];
+        for (u32 r = begin + lane; r < end; r += 8) sum += number_at(plane, (u64)r * p.inner + column, p.bf16);
     scratch[threadIdx.x] = sum;
     __syncthreads();
     if (lane > 0 || column >= p.inner) return;

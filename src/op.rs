@@ -15,6 +15,9 @@ pub enum DType {
     U8,
     /// A row number, or a word of random-generator state.
     U32,
+    /// The upper half of an `f32`, rounded: how a plan stores a real result that is only multiplied so. Never
+    /// recorded.
+    Bf16,
 }
 
 /// Names a tensor that outlives a step: a parameter, optimiser state, the data set.

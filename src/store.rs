@@ -48,6 +48,11 @@ impl Store {
         &mut *self.device
     }
 
+    /// The same, to ask it something.
+    pub(crate) fn asked(&self) -> &dyn Device {
+        &*self.device
+    }
+
     fn add(&mut self, name: &str, shape: Shape, dtype: DType, bytes: &[u8]) -> Result<LeafId> {
         assert!(self.find(name).is_none(), "two leaves named {name}");
         assert!(

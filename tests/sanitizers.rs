@@ -134,7 +134,9 @@ fn record() -> Reached {
         run(device(Precision::Fp32), &case.inputs, &case.build);
     }
     for precision in [Precision::Tf32, Precision::Bf16] {
-        for case in [cases::products(), cases::convolutions(), cases::fused()].into_iter().flatten() {
+        for case in
+            [cases::products(), cases::convolutions(), cases::fused(), cases::stored()].into_iter().flatten()
+        {
             run(device(precision), &case.inputs, &case.build);
         }
     }

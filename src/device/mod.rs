@@ -52,6 +52,9 @@ impl Timer {
     }
 }
 
+/// Shape and element type of a tensor.
+pub type Typed = (Shape, DType);
+
 /// A tensor in device memory.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Place {
@@ -102,6 +105,13 @@ pub trait Device: Send {
     /// # Errors
     /// If the device fails.
     fn run(&mut self, op: &Op, inputs: &[Place], output: &Place) -> Result<()>;
+
+    /// Whether the device runs an operation on tensors of these shapes and types, some of them [`DType::Bf16`] where
+    /// the tape has real ones, with the bits of real ones in all that it computes of them: it would round those inputs
+    /// so itself, or asks for their signs. A result is rounded as it is stored.
+    fn runs_in_bf16(&self, _op: &Op, _inputs: &[Typed], _output: Typed) -> bool {
+        false
+    }
 
     /// Waits until everything has run.
     ///
@@ -173,5 +183,6 @@ pub fn element_bytes(dtype: DType, real: usize) -> usize {
         DType::Real => real,
         DType::U8 => 1,
         DType::U32 => 4,
+        DType::Bf16 => 2,
     }
 }

@@ -10,6 +10,7 @@ mod graph;
 mod norms;
 mod order;
 mod places;
+mod storage;
 
 use std::time::Duration;
 
@@ -97,6 +98,7 @@ impl Plan {
         let real = store.element_bytes(DType::Real);
         if share {
             let live = fold::fold(&mut nodes, &outputs);
+            storage::store_in_bf16(&mut nodes, &live, &outputs, store.asked());
             (nodes, outputs) = order::ordered(nodes, &live, &outputs, real);
         }
         let lying = Lying::of(&nodes, real);

@@ -51,6 +51,7 @@ impl Checkpoint {
                 }
                 DType::U8 => Dtype::U8,
                 DType::U32 => Dtype::U32,
+                DType::Bf16 => unreachable!("{name}: plans alone store in bf16"),
             };
             tensors.insert(name, Tensor { dtype, shape, bytes: store.read_bytes(LeafId(index))? });
         }

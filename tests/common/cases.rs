@@ -13,7 +13,7 @@ use invnet::shape::Shape;
 
 pub use fields::{boundaries, moments_and_their_field};
 pub use layers::{norm_relus, normalisation, penalties};
-pub use products::{convolutions, fused, products};
+pub use products::{convolutions, fused, products, stored};
 pub use transforms::{correlations, stepping};
 
 use super::{Build, U, exact, labels, magnitudes, real, settled, values, whole, words};
@@ -299,6 +299,7 @@ pub fn all() -> Vec<Case> {
         products,
         convolutions,
         fused,
+        stored,
         penalties,
         correlations,
         stepping,

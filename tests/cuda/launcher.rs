@@ -102,7 +102,9 @@ fn every_kernel_agrees_with_the_host() {
             updates(device).iter().flat_map(|value| value.to_le_bytes()).collect()
         });
         let all: Vec<&str> = FAMILIES.iter().flat_map(|family| family.kernels).map(|k| k.name).collect();
-        let products = || [cases::products(), cases::convolutions(), cases::fused()].into_iter().flatten();
+        let products = || {
+            [cases::products(), cases::convolutions(), cases::fused(), cases::stored()].into_iter().flatten()
+        };
         for (precision, mut cases) in [
             (Precision::Fp32, cases::all()),
             (Precision::Tf32, products().collect::<Vec<_>>()),
@@ -110,10 +112,9 @@ fn every_kernel_agrees_with_the_host() {
         ] {
             // From small to large, as far as there are kernels of this precision left.
             cases.sort_by_key(|case| case.inputs.iter().map(|input| input.shape.numel()).sum::<usize>());
-            let name = format!("_{}_", precision.name());
             let own = |kernel: &&str| match precision {
-                Precision::Fp32 => !kernel.contains("_tf32_") && !kernel.contains("_bf16_"),
-                _ => kernel.contains(&name),
+                Precision::Fp32 => !kernel.contains("_tf32") && !kernel.contains("_bf16"),
+                _ => kernel.contains(precision.name()),
             };
             let own: BTreeSet<&str> = all.iter().copied().filter(own).collect();
             for case in &cases {

@@ -5,9 +5,9 @@ use super::launch::{Launcher, Span};
 use super::matmul::{self, Cut};
 use super::params::Conv;
 use super::{Gpu, Precision, blocks_for, word};
-use crate::device::{ALIGN, Place};
+use crate::device::{ALIGN, Place, Typed};
 use crate::error::Result;
-use crate::op::{Border, Leg, Window};
+use crate::op::{Border, DType, Leg, Window};
 use crate::shape::Shape;
 
 /// Result channels up to which a tile of 64 columns is not worth its work.
@@ -21,22 +21,30 @@ const FOUR: usize = 4;
 /// Pixels of a result below which a warp for each of them does it sooner than a tile.
 const FEW_PIXELS: usize = 64;
 
-/// The kernels, by leg, precision and tile, as [`matmul::TILES`] lists them.
-const KERNELS: [[[&str; 3]; 3]; 3] = [
+/// Numbers of bf16 that they are read by where memory holds it.
+const EIGHT: usize = 8;
+/// The row of [`KERNELS`] for operands in bf16.
+const STORED: usize = 3;
+
+/// The kernels, by leg, precision (operands in bf16 behind them) and tile, as [`matmul::TILES`] lists them.
+const KERNELS: [[[&str; 3]; 4]; 3] = [
     [
         ["conv_y_64", "conv_y_128x64", "conv_y_128"],
         ["conv_y_tf32_64", "conv_y_tf32_128x64", "conv_y_tf32_128"],
         ["conv_y_bf16_64", "conv_y_bf16_128x64", "conv_y_bf16_128"],
+        ["conv_y_stored_bf16_64", "conv_y_stored_bf16_128x64", "conv_y_stored_bf16_128"],
     ],
     [
         ["conv_x_64", "conv_x_128x64", "conv_x_128"],
         ["conv_x_tf32_64", "conv_x_tf32_128x64", "conv_x_tf32_128"],
         ["conv_x_bf16_64", "conv_x_bf16_128x64", "conv_x_bf16_128"],
+        ["conv_x_stored_bf16_64", "conv_x_stored_bf16_128x64", "conv_x_stored_bf16_128"],
     ],
     [
         ["conv_w_64", "conv_w_128x64", "conv_w_128"],
         ["conv_w_tf32_64", "conv_w_tf32_128x64", "conv_w_tf32_128"],
         ["conv_w_bf16_64", "conv_w_bf16_128x64", "conv_w_bf16_128"],
+        ["conv_w_stored_bf16_64", "conv_w_stored_bf16_128x64", "conv_w_stored_bf16_128"],
     ],
 ];
 
@@ -50,38 +58,51 @@ pub(super) enum Finish<'a> {
     Gate(&'a Place, f64),
 }
 
-/// One leg of a convolution with its tensors.
+/// One leg of a convolution.
 #[derive(Clone, Copy)]
-pub(super) struct Call {
+pub(super) struct Form {
     leg: Leg,
     window: Window,
     n: usize,
     ci: usize,
     co: usize,
-    a: Span,
-    b: Span,
-    /// Bias or gate; [`Span::NONE`] without one.
-    extra: Span,
-    /// 0 as is, 1 with the bias, 2 through a LeakyReLU of `slope` besides, 3 through the gate.
-    activate: u32,
-    slope: f32,
 }
 
-impl Call {
-    fn new(leg: Leg, window: &Window, [a, b]: [&Place; 2], finish: Finish<'_>, y: &Place) -> Self {
+/// What computes a leg.
+enum Route {
+    /// A kernel for few channels of the result, its grid and its dynamic shared memory.
+    Few(&'static str, [u32; 3], u32),
+    /// Tiles, of an x whose channels are made whole fours.
+    Widened,
+    /// Tiles.
+    Tiles(Precision),
+}
+
+impl Form {
+    pub(super) fn new(leg: Leg, window: &Window, [a, b]: [&Shape; 2], y: &Shape) -> Self {
         let (n, ci, co) = match leg {
-            Leg::Y => (a.shape[0], a.shape[3], b.shape[3]),
-            Leg::X => (a.shape[0], b.shape[2], a.shape[3]),
-            Leg::W => (a.shape[0], y.shape[2], y.shape[3]),
+            Leg::Y => (a[0], a[3], b[3]),
+            Leg::X => (a[0], b[2], a[3]),
+            Leg::W => (a[0], y[2], y[3]),
         };
-        let (extra, activate, slope) = match finish {
-            Finish::Nothing => (Span::NONE, 0, 0.0),
-            Finish::Bias(bias, None) => (Span::read(bias), 1, 0.0),
-            Finish::Bias(bias, Some(slope)) => (Span::read(bias), 2, slope as f32),
-            Finish::Gate(gate, slope) => (Span::read(gate), 3, slope as f32),
-        };
-        let (a, b) = (Span::read(a), Span::read(b));
-        Self { leg, window: *window, n, ci, co, a, b, extra, activate, slope }
+        Self { leg, window: *window, n, ci, co }
+    }
+
+    /// Numbers of x, w and y.
+    fn numels(&self) -> [usize; 3] {
+        let pixels = |extent: [usize; 2]| extent[0] * extent[1];
+        let Window { image, kernel, out, .. } = self.window;
+        [self.n * pixels(image) * self.ci, pixels(kernel) * self.ci * self.co, self.n * pixels(out) * self.co]
+    }
+
+    /// The channels along which the leg reads several numbers at a time.
+    fn rows(&self) -> Vec<usize> {
+        if self.leg == Leg::X { vec![self.co] } else { vec![self.ci, self.co] }
+    }
+
+    /// Leg x is one product per parity of the stride.
+    fn classes(&self) -> usize {
+        if self.leg == Leg::X { self.window.stride[0] * self.window.stride[1] } else { 1 }
     }
 
     /// Rows, columns and depth of the leg as a matrix product; for leg x, of its largest parity.
@@ -128,6 +149,7 @@ impl Call {
         Some((name, [word(classes * tiles * self.n), 1, 1], shared?))
     }
 
+    /// The parameters, without what is done to the result.
     fn params(&self, cut: &Cut) -> Conv {
         let Window { image, kernel, stride, pad, out, border } = self.window;
         let signed = |v: usize| i32::try_from(v).expect("strides and paddings are small");
@@ -148,72 +170,126 @@ impl Call {
             pieces: cut.pieces,
             piece: cut.piece,
             periodic: if border == Border::Periodic { u32::MAX } else { 0 },
-            activate: self.activate,
-            slope: self.slope,
+            activate: 0,
+            slope: 0.0,
+            result_bf16: 0,
+            gate_bf16: 0,
         }
     }
 }
 
+impl Finish<'_> {
+    /// Adds itself to the parameters of a convolution; the tensor that it needs.
+    fn join(&self, params: &mut Conv) -> Span {
+        let (extra, activate, slope) = match *self {
+            Finish::Nothing => (Span::NONE, 0, 0.0),
+            Finish::Bias(bias, None) => (Span::read(bias), 1, 0.0),
+            Finish::Bias(bias, Some(slope)) => (Span::read(bias), 2, slope),
+            Finish::Gate(gate, slope) => {
+                params.gate_bf16 = u32::from(gate.dtype == DType::Bf16);
+                (Span::read(gate), 3, slope)
+            }
+        };
+        (params.activate, params.slope) = (activate, slope as f32);
+        extra
+    }
+}
+
 impl<L: Launcher> Gpu<L> {
+    fn conv_cut(&self, form: &Form) -> Cut {
+        let busy = self.launcher.multiprocessors() as usize;
+        matmul::cut(busy, form.extents(), form.classes(), form.leg == Leg::W, &[0, 1, 2])
+    }
+
+    fn route(&self, form: &Form) -> Route {
+        let few = form.leg != Leg::W && form.extents()[1] <= FEW;
+        if let Some((kernel, grid, shared)) = few.then(|| form.few(self.launcher.shared_limit())).flatten()
+            && self.trusts(kernel)
+        {
+            return Route::Few(kernel, grid, shared);
+        }
+        let tensors = form.numels();
+        let wide = form.leg != Leg::X && !form.ci.is_multiple_of(FOUR);
+        if wide && self.product_precision(&[form.co], &tensors) != Precision::Fp32 {
+            return Route::Widened;
+        }
+        let tile = self.conv_cut(form).tile;
+        let precision = self.product_precision(&form.rows(), &tensors);
+        Route::Tiles(self.trusted(precision, |p| KERNELS[form.leg as usize][p as usize][tile]))
+    }
+
+    /// Whether a leg takes and makes tensors of these types: its operands rounded already, its result to be rounded,
+    /// and the gate it goes through. Tensor cores read eight such numbers at a time.
+    pub(super) fn conv_in_bf16(&self, form: &Form, inputs: &[Typed], y: Typed) -> bool {
+        let is_bf16 = |typed: &Typed| typed.1 == DType::Bf16;
+        let [a, b] = [0, 1].map(|i| is_bf16(&inputs[i]));
+        let stored = |form: &Form| {
+            let kernel = KERNELS[form.leg as usize][STORED][self.conv_cut(form).tile];
+            form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) && self.trusts(kernel)
+        };
+        let route = self.route(form);
+        let tiles = matches!(route, Route::Tiles(Precision::Bf16));
+        if form.leg == Leg::W {
+            return tiles && a && b && !is_bf16(&y) && stored(form);
+        }
+        let widened = || {
+            let wide = Form { ci: form.ci.next_multiple_of(FOUR), ..*form };
+            matches!(route, Route::Widened) && matches!(self.route(&wide), Route::Tiles(Precision::Bf16))
+        };
+        !b && (tiles || widened())
+            && (!a || tiles && stored(form))
+            && (!is_bf16(&y) || y.0.channels().is_multiple_of(EIGHT))
+            // A bias is small.
+            && inputs.get(2).is_none_or(|extra| !is_bf16(extra) || extra.0 == y.0)
+    }
+
     /// One leg, and what is done to its result.
     pub(super) fn conv(
         &mut self,
         leg: Leg,
         window: &Window,
-        inputs: [&Place; 2],
+        [a, b]: [&Place; 2],
         finish: Finish<'_>,
         y: &Place,
     ) -> Result<()> {
-        let call = Call::new(leg, window, inputs, finish, y);
-        let extents = call.extents();
-        // Leg x: one product per parity of the stride.
-        let classes = if leg == Leg::X { window.stride[0] * window.stride[1] } else { 1 };
-        let busy = self.launcher.multiprocessors() as usize;
-        let cut = matmul::cut(busy, extents, classes, leg == Leg::W, &[0, 1, 2]);
-        let params = call.params(&cut);
-        if leg != Leg::W
-            && extents[1] <= FEW
-            && let Some((kernel, grid, shared)) = call.few(self.launcher.shared_limit())
-            && self.trusts(kernel)
-        {
-            let spans = [call.a, call.b, call.extra, Span::write(y)];
-            return self.launch_shared(kernel, grid, shared, &spans, &params);
-        }
-        if leg != Leg::X
-            && !call.ci.is_multiple_of(FOUR)
-            && self.product_precision(&[call.co], &[inputs[0], inputs[1], y]) != Precision::Fp32
-        {
-            return self.conv_widened(&call, inputs, finish, y);
-        }
-        // The channels along which each leg reads four numbers at a time.
-        let rows_of: &[usize] = if leg == Leg::X { &[call.co] } else { &[call.ci, call.co] };
-        let precision = self.product_precision(rows_of, &[inputs[0], inputs[1], y]);
-        let kernel_of = |precision: Precision| KERNELS[leg as usize][precision as usize][cut.tile];
-        let precision = self.trusted(precision, kernel_of);
-        let kernel = kernel_of(precision);
+        let form = Form::new(leg, window, [&a.shape, &b.shape], &y.shape);
+        let extents = form.extents();
+        let cut = self.conv_cut(&form);
+        let mut params = form.params(&cut);
+        let extra = finish.join(&mut params);
+        params.result_bf16 = u32::from(y.dtype == DType::Bf16);
+        let precision = match self.route(&form) {
+            Route::Few(kernel, grid, shared) => {
+                let spans = [Span::read(a), Span::read(b), extra, Span::write(y)];
+                return self.launch_shared(kernel, grid, shared, &spans, &params);
+            }
+            Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
+            Route::Tiles(precision) => precision,
+        };
+        let row = if a.dtype == DType::Bf16 { STORED } else { precision as usize };
+        let kernel = KERNELS[leg as usize][row][cut.tile];
         let [rows, columns] = cut.tiles(extents[0], extents[1]);
-        let filter =
-            if leg != Leg::W && precision == Precision::Bf16 { self.narrowed(inputs[1])? } else { call.b };
         if leg == Leg::W {
             let grid = [rows, columns, cut.pieces];
             return self.in_pieces(cut.pieces, y, |gpu, to| {
-                gpu.launch(kernel, grid, &[call.a, call.b, to], &params)
+                gpu.launch(kernel, grid, &[Span::read(a), Span::read(b), to], &params)
             });
         }
-        let spans = [call.a, filter, call.extra, Span::write(y)];
-        self.launch(kernel, [rows, columns, word(classes)], &spans, &params)
+        let filter = if precision == Precision::Bf16 { self.narrowed(b)? } else { Span::read(b) };
+        let spans = [Span::read(a), filter, extra, Span::write(y)];
+        self.launch(kernel, [rows, columns, word(form.classes())], &spans, &params)
     }
 
     /// Leg y or w of an x whose channels are no fours, with as many zeros behind them: a copy of x costs
     /// less than single precision does.
     fn conv_widened(
         &mut self,
-        call: &Call,
+        form: &Form,
         [a, b]: [&Place; 2],
         finish: Finish<'_>,
         y: &Place,
     ) -> Result<()> {
-        let filter = if call.leg == Leg::W { y } else { b };
+        let filter = if form.leg == Leg::W { y } else { b };
         let wide = |place: &Place, channels: usize| {
             let mut dims = place.shape.to_vec();
             dims[channels] = dims[channels].next_multiple_of(FOUR);
@@ -231,11 +307,11 @@ impl<L: Launcher> Gpu<L> {
         let [from, to] = [a, &x].map(|place| place.shape[3]);
         self.widen(a, from, &x, to)?;
         let [narrow, across] = [filter, &w].map(|place| place.shape[2] * place.shape[3]);
-        if call.leg == Leg::W {
-            self.conv(call.leg, &call.window, [&x, b], finish, &w)?;
+        if form.leg == Leg::W {
+            self.conv(form.leg, &form.window, [&x, b], finish, &w)?;
             return self.widen(&w, across, y, narrow);
         }
         self.widen(filter, narrow, &w, across)?;
-        self.conv(call.leg, &call.window, [&x, &w], finish, y)
+        self.conv(form.leg, &form.window, [&x, &w], finish, y)
     }
 }

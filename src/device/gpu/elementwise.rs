@@ -5,7 +5,7 @@ use super::params::{Elementwise, RANK, Strided};
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
-use crate::op::{Binary, Unary};
+use crate::op::{Binary, DType, Unary};
 use crate::shape::{MAX_RANK, Shape};
 
 /// The kernel of a function of two numbers.
@@ -89,7 +89,11 @@ impl<L: Launcher> Gpu<L> {
         let n = y.shape.numel();
         let spans = [Span::read(a), Span::read(b), Span::write(y)];
         if a.shape.numel() == n && b.shape.numel() == n {
-            let kernel = if name == "div" { "div_" } else { name };
+            let kernel = match name {
+                "div" => "div_",
+                "gate" if y.dtype == DType::Bf16 => "gate_bf16",
+                _ => name,
+            };
             let params = Elementwise { n: word(n), channels: 1, a: slope as f32, b: 0.0 };
             return self.launch(kernel, blocks_for(n, 4 * 256), &spans, &params);
         }

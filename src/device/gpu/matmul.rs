@@ -70,10 +70,10 @@ pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: boo
 impl<L: Launcher> Gpu<L> {
     /// The precision of a product's kernel: the one that was asked for if tensor cores can read its
     /// operands, whose rows in memory are as long as `rows`; else single precision.
-    pub(super) fn product_precision(&self, rows: &[usize], tensors: &[&Place]) -> Precision {
+    pub(super) fn product_precision(&self, rows: &[usize], numels: &[usize]) -> Precision {
         // Groups of four numbers are whole and aligned, and offsets fit a word.
-        let readable = rows.iter().all(|row| row % 4 == 0)
-            && tensors.iter().all(|tensor| u32::try_from(tensor.shape.numel()).is_ok());
+        let readable =
+            rows.iter().all(|row| row % 4 == 0) && numels.iter().all(|&numel| u32::try_from(numel).is_ok());
         if readable && self.launcher.tensor_cores() { self.precision } else { Precision::Fp32 }
     }
 
@@ -98,7 +98,7 @@ impl<L: Launcher> Gpu<L> {
         let k = a.shape[usize::from(!ta)];
         let cut = cut(self.launcher.multiprocessors() as usize, [m, n, k], 1, true, &SQUARE);
         let rows = [if ta { m } else { k }, if tb { k } else { n }];
-        let precision = self.product_precision(&rows, &[a, b, y]);
+        let precision = self.product_precision(&rows, &[a, b, y].map(|place| place.shape.numel()));
         let large = usize::from(TILES[cut.tile].0[0] == 128);
         let kernel_of = |p: Precision| KERNELS[p as usize][large][usize::from(ta)][usize::from(tb)];
         let kernel = kernel_of(self.trusted(precision, kernel_of));

@@ -31,6 +31,7 @@ mod shadow;
 #[cfg(feature = "simt")]
 pub mod simt;
 mod softmax;
+mod storage;
 mod trust;
 pub mod watch;
 
@@ -44,7 +45,7 @@ pub use trust::{Judge, is_fast};
 
 use std::time::Duration;
 
-use crate::device::{BufferId, Device, GraphId, Place, Timer};
+use crate::device::{BufferId, Device, GraphId, Place, Timer, Typed};
 use crate::error::Result;
 use crate::op::{Binary, CorrelationLeg, DType, Op};
 use crate::shape::Shape;
@@ -269,6 +270,10 @@ impl<L: Launcher> Device for Gpu<L> {
         let changed = inputs.iter().enumerate().filter(|&(i, _)| op.mutates(i));
         changed.for_each(|(_, place)| self.shadows.changed(place.buffer));
         Ok(())
+    }
+
+    fn runs_in_bf16(&self, op: &Op, inputs: &[Typed], output: Typed) -> bool {
+        self.takes_bf16(op, inputs, output)
     }
 
     fn sync(&mut self) -> Result<()> {

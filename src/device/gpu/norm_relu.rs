@@ -5,18 +5,20 @@ use super::params::{Norm, NormRelu};
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
-use crate::op::Over;
+use crate::op::{DType, Over};
 
 /// Of inputs x, statistics, gamma, beta and so on, all as kernels read them.
 fn spans(x: &[Place]) -> Vec<Span> {
     x.iter().map(Span::read).collect()
 }
 
-/// The parameters: those of normalisation, the slope, and numbers from one row of the sums to the other.
-fn params(p: &Norm, x: &[Place], slope: f64, row: usize) -> NormRelu {
+/// The parameters: those of normalisation, the slope, numbers from one row of the sums to the other, and the type
+/// of the result.
+fn params(p: &Norm, x: &[Place], slope: f64, row: usize, y: &Place) -> NormRelu {
     let Norm { rows, columns, pieces, piece, width, eps } = *p;
     let channels = word(x[2].shape.numel());
-    NormRelu { rows, columns, pieces, piece, width, channels, row: word(row), eps, slope: slope as f32 }
+    let bf16 = u32::from(y.dtype == DType::Bf16);
+    NormRelu { rows, columns, pieces, piece, width, channels, row: word(row), eps, slope: slope as f32, bf16 }
 }
 
 impl<L: Launcher> Gpu<L> {
@@ -35,12 +37,12 @@ impl<L: Launcher> Gpu<L> {
         };
         let mut spans = spans(x);
         spans.push(Span::write(y));
-        self.launch(kernel, Self::element_grid(over, &p), &spans, &params(&p, x, slope, 0))
+        self.launch(kernel, Self::element_grid(over, &p), &spans, &params(&p, x, slope, 0, y))
     }
 
     pub(super) fn norm_relu_sums(&mut self, eps: f64, slope: f64, x: &[Place], y: &Place) -> Result<()> {
         let p = self.norm_params(Over::Batch, &x[0], eps);
-        let params = params(&p, x, slope, y.shape[1]);
+        let params = params(&p, x, slope, y.shape[1], y);
         let partial = self.scratch([p.pieces as usize, 2, p.columns as usize])?;
         self.group_sums(Over::Batch, "norm_relu_sums", &spans(x), (&p, &params), Span::write(&partial))?;
         let finish = [Span::read(&partial), Span::write(y)];
@@ -49,7 +51,7 @@ impl<L: Launcher> Gpu<L> {
 
     pub(super) fn norm_relu_grad(&mut self, eps: f64, slope: f64, x: &[Place], y: &Place) -> Result<()> {
         let p = self.norm_params(Over::Batch, &x[0], eps);
-        let params = params(&p, x, slope, x[5].shape[1]);
+        let params = params(&p, x, slope, x[5].shape[1], y);
         let mut spans = spans(x);
         spans.push(Span::write(y));
         self.launch("norm_relu_grad", Self::element_grid(Over::Batch, &p), &spans, &params)

@@ -50,7 +50,7 @@ params! {
     /// pad.
     Pad { n: u32, rank: u32, dims: [u32; RANK], inner: [u32; RANK], start: [u32; RANK], }
     /// Sums over the middle of [outer, reduced, inner].
-    Reduce { outer: u32, reduced: u32, inner: u32, pieces: u32, piece: u32, scale: f32, }
+    Reduce { outer: u32, reduced: u32, inner: u32, pieces: u32, piece: u32, scale: f32, bf16: u32, }
     /// mean_pool and upsample.
     Pool { n: u32, height: u32, width: u32, channels: u32, factor: u32, }
     /// matmul.
@@ -59,14 +59,14 @@ params! {
     Conv {
         n: u32, h: u32, w: u32, ci: u32, oh: u32, ow: u32, co: u32, kh: u32, kw: u32,
         sh: i32, sw: i32, ph: i32, pw: i32, pieces: u32, piece: u32, periodic: u32, activate: u32,
-        slope: f32,
+        slope: f32, result_bf16: u32, gate_bf16: u32,
     }
     /// stats, normalise, normalise_grad.
     Norm { rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, eps: f32, }
     /// norm_relu, norm_relu_sums, norm_relu_grad.
     NormRelu {
         rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, channels: u32, row: u32, eps: f32,
-        slope: f32,
+        slope: f32, bf16: u32,
     }
     /// moments and quadratic_field.
     Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }

@@ -5,6 +5,7 @@ use super::params::Reduce;
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
+use crate::shape::Shape;
 
 impl<L: Launcher> Gpu<L> {
     /// Sums x over the axes that y has with extent 1, one run of neighbouring axes at a time, the
@@ -71,6 +72,8 @@ impl<L: Launcher> Gpu<L> {
         piece: u32,
         y: Span,
     ) -> Result<()> {
+        // A span says by its bytes what its numbers are.
+        let from = x.bytes / (outer * reduced * inner).max(1);
         let params = Reduce {
             outer: word(outer),
             reduced: word(reduced),
@@ -78,6 +81,7 @@ impl<L: Launcher> Gpu<L> {
             pieces,
             piece,
             scale: 1.0,
+            bf16: u32::from(from == size_of::<u16>()),
         };
         if inner == 1 {
             return self.launch("sum_rows", [word(outer), pieces, 1], &[x, y], &params);
@@ -87,19 +91,25 @@ impl<L: Launcher> Gpu<L> {
             return self.launch("sum_few", blocks_for(inner, 256 * width), &[x, y], &params);
         }
         // The grid's z axis is short: many planes go in several launches.
-        let bytes = size_of::<f32>();
         for first in (0..outer).step_by(MOST_PLANES) {
             let planes = MOST_PLANES.min(outer - first);
             let part = |span: Span, plane: usize| Span {
-                offset: span.offset + first * plane * bytes,
-                bytes: planes * plane * bytes,
+                offset: span.offset + first * plane,
+                bytes: planes * plane,
                 ..span
             };
-            let spans = [part(x, reduced * inner), part(y, pieces as usize * inner)];
+            let spans =
+                [part(x, reduced * inner * from), part(y, pieces as usize * inner * size_of::<f32>())];
             self.launch("sum_columns", [word(inner.div_ceil(32)), pieces, word(planes)], &spans, &params)?;
         }
         Ok(())
     }
+}
+
+/// Whether a sum is of all rows of so many that `sum_columns` does it at once, which reads bf16 too.
+pub(super) fn sums_columns(x: &Shape, y: &Shape) -> bool {
+    let columns = x.channels();
+    columns > 1 && *y == Shape::from([columns]) && x.numel() > FEW * columns
 }
 
 /// Terms up to which a thread sums a column by itself, and columns from which there are threads enough.

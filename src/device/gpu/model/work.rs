@@ -121,7 +121,11 @@ impl Work {
         self.product = product(launch.kernel, depth);
         if let Some(product @ Product { precision: Precision::Bf16, .. }) = &mut self.product {
             // Filters are rounded beforehand.
-            product.bytes[1] = if launch.kernel.starts_with("conv_w") { 4 } else { 2 };
+            product.bytes = match launch.kernel {
+                kernel if kernel.contains("stored") => [2; 2],
+                kernel if kernel.starts_with("conv_w") => [4; 2],
+                _ => [4, 2],
+            };
         }
         if launch.kernel == "conv_y_few" {
             self.trips = Some([f64::from(depth.div_ceil(32)), 0.0]);
