@@ -8,7 +8,7 @@
 // (gemm_mma.cuh); leg x by parity classes, leg w by pieces (both grid z). Shared memory: tf32 24, 36 or
 // 48 KiB, bf16 16, 24 or 32 KiB.
 // Traffic: each operand once per tile row or column, as single precision, but filters of bf16, which are rounded
-// once (`narrow`, layout.cu); results and masks of bf16 kernels may be stored in bf16. Bound by arithmetic where the
+// once (`narrow`, layout.cu); results and masks of bf16 kernels may be stored in bf16; bound by arithmetic where the
 // tiles are full, else by memory.
 // Order: taps row by row, channels inside; leg w pixel by pixel within a piece, then the pieces.
 // Source: PTX ISA, "Matrix multiply-accumulate operation using mma instruction", "ldmatrix",

@@ -352,12 +352,12 @@ fn a_wrong_finish_is_caught() {
     let product = legs(5, [132, 132], [6, 5], [1, 1], [1, 1], [0, 0])[0];
     let (leaky, gate) = (Finish::Leaky, Finish::Gate);
     for (finish, wrong, change) in [
-        (leaky, true, ["value += bias[channel];", "value += bias[channel ^ 1];"]),
-        (leaky, true, ["value > 0.0f ? value : p.slope * value", "value > 0.0f ? value : value"]),
-        (leaky, false, ["value += bias[channel];", "value += bias[channel]; // as it was"]),
-        (gate, true, ["gate[at] > 0.0f", "gate[at ^ 1] > 0.0f"]),
-        (gate, true, ["row - y + n, *p", "row - y, *p"]),
-        (gate, false, ["gate[at] > 0.0f", "gate[at] > 0.0f /* as it was */"]),
+        (leaky, true, ["make_float2(bias[0], n + 1", "make_float2(bias[1], n + 1"]),
+        (leaky, true, ["p->activate >= 2 ? p->slope", "p->activate >= 2 ? 1.0f"]),
+        (leaky, false, ["make_float2(bias[0], n + 1", "make_float2(bias[0] /* as it was */, n + 1"]),
+        (gate, true, ["is_gated() ? gates : pair", "is_gated() ? pair : pair"]),
+        (gate, true, ["(u64)(start + n) *", "(u64)(start + 2 * (n / 4)) *"]),
+        (gate, false, ["is_gated() ? gates : pair", "is_gated() ? gates /* as it was */ : pair"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let library = changed_library(folder.path(), "conv_mma", change);
