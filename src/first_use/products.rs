@@ -13,10 +13,33 @@ use crate::tape::{Tape, Var};
 
 /// A product of two tensors.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub enum Product {
-    MatMul { m: usize, n: usize, k: usize, ta: bool, tb: bool },
-    Conv { leg: Leg, n: usize, ci: usize, co: usize, window: Window },
+    /// A matrix [M, N] from [M, K] and [K, N].
+    MatMul {
+        /// M.
+        m: usize,
+        /// N.
+        n: usize,
+        /// K.
+        k: usize,
+        /// The first factor lies transposed.
+        ta: bool,
+        /// The second factor lies transposed.
+        tb: bool,
+    },
+    /// A leg of a convolution.
+    Conv {
+        /// Which of x, w and y is the result.
+        leg: Leg,
+        /// Images.
+        n: usize,
+        /// Channels of x.
+        ci: usize,
+        /// Channels of y.
+        co: usize,
+        /// Extents, strides and border.
+        window: Window,
+    },
 }
 
 /// Products that reach every tile in every leg and precision, on few multiprocessors or on many.
