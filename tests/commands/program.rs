@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// Makes a run small.
-pub const TINY: [&str; 9] = [
+pub const TINY: [&str; 11] = [
     "--set=size=16",
     "--set=width=2",
     "--set=batch=4",
@@ -17,6 +17,9 @@ pub const TINY: [&str; 9] = [
     "--set=checkpoint_every=4",
     "--set=sample_every=6",
     "--set=eval_samples=20",
+    // After so few iterations figures are too frayed to be smoothed.
+    "--set=relax=0",
+    "--set=modulate=false",
 ];
 
 pub fn invnet(folder: &Path, args: &[&str]) -> Output {

@@ -534,8 +534,9 @@ mod tests {
         // Of degrees the first is nearest, by much more than the share is missed.
         let wanted = [Some(12.0), None, None, None, Some(0.35), None];
         task.complete(&wanted, &mut row, (1, 0), "--target").unwrap();
-        // A curve is that of its row, all of it.
-        assert_eq!(row, [12.0, 2.0, 10.0, 1.5, 0.34, 0.17]);
+        // A curve is that of its row, as far from it as what is given is.
+        let near = [12.0, 2.0, 10.0, 1.5, 0.35, 0.18];
+        assert!(row.iter().zip(near).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{row:?}");
     }
 
     #[test]
