@@ -184,6 +184,28 @@ fn certificates_hold_and_what_was_tampered_with_is_found() {
         assert!(output.status.success(), "{samples}: {}", says(&output));
         assert!(says(&output).contains("12 samples are as certified"), "{}", says(&output));
     }
+    // The folder has other arrays too; a table has no pixels, and only other commands take advice to import.
+    assert!(says(&check("out")).contains("12 samples are as certified"));
+    let output = check("out/samples.csv");
+    assert!(
+        output.status.code() == Some(2)
+            && says(&output).contains("samples.csv: holds no class maps of 16 x 16"),
+        "{}",
+        says(&output)
+    );
+    let grey: Vec<u8> = (0..=255).collect();
+    invnet::data::export::write_npy_u8(here.join("grey.npy"), &grey, &[1, 16, 16]).unwrap();
+    let output = check("grey.npy");
+    assert!(output.status.code() == Some(2) && !says(&output).contains("--levels"), "{}", says(&output));
+    // With row 0 at the bottom, as --origin lower shows it.
+    let mut turned = fs::read(here.join("out/samples.npy")).unwrap();
+    turned[128..].chunks_exact_mut(256).for_each(|map| {
+        let rows: Vec<u8> = map.rchunks_exact(16).flatten().copied().collect();
+        map.copy_from_slice(&rows);
+    });
+    fs::write(here.join("turned.npy"), &turned).unwrap();
+    let output = check("turned.npy");
+    assert!(output.status.success(), "{}", says(&output));
     // What is none is refused by the name that was given.
     let output = invnet(here, &["check", "out/samples.npy", "--asks=out/samples.npy"]);
     assert!(

@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
-use super::output::{bar, say};
+use super::output::{bar, note, say};
 use super::{DeviceArg, FormatArg, also, import};
 use crate::data::ClassMaps;
 use crate::data::export::write_npz;
@@ -138,7 +138,7 @@ fn make(kind: &Kind, args: &MakeArgs, quiet: bool) -> Result<()> {
     let (choice, source) = args.open(kind)?;
     let count = args.count.map_or(kind.count, |count| count as usize);
     let [height, width] = source.images().size;
-    args.format.check_pixels([count, height, width])?;
+    args.format.check([count, height, width])?;
     if let Some(chunked) = source.chunked() {
         return make_chunks(&*source, chunked, args, count, &choice, quiet);
     }
@@ -183,6 +183,9 @@ impl MakeArgs {
                 data.names.join(", "),
                 1e3 * seconds / data.count as f64
             )?;
+        }
+        if let Some(remark) = source.remark(data) {
+            note!("warning: {remark}");
         }
         Ok(())
     }

@@ -62,6 +62,9 @@ fn arch(name: &str) -> std::result::Result<u32, String> {
 /// Lists devices, proves one, or compiles for others.
 pub(super) fn run(args: &DevicesArgs, quiet: bool) -> Result<()> {
     if let Some(folder) = &args.compile_to {
+        if let DeviceChoice::Named(kind) = args.device.device {
+            return Err(Error::Usage(format!("--device {kind}: compiling takes no device, but --arch sm_N")));
+        }
         return compile(folder, &args.arch, quiet);
     }
     if args.prove {
@@ -70,6 +73,9 @@ pub(super) fn run(args: &DevicesArgs, quiet: bool) -> Result<()> {
             DeviceChoice::Named(kind) => kind,
         };
         return proof(kind, args, quiet);
+    }
+    if let DeviceChoice::Named(kind) = args.device.device {
+        return Err(Error::Usage(format!("--device {kind}: all are listed; --prove proves that one")));
     }
     say!("cpu     {}", counted(rayon::current_num_threads(), "thread"))?;
     for report in cuda::devices() {

@@ -67,8 +67,12 @@ impl FormatArg {
             .try_for_each(|path| room::check_absent(&path, overwrite))
     }
 
-    /// Refuses more images than a format has room for; `shape` is `[N, H, W]`.
-    pub(super) fn check_pixels(&self, shape: [usize; 3]) -> Result<()> {
+    /// Refuses a size of pixels in pixels, and more images than a format has room for; `shape` is `[N, H, W]`.
+    pub(super) fn check(&self, shape: [usize; 3]) -> Result<()> {
+        if self.unit == "px" && self.spacing != 1.0 {
+            let problem = "a pixel is 1 px wide: give --unit um, or another unit of length";
+            return Err(Error::Usage(format!("--spacing {} --unit px: {problem}", self.spacing)));
+        }
         check_pixels(&self.format, shape)
     }
 

@@ -31,7 +31,8 @@ numbers from 0 (palette indices too), and those that occur are packed: labels
 keeps labels that are all below K. --levels lists the value of each class.
 --threshold makes two, and takes the brightness of a colour (0.299 R + 0.587 G
 + 0.114 B). Where there are colours each is a class: those of --colours in that
-order, else all that occur, the darkest first. What each class was is printed
+order, else all that occur, the darkest first; shades of smoothed edges are a
+warning. What each class was is printed
 and is the array `labels` of the archive (a colour as the number 0xRRGGBB). A
 value that does not fit is an error that names its file and pixel.
 
@@ -63,7 +64,8 @@ lists which images are from which file.
 Data sets and variables in files are listed where --dataset must choose. MATLAB
 stacks are H x W x N. In DREAM.3D files Phases is read, else FeatureIds, both
 counted from 1; images are the slices along z. --orientations N makes a
-polycrystal of FeatureIds: grains are coloured so that adjoining ones differ.
+polycrystal of FeatureIds: grains are coloured so that adjoining ones differ,
+if N are enough: those that are not kept apart are counted in a warning.
 With --dataset EulerAngles cells are binned by the first angle, phi1, into N
 classes of equal width.
 
@@ -88,7 +90,7 @@ pub(super) struct ReadArgs {
     #[arg(long, value_name = "S|HxW", value_parser = sides)]
     size: Option<[usize; 2]>,
     /// How: the class with the largest share of the area, or the class at the centre.
-    #[arg(long, default_value = "area")]
+    #[arg(long, default_value = "area", requires = "size")]
     resize: ResizeName,
     /// Values from T on are class 1, values below are class 0.
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
@@ -207,7 +209,7 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     // Before there are files of this command's own.
     let others = if args.source.is_dir() { left_alone(&args.source)? } else { vec![] };
     let [height, width] = import.size();
-    args.format.check_pixels([import.count(), height, width])?;
+    args.format.check([import.count(), height, width])?;
     let data = write_npz_by_map(&args.out, [import.count(), height, width], |write| {
         import.read(&mut |map, _| write(map).map_err(|e| Error::io(&args.out, e)))
     })?;
@@ -237,9 +239,12 @@ pub(super) fn run(args: &ImportArgs, quiet: bool) -> Result<()> {
     for kept in args.format.kept_back(&args.out, &data) {
         note!("note: {kept}");
     }
-    for warning in import.warnings(&data)? {
-        note!("warning: {warning}");
-    }
+    tell_warnings(&import, &data)
+}
+
+/// Says what reading a source changed of its images.
+pub(super) fn tell_warnings(import: &Import, data: &ClassMaps) -> Result<()> {
+    import.warnings(data)?.iter().for_each(|warning| note!("warning: {warning}"));
     Ok(())
 }
 

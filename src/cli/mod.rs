@@ -83,8 +83,10 @@ miss a target given. --one-shot takes what the generator makes at once.
 Written: samples.npy (classes, [N, H, W]), asked.npy and measured.npy ([N, P];
 NaN for a figure that is not there), measured.csv (both, every digit, empty
 cells, and outside_range: the properties asked beyond what training saw),
-samples.png (the first 64), generated.json (what they were made from), and what
---soft, --latents and --format say. Memory does not grow with COUNT, but for
+samples.png (the first 64), generated.json (what they were made from),
+certificate.csv and .json with tolerances.npy and effort.npy ([N, P]; [N, 5],
+passes, steps, flips, tries, draw) unless --one-shot, and what --soft, --latents
+and --format say. Memory does not grow with COUNT, but for
 hdf5 and dream3d, which are put together in memory. Sample k depends on the
 seed and on k alone. Ctrl-C, TERM and HUP leave the samples made so far in
 every file; --resume goes on.

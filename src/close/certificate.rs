@@ -248,6 +248,24 @@ pub fn whole(columns: &[Column], measured: &[f32], asked: &[f32], tolerances: &[
 }
 
 impl Summary {
+    /// Reads `certificate.json`.
+    ///
+    /// # Errors
+    /// If it is not there, or no summary of this format.
+    pub fn read(path: &Path) -> Result<Self> {
+        let json = fs::read_to_string(path).map_err(|e| {
+            let hint = "a certificate is a table and the summary beside it";
+            Error::file(path, format!("cannot be read: {e}; {hint}"))
+        })?;
+        let summary: Self =
+            serde_json::from_str(&json).map_err(|e| Error::file(path, format!("is no certificate ({e})")))?;
+        if summary.format != FORMAT {
+            let problem = format!("is of format {}: this is format {FORMAT}", summary.format);
+            return Err(Error::file(path, problem));
+        }
+        Ok(summary)
+    }
+
     /// How near samples came, in a line.
     #[must_use]
     pub fn line(&self) -> String {
@@ -327,17 +345,9 @@ impl Certificate {
             return Err(Error::file(path, problem));
         }
         let (table, beside) = files(path);
-        let text = |path: &Path, hint: &str| {
-            fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}{hint}")))
-        };
-        let rows = text(&table, "")?;
-        let json = text(&beside, "; a certificate is a table and the summary beside it")?;
-        let summary: Summary = serde_json::from_str(&json)
-            .map_err(|e| Error::file(&beside, format!("is no certificate ({e})")))?;
-        if summary.format != FORMAT {
-            let problem = format!("is of format {}: this is format {FORMAT}", summary.format);
-            return Err(Error::file(&beside, problem));
-        }
+        let rows =
+            fs::read_to_string(&table).map_err(|e| Error::file(&table, format!("cannot be read: {e}")))?;
+        let summary = Summary::read(&beside)?;
         let [h, w] = summary.size;
         if ![h, w].iter().all(|side| (1..=LONGEST).contains(side)) || !(2..=256).contains(&summary.classes) {
             let problem =
@@ -398,12 +408,24 @@ impl Certificate {
         &self.images
     }
 
-    /// Measures samples `[N, H, W]` again, from their pixels alone.
+    /// Measures samples `[N, H, W]` again, from their pixels alone. Files may show row 0 at the bottom: what
+    /// was certified upside down is turned.
     ///
     /// # Errors
     /// If the device that measures fails.
     pub fn check(&self, maps: &[u8]) -> Result<Checked> {
         let (pixels, width) = (self.images.pixels(), self.columns().count());
+        let certified = |maps: &[u8]| format!("{:x}", Sha256::digest(maps)) == self.summary.samples_sha256;
+        let turned: Vec<u8>;
+        let (mut maps, mut same_pixels) = (maps, certified(maps));
+        if !same_pixels {
+            let upside_down =
+                |map: &[u8]| map.rchunks_exact(self.images.size[1]).flatten().copied().collect();
+            turned = maps.chunks_exact(pixels).flat_map(|map| -> Vec<u8> { upside_down(map) }).collect();
+            if certified(&turned) {
+                (maps, same_pixels) = (&turned, true);
+            }
+        }
         let count = maps.len() / pixels;
         let mut all = Vec::new();
         if count != self.within.len() {
@@ -434,7 +456,7 @@ impl Certificate {
             }
             whole += usize::from(within);
         }
-        if all.is_empty() && format!("{:x}", Sha256::digest(maps)) != self.summary.samples_sha256 {
+        if all.is_empty() && !same_pixels {
             all.push("pixels are not those that were certified, though they measure the same".into());
         }
         let more = all.len().saturating_sub(NAMED);

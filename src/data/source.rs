@@ -106,6 +106,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// What a set of its images is not that could be expected of it, in words.
+    fn remark(&self, _made: &ClassMaps) -> Option<String> {
+        None
+    }
+
     /// The figures that numbers, given by name, ask for; none if they do not say it all.
     fn figures(&self, _value: &dyn Fn(&str) -> Option<f64>) -> Option<Vec<Figure>> {
         None

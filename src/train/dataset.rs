@@ -8,7 +8,7 @@ use crate::data::ClassMaps;
 use crate::data::source::{Part, Source};
 use crate::device::{Cpu, Device};
 use crate::error::{Error, Result};
-use crate::invariance::{Images, Property, measure_all};
+use crate::invariance::{Column, Images, Property, measure_all};
 use crate::op::LeafId;
 use crate::plan::Plan;
 use crate::store::Store;
@@ -152,6 +152,8 @@ pub fn measured_on(properties: &[Property], images: &Images, maps: &[u8]) -> Res
     Measurer::new(properties, images, BATCH)?.measure(maps)
 }
 
+/// What a transform in single precision makes of 0, at most.
+const ROUNDED: f32 = 1e-6;
 /// Fewest rows of a batch: sums over an axis of one are other sums.
 const FEWEST: usize = 2;
 
@@ -163,6 +165,12 @@ pub struct Measurer {
     store: Store,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
+}
+
+/// A number of a class map without what rounding takes from 0 where there is nothing below.
+fn possible(value: f32, column: &Column) -> f32 {
+    let rounded = column.possible.0 == 0.0 && (-ROUNDED..=0.0).contains(&value);
+    if rounded { 0.0 } else { value }
 }
 
 /// A batch of so many class maps.
@@ -225,7 +233,8 @@ impl Measurer {
                 (numbers, rest) = rest.split_at(property.columns().len());
                 // Where a class map has a measure of its own, that is it.
                 let own = property.invariance().on_map(map);
-                rows.extend(property.invariance().in_units(own.as_deref().unwrap_or(numbers)));
+                let numbers = property.invariance().in_units(own.as_deref().unwrap_or(numbers));
+                rows.extend(numbers.iter().zip(property.columns()).map(|(&v, column)| possible(v, column)));
             }
         }
         Ok(rows)

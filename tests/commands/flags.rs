@@ -10,7 +10,7 @@ use invnet::data::polycrystal::PolycrystalWorld;
 
 #[cfg(feature = "simt")]
 use super::program::log;
-use super::program::{bytes, good, invnet, text, training};
+use super::program::{bad, bytes, good, invnet, text, training};
 
 #[test]
 fn threads_reach_the_pool_and_change_no_byte() {
@@ -214,4 +214,64 @@ fn a_run_in_lower_precision_differs_by_its_rounding_and_is_sampled() {
     let (rows, said) = train("cpu", "bf16");
     assert!(rows != whole && said.contains("bf16 by "), "{said}");
     good(here, &["generate", "--run=cpu-bf16", "--count=2", "--device=cpu"]);
+}
+
+#[test]
+fn options_that_would_be_ignored_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sources(here);
+    for (flags, says) in [
+        (
+            "data import labels.npy --dataset a",
+            "--dataset chooses an array of several, and this file has none",
+        ),
+        ("data import colours.png --shape 3,3", "--shape says what the rows"),
+        ("data import colours.png --layout HW", "--layout says"),
+        ("data import labels.npy --argmax", "--argmax takes the largest of several: leave it out"),
+        ("data import labels.npy --keep-labels --levels 0,1,3", "--keep-labels is of labels"),
+        (
+            "data import labels.npy --classes 3 --threshold 1",
+            "--threshold makes 2 classes: leave --classes out",
+        ),
+        ("data import labels.npy --classes 4 --levels 0,1,3", "--levels makes 3 classes"),
+        ("data import labels.npy --spacing 0.5 --unit px", "a pixel is 1 px wide"),
+    ] {
+        let words = format!("{flags} --out set.npz");
+        bad(here, &words.split_whitespace().collect::<Vec<_>>(), &[says]);
+        assert!(!here.join("set.npz").exists(), "{flags}");
+    }
+    bad(here, &["devices", "--device=cuda:7"], &["--device cuda:7", "--prove"]);
+    bad(here, &["train", "two.npz"], &["two.npz: is no preset", "--set data=FILE.npz"]);
+    bad(
+        here,
+        &["train", "circles-quick", "--set=data=colours.png"],
+        &["colours.png: is no data set", "invnet data import colours.png --out mine.npz"],
+    );
+    // Without anything to bring to a size.
+    let output = invnet(here, &["data", "import", "labels.npy", "--resize=nearest", "--out=set.npz"]);
+    assert!(
+        output.status.code() == Some(2) && text(&output.stderr).contains("--size"),
+        "{}",
+        text(&output.stderr)
+    );
+    // Two orientations do not keep grains apart.
+    let [_, said] = good(
+        here,
+        &[
+            "data",
+            "polycrystal",
+            "--size=32",
+            "--count=3",
+            "--orientations=2",
+            "--out=two.npz",
+            "--overwrite",
+        ],
+    );
+    assert!(
+        said.contains("with 2 orientations") && said.contains("--orientations 4 keeps them apart"),
+        "{said}"
+    );
+    let [printed, said] = good(here, &["data", "import", "labels.npy", "--orientations=2", "--out=set.npz"]);
+    assert!(said.contains("--orientations") && !printed.contains("labels:"), "{printed}{said}");
 }

@@ -78,6 +78,36 @@ fn sample_k_is_the_same_in_any_set_shard_and_batch() {
     assert_eq!(invnet(here, &generate("x", &["--count=3", "--shard=4/3"])).status.code(), Some(2));
     bad(here, &generate("x", &["--count=3", "--shard=1/4"]), &["3 samples", "3 shards"]);
     bad(here, &[gather.as_slice(), &["joined"]].concat(), &["joined", "--overwrite"]);
+
+    // What is no longer as it was made.
+    let parts = ["part 1", "part 2", "part 3"];
+    let with = |file: &str, change: &dyn Fn(&mut Vec<u8>), says: &[&str]| {
+        let (path, was) = (here.join(file), bytes(here, file));
+        let mut changed = was.clone();
+        change(&mut changed);
+        assert!(changed != was, "{file}");
+        fs::write(&path, changed).unwrap();
+        bad_gather(&parts, says);
+        fs::write(&path, was).unwrap();
+    };
+    let last = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    with("part 2/samples.npy", &last, &["part 2: samples.npy was changed"]);
+    with(
+        "part 3/effort.npy",
+        &|b| *b.iter_mut().rev().nth(20).unwrap() ^= 1,
+        &["part 3: ", "effort.npy was changed"],
+    );
+    let unfinished = |bytes: &mut Vec<u8>| {
+        *bytes = text(bytes).replace("\"complete\": true", "\"complete\": false").into_bytes();
+    };
+    with("part 1/generated.json", &unfinished, &["part 1: was not made to its end", "--resume"]);
+    // An array is the same however its header is spelled.
+    let mut saved = bytes(here, "part 1/samples.npy");
+    let header = text(&saved[10..128]).replace("16, 16, )", "16, 16)  ");
+    saved.splice(10..128, header.into_bytes());
+    fs::write(here.join("part 1/samples.npy"), saved).unwrap();
+    good(here, &[gather.as_slice(), &["again"]].concat());
+    assert_same(&here.join("all"), &here.join("again"));
 }
 
 #[test]

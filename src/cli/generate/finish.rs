@@ -4,12 +4,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::arrays::Arrays;
+use super::arrays::{Arrays, SAMPLES};
 use super::record::Record;
 use crate::cli::FormatArg;
 use crate::close::Effort;
 use crate::close::certificate::{self, Certifier, Rows, Summary};
-use crate::data::export::{Exported, Quantity, Stored, Units, cell, path_of, quoted, write_atomically};
+use crate::data::export::{
+    Exported, Format, Quantity, Stored, Units, cell, path_of, quoted, write_atomically,
+};
 use crate::error::{Error, Result};
 use crate::eval::view::{palette, picture, tiled};
 use crate::invariance::Column;
@@ -34,7 +36,11 @@ const TILES_ACROSS: usize = 4;
 
 /// The files that will be made, by name.
 pub(in crate::cli) fn names(format: &FormatArg, tile: Option<u32>, closed: bool) -> Vec<String> {
-    let formats = format.format.iter().map(|&f| path_of("", STEM, f).display().to_string());
+    let chosen = &format.format;
+    // The array is there whatever is asked for.
+    let once = |&(i, f): &(usize, &Format)| *f != Format::Npy && !chosen[..i].contains(f);
+    let formats = chosen.iter().enumerate().filter(once);
+    let formats = formats.map(|(_, &f)| path_of("", STEM, f).display().to_string());
     let tiles = tile.map(|_| TILES.to_owned());
     let certificate = if closed { &[certificate::TABLE, certificate::SUMMARY][..] } else { &[] };
     let always = [TABLE, PICTURE].iter().chain(certificate).map(|&name| name.to_owned());
@@ -124,29 +130,62 @@ fn closing_of(
 
 /// Writes the certificate of samples that were closed.
 fn certify(folder: &Path, arrays: &Arrays, task: &Task, record: &Record) -> Result<Option<Summary>> {
-    let Some(closing) = &record.closing else { return Ok(None) };
-    let mut certifier = Certifier::new(task, record.seed, closing.tries, closing.tolerances.clone());
+    let Some(mut certifier) = certifier_of(task, record) else { return Ok(None) };
     write_atomically(folder.join(certificate::TABLE), |file| {
-        certifier.header(file)?;
-        for first in (0..arrays.rows()).step_by(ROWS) {
-            let count = ROWS.min(arrays.rows() - first);
-            let Some((tolerances, effort)) = arrays.closing(first, count)? else { continue };
-            let (asked, measured) = (arrays.asked(first, count)?, arrays.properties(first, count)?);
-            let rows = Rows {
-                index: record.range().start + first,
-                asked: &asked,
-                measured: &measured,
-                tolerances: &tolerances,
-                effort: &effort,
-            };
-            certifier.rows(file, rows, &arrays.maps(first, count)?)?;
-        }
-        Ok(())
+        certify_rows(&mut certifier, file, arrays, record)
     })?;
     let summary = certifier.finish();
     let text = serde_json::to_string_pretty(&summary).expect("numbers and names are JSON");
     write_atomically(folder.join(certificate::SUMMARY), |file| writeln!(file, "{text}"))?;
     Ok(Some(summary))
+}
+
+fn certifier_of<'a>(task: &'a Task, record: &Record) -> Option<Certifier<'a>> {
+    let closing = record.closing.as_ref()?;
+    Some(Certifier::new(task, record.seed, closing.tries, closing.tolerances.clone()))
+}
+
+/// Writes the table of a certificate.
+fn certify_rows(
+    certifier: &mut Certifier,
+    file: &mut impl Write,
+    arrays: &Arrays,
+    record: &Record,
+) -> io::Result<()> {
+    certifier.header(file)?;
+    for first in (0..arrays.rows()).step_by(ROWS) {
+        let count = ROWS.min(arrays.rows() - first);
+        let Some((tolerances, effort)) = arrays.closing(first, count)? else { continue };
+        let (asked, measured) = (arrays.asked(first, count)?, arrays.properties(first, count)?);
+        let rows = Rows {
+            index: record.range().start + first,
+            asked: &asked,
+            measured: &measured,
+            tolerances: &tolerances,
+            effort: &effort,
+        };
+        certifier.rows(file, rows, &arrays.maps(first, count)?)?;
+    }
+    Ok(())
+}
+
+/// Refuses arrays that are not those which the certificate beside them is of. Samples that were not closed have
+/// none.
+pub(in crate::cli) fn check(folder: &Path, arrays: &Arrays, task: &Task, record: &Record) -> Result<()> {
+    let Some(mut certifier) = certifier_of(task, record) else { return Ok(()) };
+    let stated = Summary::read(&folder.join(certificate::SUMMARY))?;
+    certify_rows(&mut certifier, &mut io::sink(), arrays, record).map_err(|e| Error::io(folder, e))?;
+    let found = certifier.finish();
+    let what = if found.samples_sha256 != stated.samples_sha256 {
+        SAMPLES
+    } else if found.table_sha256 != stated.table_sha256 {
+        "asked.npy, measured.npy, tolerances.npy or effort.npy"
+    } else {
+        return Ok(());
+    };
+    let problem =
+        format!("{what} was changed after it was certified: generate this part again, with --overwrite");
+    Err(Error::file(folder, problem))
 }
 
 /// A row for each sample: what was asked and measured, each number also in the unit of length where

@@ -33,7 +33,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
         .chain(finish::names(&args.format, None, record.closing.is_some()))
         .collect();
     let existing = if args.overwrite { Existing::Overwrite } else { Existing::Keep };
-    args.format.check_pixels([record.count, record.size[0], record.size[1]])?;
+    args.format.check([record.count, record.size[0], record.size[1]])?;
     let out = args.out.canonicalize().ok();
     if let Some((part, _)) = parts.iter().find(|(part, _)| out.is_some() && part.canonicalize().ok() == out) {
         return Err(Error::file(part, "is one of the parts: give another --out"));
@@ -41,7 +41,7 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
     folder::check_room(&args.out, &record, existing)?;
     let _lock = Lock::take(&args.out)?;
     folder::check_room(&args.out, &record, existing)?;
-    // All of them, before the first is copied.
+    // All of them, each against its certificate, before the first is copied.
     let mut opened = Vec::new();
     for (part, of) in &parts {
         let arrays = Arrays::look_at(part, of, &task, noise)?;
@@ -53,6 +53,10 @@ pub(in crate::cli) fn run(args: &GatherArgs, quiet: bool) -> Result<()> {
             );
             return Err(Error::file(part, problem));
         }
+        if !of.complete {
+            return Err(Error::file(part, "was not made to its end: generate with --resume first"));
+        }
+        finish::check(part, &arrays, &task, of)?;
         opened.push(arrays);
     }
     folder::clear(&args.out)?;

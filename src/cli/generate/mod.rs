@@ -22,6 +22,7 @@ use crate::train::dataset::measured;
 use crate::train::target::{self, Target};
 use crate::train::{Sampler, Task};
 use crate::words::{counted, noun, verb};
+pub(super) use arrays::SAMPLES;
 use arrays::{Arrays, Made};
 use folder::Existing;
 use record::{Closing, Record};
@@ -93,7 +94,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     let latents = [args.soft, args.latents];
     let mut record = Record::new(&args.run, device, (args.seed, count, [i, n]), &targets, latents)?;
     record.size = task.images().size;
-    args.format.check_pixels([record.range().len(), record.size[0], record.size[1]])?;
+    args.format.check([record.range().len(), record.size[0], record.size[1]])?;
     record.closing = asking
         .closing
         .as_ref()

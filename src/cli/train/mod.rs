@@ -97,6 +97,10 @@ fn load(preset: &str) -> Result<Config> {
     if preset.ends_with(".toml") {
         let text = fs::read_to_string(preset).map_err(|e| Error::file(preset, e.to_string()))?;
         Config::from_toml(&text, preset)
+    } else if Path::new(preset).is_file() {
+        let problem = "is no preset, nor a configuration, which ends in .toml: to train on a data set, give a preset \
+                       and --set data=FILE.npz";
+        Err(Error::file(preset, problem))
     } else {
         Config::preset(preset)
     }

@@ -93,7 +93,9 @@ impl GrowingArray {
         let length = array.file.seek(SeekFrom::End(0)).map_err(|e| Error::io(&array.path, e))? as usize;
         array.file.rewind().map_err(|e| Error::io(&array.path, e))?;
         let read = array.file.read_exact(&mut found);
-        let rows = read.ok().and_then(|()| rows_of(&found)).filter(|&rows| array.header(rows) == found);
+        // NumPy spells the shape without the last comma.
+        let rows = read.ok().and_then(|()| rows_of(&found));
+        let rows = rows.filter(|&rows| words(&array.header(rows)) == words(&found));
         let Some(rows) = rows else {
             let problem = format!("is not an array of {} with rows of {:?}", element.descr(), array.row);
             return Err(Error::file(&array.path, problem));
@@ -256,6 +258,13 @@ impl GrowingArray {
     }
 }
 
+/// A header as far as it says something: without blanks and the comma that may close a shape.
+fn words(header: &[u8; HEADER]) -> Vec<u8> {
+    let text: Vec<u8> = header.iter().copied().filter(|b| *b != b' ').collect();
+    let closes = |i: usize| text[i] == b',' && matches!(text.get(i + 1), Some(b')' | b'}'));
+    (0..text.len()).filter(|&i| !closes(i)).map(|i| text[i]).collect()
+}
+
 /// The first number of the shape in a header.
 fn rows_of(header: &[u8; HEADER]) -> Option<usize> {
     let text = std::str::from_utf8(&header[MAGIC.len()..]).ok()?;
@@ -307,6 +316,13 @@ mod tests {
             array.push(&bytes[rows * 4..]).unwrap();
             assert!(std::fs::read(&path).unwrap() == whole, "cut at {cut}");
         }
+        // As numpy.save writes it.
+        let numpy = String::from_utf8_lossy(&whole[..HEADER]).replace("(10, 4, )", "(10, 4)  ");
+        assert!(numpy.contains("(10, 4)"), "{numpy}");
+        let spelled = [&MAGIC, &numpy.as_bytes()[numpy.len() - (HEADER - MAGIC.len())..], &whole[HEADER..]];
+        std::fs::write(&path, spelled.concat()).unwrap();
+        let array = GrowingArray::look_at(&path, Element::Byte, &[4]).unwrap();
+        assert_eq!((array.rows(), array.read(9, 1).unwrap()), (10, bytes[36..].to_vec()));
         let other = GrowingArray::open(&path, Element::Byte, &[5]).unwrap_err().to_string();
         assert!(other.contains("rows of [5]"), "{other}");
     }

@@ -20,6 +20,11 @@ const LISTED: usize = 8;
 /// [`Error::File`] if a value does not fit.
 pub(super) fn push(rows: &mut Rows, layout: &Layout, bytes: bool, values: Values) -> Result<()> {
     if layout.channels == 1 {
+        if rows.options().argmax {
+            let problem =
+                "has one value for each pixel, and --argmax takes the largest of several: leave it out";
+            return Err(rows.frame().error(problem));
+        }
         return rows.rows(&values);
     }
     let options = rows.options();

@@ -253,6 +253,18 @@ pub(super) fn check(options: &Options) -> Result<()> {
     if let Some(classes) = options.classes.filter(|c| !(least..=MOST).contains(c)) {
         return refuse(format!("--classes {classes}: must be {least} to {MOST}"));
     }
+    let made = if options.threshold.is_some() { 2 } else { listed };
+    if let Some(classes) = options.classes.filter(|_| made > 0).filter(|&classes| classes != made) {
+        let by = ["--threshold", "--colours", "--levels"]
+            [if options.threshold.is_some() { 0 } else { 2 - usize::from(options.colours.is_some()) }];
+        return refuse(format!("--classes {classes}: {by} makes {made} classes: leave --classes out"));
+    }
+    if options.keep_labels && made > 0 {
+        return refuse(
+            "--keep-labels is of labels, and --threshold, --levels and --colours make classes of values: leave it out"
+                .into(),
+        );
+    }
     for (name, value) in [("--size", options.size), ("--shape", options.shape)] {
         let beyond = |side: &usize| !(1..=MOST_SIDE).contains(side);
         if let Some([h, w]) = value.filter(|sides| sides.iter().any(beyond)) {

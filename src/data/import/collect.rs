@@ -9,7 +9,7 @@ use std::path::Path;
 use super::Options;
 use super::classify::{Refusal, Rule};
 use super::colours::{Palette, Samples};
-use super::grains;
+use super::grains::{self, Lost};
 use crate::error::{Error, Result};
 
 /// Classes are bytes.
@@ -108,6 +108,8 @@ pub(super) struct Collector<'a> {
     pub stated: Option<usize>,
     pub carried: Carried,
     pub palette: Palette,
+    /// What became of grains.
+    pub lost: Lost,
     /// Images that have begun.
     images: usize,
     pass: &'a mut dyn Pass,
@@ -116,7 +118,7 @@ pub(super) struct Collector<'a> {
 impl<'a> Collector<'a> {
     pub fn new(options: &'a Options, palette: Palette, pass: &'a mut dyn Pass) -> Self {
         let (stated, carried) = (options.orientations, Carried::default());
-        Self { options, first: 0, stated, carried, palette, images: 0, pass }
+        Self { options, first: 0, stated, carried, palette, lost: Lost::default(), images: 0, pass }
     }
 
     /// What readers found out: the first label, the stated number of classes, what a data set of ours
@@ -151,12 +153,13 @@ impl<'a> Collector<'a> {
         }
         self.pass.begin(&frame)?;
         let rule = self.rule();
-        let (palette, pass) = (&mut self.palette, &mut *self.pass);
+        let (palette, lost, pass) = (&mut self.palette, &mut self.lost, &mut *self.pass);
         let index = self.images;
         self.images += 1;
         Ok(Rows {
             rule,
             palette,
+            lost,
             pass,
             frame,
             index,
@@ -172,6 +175,7 @@ impl<'a> Collector<'a> {
 pub(super) struct Rows<'c> {
     rule: Rule<'c>,
     palette: &'c mut Palette,
+    lost: &'c mut Lost,
     pass: &'c mut dyn Pass,
     frame: Frame<'c>,
     /// The number of the image.
@@ -257,7 +261,8 @@ impl Rows<'_> {
         if let Some(count) = self.rule.options.orientations.filter(|_| !self.grains.is_empty()) {
             let sides = [self.frame.height, self.frame.width];
             let classes = grains::orientations(&self.grains, sides, count, self.index);
-            let classes = classes.map_err(|problem| self.frame.error(problem))?;
+            let (classes, lost) = classes.map_err(|problem| self.frame.error(problem))?;
+            *self.lost = self.lost.and(lost);
             classes.iter().for_each(|&class| self.pixels[class as usize] += 1);
             self.pass.rows(&self.frame, 0, &classes)?;
         }

@@ -18,6 +18,13 @@ const MOST: usize = 32;
 /// An error lists at most so many colours.
 const LISTED: usize = 8;
 
+/// Fewer shades than this between colours may be classes.
+const SHADES: usize = 3;
+/// Shades of an edge are rarer than what lies beside it, by this factor at least.
+const RARER: f64 = 4.0;
+/// A mixture of two colours may be so far from the line between them: what whole levels round.
+const OFF_LINE: f64 = 2.0;
+
 /// Colours that can be named: the basic ones of CSS, and orange.
 const NAMES: [(&str, Rgb); 20] = [
     ("black", [0, 0, 0]),
@@ -256,6 +263,45 @@ impl Palette {
     }
 }
 
+/// What to say of colours that lie between two others and are rarer, as smoothed edges have them. `colours` and
+/// their `shares` of the pixels are in one order.
+pub(super) fn smoothed(colours: &[Rgb], shares: &[f64]) -> Option<String> {
+    let lies = |c: usize, a: usize, b: usize| {
+        shares[c] * RARER < shares[a].min(shares[b]) && between(colours[c], colours[a], colours[b])
+    };
+    let is_shade = |c: usize| (0..colours.len()).any(|a| (0..a).any(|b| c != a && c != b && lies(c, a, b)));
+    let (shades, own): (Vec<usize>, Vec<usize>) = (0..colours.len()).partition(|&c| is_shade(c));
+    if shades.len() < SHADES {
+        return None;
+    }
+    let own: Vec<Rgb> = own.iter().map(|&c| colours[c]).collect();
+    let share: f64 = shades.iter().map(|&c| shares[c]).sum();
+    let way = match own[..] {
+        [a, b] if (luma(a) - luma(b)).abs() > 2.0 => {
+            let middle = ((luma(a) + luma(b)) / 2.0).ceil();
+            format!("--threshold {middle} makes two classes of {}", list(&own))
+        }
+        _ => format!("save it without smoothing, and give --colours {}", list(&own)),
+    };
+    Some(format!(
+        "{} of {} lie between others and are rare ({:.2} % of the pixels), as smoothed edges have them (antialiasing), \
+         and each is a class: {way}",
+        shades.len(),
+        counted(colours.len(), "colour"),
+        100.0 * share
+    ))
+}
+
+/// Whether a colour lies on the line between two others, as their mixtures do.
+fn between(c: Rgb, a: Rgb, b: Rgb) -> bool {
+    let from_a = |c: Rgb| [0, 1, 2].map(|k| f64::from(c[k]) - f64::from(a[k]));
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    let (c, b) = (from_a(c), from_a(b));
+    let along = dot(c, b) / dot(b, b);
+    let off = [0, 1, 2].map(|k| c[k] - along * b[k]);
+    along > 0.0 && along < 1.0 && dot(off, off).sqrt() <= OFF_LINE
+}
+
 /// From the darkest to the lightest.
 pub(super) fn by_brightness(a: Rgb, b: Rgb) -> std::cmp::Ordering {
     luma(a).total_cmp(&luma(b)).then(a.cmp(&b))
@@ -287,6 +333,22 @@ mod tests {
         ] {
             assert!(parse(text).expect_err(text).contains(says), "{text}: {:?}", parse(text));
         }
+        let (blue, red, green) = ([0, 0, 200], [200, 0, 0], [0, 200, 0]);
+        let mixed = [blue, [50, 0, 150], [100, 0, 100], [150, 0, 50], red];
+        let said = smoothed(&mixed, &[0.5, 0.03, 0.04, 0.03, 0.4]).expect("smoothed");
+        assert!(said.contains("3 of 5 colours") && said.contains("10.00 %"), "{said}");
+        assert!(said.contains("--threshold 42 makes two classes of #0000c8,#c80000"), "{said}");
+        let more = smoothed(&[&mixed[..], &[green]].concat(), &[0.4, 0.03, 0.04, 0.03, 0.3, 0.2]);
+        assert!(more.expect("smoothed").contains("--colours #0000c8,#c80000,#00c800"));
+        // As many of each, or off the line: classes.
+        assert!(smoothed(&mixed, &[0.2; 5]).is_none());
+        assert!(
+            smoothed(
+                &[blue, [50, 90, 150], [100, 90, 100], [150, 90, 50], red],
+                &[0.5, 0.03, 0.04, 0.03, 0.4]
+            )
+            .is_none()
+        );
         assert_eq!(of_number(number([1, 2, 3])), [1, 2, 3]);
         assert_eq!((luma([200u8, 200, 200]), luma([0u8, 0, 255])), (200.0, 29.07));
     }

@@ -12,7 +12,8 @@ pub(super) struct Labels {
     class: [u8; MOST],
     /// The other way: where each class of the set comes from.
     from: Vec<usize>,
-    /// The value of each class where it is from; empty where a threshold made the classes.
+    /// The value of each class where it is from; empty where a threshold or orientations made
+    /// the classes.
     pub values: Vec<f64>,
 }
 
@@ -65,7 +66,8 @@ impl Labels {
         let mut class = [0; MOST];
         from.iter().enumerate().for_each(|(i, &from)| class[from] = i as u8);
         let values = match &rule.options.levels {
-            _ if rule.options.threshold.is_some() => vec![],
+            // Orientations are numbered at will.
+            _ if rule.options.threshold.is_some() || rule.options.orientations.is_some() => vec![],
             levels if !levels.is_empty() => {
                 from.iter().map(|&c| levels.get(c).copied().unwrap_or(f64::NAN)).collect()
             }

@@ -108,7 +108,7 @@ pub(super) fn layout(shape: &[usize], options: &Options, two: TwoAxes) -> Result
         (Some(axes), _) => as_stated(shape, axes)?,
         (None, &[count, values]) => of_two(count, values, asked, two)?,
         (None, &[_, _, _]) => of_three(shape, asked)?,
-        (None, _) => of_four(shape)?,
+        (None, _) => of_four(shape, options.argmax)?,
     };
     let Layout { count, height, width, channels, .. } = layout;
     if let Some([h, w]) = asked.filter(|&a| a != [height, width]) {
@@ -131,8 +131,9 @@ fn images(count: usize, height: usize, width: usize) -> Layout {
 }
 
 fn as_stated(shape: &[usize], axes: Axes) -> Result<Layout, String> {
-    let at = |letter: char| axes.name().find(letter).map_or(1, |i| shape[i]);
-    if shape.len() != axes.name().len() {
+    let long = without_ones(shape, axes.name().len());
+    let at = |letter: char| axes.name().find(letter).map_or(1, |i| long[i]);
+    if long.len() != axes.name().len() {
         return Err(format!("its shape is {shape:?}, of other axes than --layout {axes}"));
     }
     let order = match axes {
@@ -187,7 +188,7 @@ fn of_two(count: usize, values: usize, asked: Option<[usize; 2]>, two: TwoAxes) 
 }
 
 fn of_three(shape: &[usize], asked: Option<[usize; 2]>) -> Result<Layout, String> {
-    let &[a, b, c] = shape else { return of_four(shape) };
+    let &[a, b, c] = shape else { return of_four(shape, false) };
     if c == 1 && asked.is_none_or(|asked| asked == [a, b]) {
         return Ok(images(1, a, b));
     }
@@ -207,19 +208,32 @@ fn of_three(shape: &[usize], asked: Option<[usize; 2]>) -> Result<Layout, String
     ))
 }
 
-fn of_four(shape: &[usize]) -> Result<Layout, String> {
-    // More axes than four are usual where most are 1, of time, depth or colour.
-    let mut long: Vec<usize> = shape.to_vec();
-    while long.len() > 4 {
-        match long.iter().position(|&n| n == 1) {
-            Some(i) => drop(long.remove(i)),
-            None => break,
-        }
+/// A shape of at most so many axes, if enough are of length 1: the first of these are left out.
+fn without_ones(shape: &[usize], axes: usize) -> Vec<usize> {
+    let mut long = shape.to_vec();
+    while let Some(one) = long.iter().position(|&n| n == 1).filter(|_| long.len() > axes) {
+        long.remove(one);
     }
+    long
+}
+
+fn of_four(shape: &[usize], argmax: bool) -> Result<Layout, String> {
+    // More axes than four are usual where most are 1, of time, depth or colour.
+    let long = without_ones(shape, 4);
     let unclear = |what: &str| {
         Err(format!("its shape is {shape:?}: {what} (--layout NHW, NHWC and so on says what the axes are)"))
     };
     match long[..] {
+        [height, width, 1, 1] if height > 1 => Ok(images(1, height, width)),
+        // Three layers of one image, or three images.
+        [1, layers, height, width] if layers > 1 && layers < height.min(width) && width > 1 && !argmax => {
+            Err(format!(
+                "its shape {shape:?} may be {} of {height} x {width} (--layout NHW) or one with {} (--layout NCHW): \
+                 say which",
+                counted(layers, "image"),
+                counted(layers, "class")
+            ))
+        }
         [count, height, width, 1] | [count, 1, height, width] => Ok(images(count, height, width)),
         [count, height, width, channels] if channels < height.min(width) => {
             Ok(Layout { channels, ..images(count, height, width) })
@@ -253,6 +267,13 @@ mod tests {
         assert_eq!(read(&[9, 1, 64, 64]), of(9, 64, 64, 1, Pixels));
         assert_eq!(read(&[1, 1, 64, 64]), of(1, 64, 64, 1, Pixels));
         assert_eq!(read(&[1, 9, 1, 64, 64]), of(9, 64, 64, 1, Pixels));
+        assert_eq!(read(&[64, 48, 1, 1]), of(1, 64, 48, 1, Pixels));
+        assert_eq!(read(&[1, 64, 48, 1, 1]), of(1, 64, 48, 1, Pixels));
+        assert!(
+            read(&[1, 3, 64, 64]).expect_err("may be two").contains("3 images of 64 x 64 (--layout NHW)")
+        );
+        let argmax = Options { argmax: true, ..Options::default() };
+        assert_eq!(layout(&[1, 3, 64, 64], &argmax, TwoAxes::Image), of(1, 64, 64, 3, Layers));
         assert_eq!(read(&[9, 64, 64, 3]), of(9, 64, 64, 3, Pixels));
         assert_eq!(read(&[9, 3, 64, 64]), of(9, 64, 64, 3, Layers));
         // Read as [N, H, W] these would be stripes.
@@ -269,6 +290,8 @@ mod tests {
         };
         assert_eq!(stated("hw", &[4, 9]), of(1, 4, 9, 1, Pixels));
         assert_eq!(stated("NHW", &[64, 64, 3]), of(64, 64, 3, 1, Pixels));
+        assert_eq!(stated("NHW", &[1, 3, 64, 48]), of(3, 64, 48, 1, Pixels));
+        assert_eq!(stated("NCHW", &[1, 3, 64, 48]), of(1, 64, 48, 3, Layers));
         assert_eq!(stated("HWN", &[64, 48, 3]), of(3, 64, 48, 1, Images));
         assert_eq!(stated("HWC", &[64, 48, 3]), of(1, 64, 48, 3, Pixels));
         assert_eq!(stated("CHW", &[3, 64, 48]), of(1, 64, 48, 3, Layers));

@@ -124,6 +124,7 @@ fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {
     if let Some((_, kind)) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Err(Error::file(path, format!("is {kind}, which is not read: {}", way_round(kind))));
     }
+    check_arrays(path, &start, collector.options)?;
     match start.as_slice() {
         [] => Err(Error::file(path, "is empty")),
         [0x89, b'P', b'N', b'G', ..] => png::read(path, collector),
@@ -148,6 +149,27 @@ fn read_file(path: &Path, collector: &mut Collector) -> Result<()> {
                 "is of no kind that is read: its first bytes are of none of {READ}; a whole file begins with them"
             ),
         )),
+    }
+}
+
+/// Refuses options that choose or describe an array in a file that has none to choose or describe.
+fn check_arrays(path: &Path, start: &[u8], options: &Options) -> Result<()> {
+    let [named, described] = match start {
+        [b'P', b'K', ..] | HDF5 => [true; 2],
+        [0x93, b'N', ..] => [false, true],
+        b"MATLAB 7" => [true; 2],
+        _ if vti::is_vtk(start) => [true, false],
+        _ => [has_user_block(path); 2],
+    };
+    let given = [
+        (options.dataset.is_some() && !named, "--dataset chooses an array of several"),
+        (options.shape.is_some() && !described, "--shape says what the rows of an array are"),
+        (options.layout.is_some() && !described, "--layout says what the axes of an array are"),
+        (options.argmax && !described, "--argmax takes the largest entry of a pixel of an array"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, what)) => Err(Error::file(path, format!("{what}, and this file has none: leave it out"))),
+        None => Ok(()),
     }
 }
 

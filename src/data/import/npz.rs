@@ -1,7 +1,7 @@
 //! Archives of NumPy arrays: any program's `.npz`, and the data sets that invnet itself writes.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use zip::ZipArchive;
@@ -15,7 +15,18 @@ use crate::words::counted;
 type Archive = ZipArchive<BufReader<File>>;
 
 fn open(path: &Path) -> Result<Archive> {
-    let file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
+    let mut file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
+    let mut start = Vec::new();
+    (&mut file)
+        .take(2)
+        .read_to_end(&mut start)
+        .and_then(|_| file.rewind())
+        .map_err(|e| Error::io(path, e))?;
+    if start != b"PK" {
+        let name = path.display();
+        let problem = format!("is no data set (.npz): invnet data import {name} --out mine.npz makes one");
+        return Err(Error::file(path, problem));
+    }
     ZipArchive::new(BufReader::new(file))
         .map_err(|e| Error::file(path, format!("is no whole .npz archive: {e}")))
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::collect::{Carried, Collector, MOST, Pass};
-use super::colours::{Colours, Palette, Shown, of_number};
+use super::colours::{Colours, Palette, Shown, of_number, smoothed};
+use super::grains::Lost;
 use super::labels::Labels;
 use super::shares::{self, Shares};
 use super::survey::Survey;
@@ -31,6 +32,7 @@ pub struct Import<'a> {
     labels: Labels,
     carried: Carried,
     palette: Palette,
+    lost: Lost,
     tiling: Option<Tiling>,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Import<'a> {
         let mut survey = Survey::new(source, options);
         let mut collector = Collector::new(options, Palette::of(options.colours.as_ref()), &mut survey);
         let mut outcome = pass(source, &mut collector);
+        let mut lost = collector.lost;
         let colours_met = collector.palette.met && options.levels.is_empty();
         let (mut first, mut stated, mut carried, mut palette) = collector.into_found();
         if outcome.is_err() && colours_met {
@@ -75,6 +78,7 @@ impl<'a> Import<'a> {
             survey = Survey::new(source, options);
             let mut collector = Collector::new(options, Palette::of(Some(&Colours::All)), &mut survey);
             outcome = pass(source, &mut collector);
+            lost = collector.lost;
             (first, stated, carried, palette) = collector.into_found();
         }
         outcome?;
@@ -101,7 +105,7 @@ impl<'a> Import<'a> {
             }
             check_totals(source, &tiling, &survey.sizes)?;
         }
-        Ok(Self { options, survey, labels, carried, palette: palette.fixed(), tiling })
+        Ok(Self { options, survey, labels, carried, palette: palette.fixed(), lost, tiling })
     }
 
     /// Number of images of the data set.
@@ -200,14 +204,27 @@ impl<'a> Import<'a> {
         Ok(data)
     }
 
+    /// The same with its maps.
+    ///
+    /// # Errors
+    /// As [`Import::read`].
+    pub fn read_all(&self) -> Result<ClassMaps> {
+        let mut maps = Vec::new();
+        let data = self.read(&mut |map, _| {
+            maps.extend_from_slice(map);
+            Ok(())
+        })?;
+        Ok(ClassMaps { maps, ..data })
+    }
+
     /// Each class's share in the source, and in the set that [`Import::read`] made of it.
     #[must_use]
     pub fn shares(&self, data: &ClassMaps) -> Vec<Shares> {
         shares::of(&self.labels.pick(&self.survey.shares()), data)
     }
 
-    /// What should be said of classes whose share is not what it was, or that are in no image; each with
-    /// advice that was tried.
+    /// What should be said of classes whose share is not what it was, or that are in no image, each with
+    /// advice that was tried; of grains that are not kept apart; of colours that may be no classes.
     ///
     /// # Errors
     /// As [`Import::read`].
@@ -228,6 +245,11 @@ impl<'a> Import<'a> {
                 (None, None) => ("the images are not like their source".into(), String::new()),
             };
             warnings.push(shares::warning(&what, &changed, &advice));
+        }
+        warnings
+            .extend(self.options.orientations.map(|count| self.lost.warnings(count)).into_iter().flatten());
+        if self.palette.is_classes() && !matches!(self.options.colours, Some(Colours::List(_))) {
+            warnings.extend(smoothed(&self.palette.colours, &self.survey.shares()));
         }
         Ok(warnings)
     }
@@ -310,13 +332,7 @@ fn pass(source: &Path, collector: &mut Collector) -> Result<()> {
 /// # Errors
 /// As [`Import::open`].
 pub fn import(source: impl AsRef<Path>, options: &Options) -> Result<ClassMaps> {
-    let import = Import::open(source, options)?;
-    let mut maps = Vec::new();
-    let data = import.read(&mut |map, _| {
-        maps.extend_from_slice(map);
-        Ok(())
-    })?;
-    Ok(ClassMaps { maps, ..data })
+    Import::open(source, options)?.read_all()
 }
 
 /// Refuses windows that are too few to train with.

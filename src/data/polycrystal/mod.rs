@@ -125,7 +125,28 @@ impl Source for PolycrystalWorld {
     fn make(&self, part: Part, count: usize, seed: u64, _: &mut dyn Device) -> Result<ClassMaps> {
         Ok(self.generate(count, part.seed(seed)))
     }
+
+    /// Two or three orientations cannot keep all grains apart.
+    fn remark(&self, made: &ClassMaps) -> Option<String> {
+        if self.orientations >= ENOUGH {
+            return None;
+        }
+        let lattice = Lattice::square(self.size, self.periodic);
+        let maps = made.maps.chunks_exact(self.size * self.size).take(COUNTED);
+        let grains: Vec<usize> = maps.map(|map| lattice::areas(&lattice.pieces(map)).len()).collect();
+        let mean = grains.iter().sum::<usize>() as f64 / grains.len().max(1) as f64;
+        Some(format!(
+            "with {} orientations adjoining grains cannot all differ; those that share one are one grain: {mean:.1} an \
+             image on average, where {} were begun with. --orientations {ENOUGH} keeps them apart",
+            self.orientations, self.grains
+        ))
+    }
 }
+
+/// Orientations that keep all grains of a plane apart.
+const ENOUGH: usize = 4;
+/// Images whose grains are counted for a remark.
+const COUNTED: usize = 100;
 
 /// The world of images of `size` x `size` pixels that show a polycrystal.
 #[derive(Clone, Copy, Debug, PartialEq)]
