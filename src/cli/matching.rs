@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::generate;
-use super::import::ReadArgs;
+use super::import::{ReadArgs, tell_warnings};
 use super::lock::Lock;
 use super::output::{bar, note, print, say};
 use super::{DeviceArg, room};
@@ -15,11 +15,12 @@ use crate::close::free::{Wanted, from_noise};
 use crate::close::{Closed, Settings, close, held};
 use crate::data::ClassMaps;
 use crate::data::export::{write_atomically, write_npy_u8};
-use crate::data::import::import;
+use crate::data::import::Import;
+use crate::data::source::Look;
 use crate::error::{Error, Result};
 use crate::eval::report::matched;
 use crate::eval::view::picture;
-use crate::invariance::{Ask, Images};
+use crate::invariance::{Ask, Column, Images};
 use crate::op::Border;
 use crate::train::config::Config;
 use crate::train::dataset::measured;
@@ -33,7 +34,11 @@ measured of the image as those of `generate` are. With --no-model there is no
 generator: smooth noise is moved along the gradient, pixel by pixel at last,
 until it has the two-point correlations of the image, or what --ask lists.
 
-The image is read as `data import` reads it; of several the first is taken.
+The image is read as `data import` reads it, and measured as one that ends at its
+edges, as a micrograph does, whatever the run's images do: --periodic says that
+it goes on at the opposite one. Of several images, and of the windows of --tile,
+the mean of their numbers is asked for; of places and angles of figures, which
+have no mean, the first image's.
 Written: samples.npy, samples.png, match.png (the image, samples, and what was
 asked over what came), certificate.csv and certificate.json. Exit code 3 says
 that a sample misses what was asked.
@@ -68,10 +73,10 @@ pub(super) struct MatchArgs {
     no_model: bool,
     /// A configuration whose every `[[ask]]` is asked, with --no-model [default: the correlation of
     /// every class but the first].
-    #[arg(long, value_name = "FILE.toml", requires = "no_model")]
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "run")]
     ask: Option<PathBuf>,
-    /// What lies beyond the image's edge goes on at the opposite one, with --no-model.
-    #[arg(long, requires = "no_model")]
+    /// What lies beyond the image's edge goes on at the opposite one.
+    #[arg(long, conflicts_with = "tile")]
     periodic: bool,
     /// Number of samples.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -99,20 +104,27 @@ pub(super) fn run(args: &MatchArgs, quiet: bool) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}-match")));
     room::check_folder_name(&out)?;
     FILES.iter().try_for_each(|file| room::check_absent(&out.join(file), args.overwrite))?;
-    let image = first(&args.image, import(&args.image, &args.read.options())?, quiet)?;
+    let options = args.read.options();
+    let source = Import::open(&args.image, &options)?;
+    let images = source.read_all()?;
+    tell_warnings(&source, &images)?;
+    let border = if args.periodic { Border::Periodic } else { Border::Open };
     let kind = args.device.kind();
     let count = args.count as usize;
-    let (task, asked, closed, settings) = if let Some(run) = &args.run {
+    let (task, image, asked, closed, settings) = if let Some(run) = &args.run {
         let (_, mut sampler) = Sampler::open(run, kind)?;
         let task = sampler.task().clone();
-        let asked = numbers_of(&image, &task, &args.image)?;
+        let at = measured_as(&images, border, &task, &args.image)?;
+        let image = taken(images, &at, task.look(), quiet);
+        let asked = numbers_of(&image, &at, &args.image)?;
         let settings = args.close.settings(&task, args.seed)?;
         let all = held(&task, &vec![Some(0.0); asked.len()]);
         let closed = close(&mut sampler, 0, &asked.repeat(count), &all.repeat(count), &settings)?;
-        (task, asked, closed, settings)
+        (task, image, asked, closed, settings)
     } else {
-        let task = free_task(args, &image)?;
-        let asked = whole(measured(&task, &image.maps)?, &task, &args.image)?;
+        let task = free_task(args, border, &images)?;
+        let image = taken(images, &task, task.look(), quiet);
+        let asked = numbers_of(&image, &task, &args.image)?;
         // Noise is drawn once.
         let settings = Settings { tries: 1, ..args.close.settings(&task, args.seed)? };
         let tolerances = settings.tolerances.of(&asked, &task);
@@ -122,7 +134,7 @@ pub(super) fn run(args: &MatchArgs, quiet: bool) -> Result<()> {
         let bar = bar(count as u64, &text, quiet);
         let closed = from_noise(wanted, count, args.seed, kind, &mut || bar.inc(1))?;
         bar.finish_and_clear();
-        (task, asked, closed, settings)
+        (task, image, asked, closed, settings)
     };
     let _lock = Lock::take(&out)?;
     write(&out, &task, &image, &asked, &closed, &settings, quiet, args.close.best_effort)
@@ -144,7 +156,7 @@ fn write(
     let [h, w] = task.images().size;
     write_npy_u8(out.join(SAMPLES), &closed.maps, &[count, h, w])?;
     picture(task, &closed.maps, &[], ACROSS).write_png(out.join(PICTURE))?;
-    matched::write(&out.join(REPORT), task, &image.maps, [image.height, image.width], asked, closed)?;
+    matched::write(&out.join(REPORT), task, image, asked, closed)?;
     let text = settings.tolerances.text(task);
     let mut certifier = Certifier::new(task, settings.seed, settings.tries, text);
     let rows = asked.repeat(count);
@@ -186,50 +198,70 @@ fn table(task: &Task, asked: &[f32], closed: &Closed) -> String {
     text
 }
 
-/// The first image.
-fn first(path: &Path, mut images: ClassMaps, quiet: bool) -> Result<ClassMaps> {
-    if images.count == 0 {
-        return Err(Error::file(path, "holds no image"));
+/// The images whose numbers are asked for: all, whose mean is, or the first where a mean says nothing.
+fn taken(mut images: ClassMaps, task: &Task, look: Look, quiet: bool) -> ClassMaps {
+    if images.count == 1 {
+        return images;
     }
-    if images.count > 1 && !quiet {
-        note!("{} images: the first is taken", images.count);
+    let is_place = |c: &Column| c.position || c.turn.is_some();
+    if look != Look::Figures && !task.columns().iter().any(is_place) {
+        if !quiet {
+            note!("{} images: the mean of their numbers is asked for", images.count);
+        }
+        return images;
     }
+    let all = shares(&images);
+    let count = images.count;
     images.truncate(1);
-    Ok(images)
+    if !quiet {
+        let of =
+            shares(&images).iter().zip(&all).map(|(s, a)| format!("{s:.3} of {a:.3}")).collect::<Vec<_>>();
+        note!(
+            "{count} images: the first is taken, at the upper left of the first file; it has the shares {} of all",
+            of.join(", ")
+        );
+    }
+    images
 }
 
-/// What a generator is to be asked for so that its samples have the numbers of an image. Shares and curves
-/// do not need an image of the generator's size.
-fn numbers_of(image: &ClassMaps, task: &Task, path: &Path) -> Result<Vec<f32>> {
+/// The properties of a run as they are measured of images that need not have the size or the border of its own.
+fn measured_as(images: &ClassMaps, border: Border, task: &Task, path: &Path) -> Result<Task> {
     let own = task.images();
-    if image.classes > own.classes {
+    if images.classes > own.classes {
         let problem = format!(
             "has {}, the run's images have {}: give --threshold or --levels",
-            counted(image.classes, "class"),
+            counted(images.classes, "class"),
             own.classes
         );
         return Err(Error::file(path, problem));
     }
-    let images = Images { size: [image.height, image.width], ..*own };
-    let at = Task::asked(task.asks(), images, &path.display().to_string())?;
+    let of = Images { size: [images.height, images.width], classes: own.classes, border };
+    let at = Task::asked(task.asks(), of, &path.display().to_string())?;
     if at.names() != task.names() {
         let problem = "is of another size than the run's images and has other numbers: resize it with --size";
         return Err(Error::file(path, problem));
     }
-    whole(measured(&at, &image.maps)?, task, path)
+    Ok(at)
 }
 
-/// Numbers of which none is missing.
-fn whole(numbers: Vec<f32>, task: &Task, path: &Path) -> Result<Vec<f32>> {
+/// The mean of the numbers of images over those that have them.
+fn numbers_of(images: &ClassMaps, task: &Task, path: &Path) -> Result<Vec<f32>> {
+    let rows = measured(task, &images.maps)?;
+    let columns = task.columns();
+    let mean = |i: usize| {
+        let found = rows.iter().skip(i).step_by(columns.len()).filter(|v| v.is_finite());
+        let (sum, count) = found.fold((0.0, 0.0), |(sum, n), &v| (sum + f64::from(v), n + 1.0));
+        (sum / count) as f32
+    };
+    let numbers: Vec<f32> = (0..columns.len()).map(mean).collect();
     match numbers.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(Error::file(path, format!("has no {} to be measured", task.columns()[i].name))),
+        Some(i) => Err(Error::file(path, format!("has no {} to be measured", columns[i].name))),
         None => Ok(numbers),
     }
 }
 
 /// What is asked without a generator.
-fn free_task(args: &MatchArgs, image: &ClassMaps) -> Result<Task> {
-    let border = if args.periodic { Border::Periodic } else { Border::Open };
+fn free_task(args: &MatchArgs, border: Border, image: &ClassMaps) -> Result<Task> {
     let size = [image.height, image.width];
     let images = Images { size, classes: image.classes, border };
     let origin = args.image.display().to_string();
@@ -262,4 +294,47 @@ fn shares(image: &ClassMaps) -> Vec<f64> {
     let mut shares = vec![0.0; image.classes];
     image.maps.iter().for_each(|&class| shares[usize::from(class)] += 1.0 / image.maps.len() as f64);
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Two windows, of which the border would join what is not one.
+    fn windows() -> ClassMaps {
+        let maps = (0..512).map(|i| u8::from(i % 16 < 4 + i / 256 * 8)).collect();
+        ClassMaps { count: 2, height: 16, width: 16, classes: 2, maps, ..ClassMaps::default() }
+    }
+
+    fn periodic() -> Task {
+        let images = Images { size: [16, 16], classes: 2, border: Border::Periodic };
+        Task::asked(&[Ask::new("fraction").unwrap(), Ask::new("interface").unwrap()], images, "here").unwrap()
+    }
+
+    #[test]
+    fn an_image_of_a_periodic_run_ends_at_its_edges() {
+        let (task, path) = (periodic(), Path::new("image.png"));
+        let mut image = windows();
+        image.truncate(1);
+        let numbers = |border| {
+            let at = measured_as(&image, border, &task, path).unwrap();
+            numbers_of(&image, &at, path).unwrap()[1]
+        };
+        // One straight interface; round the edge there is another.
+        let [open, periodic] = [Border::Open, Border::Periodic].map(numbers);
+        assert!(open > 0.0 && (periodic / open - 15.0 / 8.0).abs() < 0.2, "{open} {periodic}");
+    }
+
+    #[test]
+    fn windows_are_asked_for_their_mean_and_figures_for_the_first() {
+        let (task, path) = (periodic(), Path::new("image.png"));
+        let all = taken(windows(), &task, Look::Phases, true);
+        assert_eq!((all.count, numbers_of(&all, &task, path).unwrap()[0]), (2, 0.5));
+        let first = taken(windows(), &task, Look::Figures, true);
+        assert_eq!((first.count, numbers_of(&first, &task, path).unwrap()[0]), (1, 0.25));
+        let images = Images { size: [16, 16], classes: 2, border: Border::Open };
+        let places = Task::asked(&[Ask::new("centroid").unwrap()], images, "here").unwrap();
+        assert_eq!(taken(windows(), &places, Look::Phases, true).count, 1);
+    }
 }

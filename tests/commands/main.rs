@@ -4,6 +4,7 @@
 
 mod flags;
 mod generate;
+mod matching;
 mod outputs;
 mod program;
 mod runs;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::errors::{Errors, column};
 use super::repeated::{Target, panels};
 use crate::close::Closed;
+use crate::data::ClassMaps;
 use crate::error::Result;
 use crate::eval::figures::{Panel, ReportFigure, report_png};
 use crate::eval::grid::grid_png;
@@ -16,18 +17,11 @@ use crate::words::counted;
 const SHOWN: usize = 8;
 const ACROSS: usize = 4;
 
-/// Writes a picture of the image `[H, W]`, samples, and what was asked, `[P]`, over what came.
+/// Writes a picture of the images, samples, and what was asked, `[P]`, over what came.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write(
-    path: &Path,
-    task: &Task,
-    image: &[u8],
-    [h, w]: [usize; 2],
-    asked: &[f32],
-    closed: &Closed,
-) -> Result<()> {
+pub fn write(path: &Path, task: &Task, images: &ClassMaps, asked: &[f32], closed: &Closed) -> Result<()> {
     let width = asked.len();
     let count = closed.within.len();
     let errors: Vec<Errors> = (0..width)
@@ -53,8 +47,13 @@ pub fn write(
     let within = closed.within.iter().filter(|w| **w).count();
     let shown = count.min(SHOWN) * task.images().pixels();
     let colours = palette(task.look(), task.images().classes);
+    let (first, h, w) = (images.count.min(SHOWN), images.height, images.width);
+    let title = match images.count {
+        1 => "The image".to_owned(),
+        all => format!("The images, the first of {all}"),
+    };
     let pictures = vec![
-        ("The image".to_owned(), grid_png(image, 1, h, w, 1, colours, &[])),
+        (title, grid_png(&images.maps[..first * h * w], first, h, w, first.min(ACROSS), colours, &[])),
         (format!("Samples, the first of {count}"), picture(task, &closed.maps[..shown], &[], ACROSS)),
     ];
     let figure = ReportFigure {
@@ -63,8 +62,9 @@ pub fn write(
         panels: panels(&[target], task).into_iter().filter(|p| !matches!(p, Panel::Bubbles(_))).collect(),
         pictures,
         caption: format!(
-            "Asked is what is measured of the image, measured are the class maps of {}, {within} within \
+            "Asked is what is measured of the image{}, measured are the class maps of {}, {within} within \
              tolerances: mean absolute error {mean:.5}, largest {worst:.5}.",
+            if images.count > 1 { "s, on average" } else { "" },
             counted(count, "sample")
         ),
     };
