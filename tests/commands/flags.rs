@@ -246,7 +246,7 @@ fn options_that_would_be_ignored_are_refused() {
     bad(
         here,
         &["train", "circles-quick", "--set=data=colours.png"],
-        &["colours.png: is no data set", "invnet data import colours.png --out mine.npz"],
+        &["colours.png: is no data set", "invnet data import /", "colours.png --out mine.npz"],
     );
     // Without anything to bring to a size.
     let output = invnet(here, &["data", "import", "labels.npy", "--resize=nearest", "--out=set.npz"]);

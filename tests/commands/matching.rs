@@ -4,7 +4,7 @@ use std::path::Path;
 
 use invnet::data::export::write_npy_u8;
 
-use super::program::{bad, good};
+use super::program::{good, invnet, text};
 
 fn matched(here: &Path, more: &[&str]) -> String {
     let always =
@@ -26,5 +26,6 @@ fn what_reading_changes_of_an_image_is_said() {
     assert!(said.contains("warning: no pixel of the source is of class f2"), "{said}");
     let said = matched(here, &["--threshold=100", "--tile=8", "--stride=4"]);
     assert!(said.contains("images: the mean of their numbers is asked for"), "{said}");
-    bad(here, &["match", "thin.npy", "--run=run", "--ask=a.toml"], &["--ask", "--run"]);
+    let output = invnet(here, &["match", "thin.npy", "--run=run", "--ask=a.toml"]);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("cannot be used with '--ask"));
 }
