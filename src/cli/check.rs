@@ -43,7 +43,7 @@ pub(super) fn run(args: &CheckArgs, quiet: bool) -> Result<()> {
         keep_labels: true,
         ..Options::default()
     };
-    let samples = import(&pixels_of(&args.samples), &options).map_err(|e| unlike(e, images))?;
+    let samples = import(pixels_of(&args.samples), &options).map_err(|e| unlike(e, images))?;
     let checked = certificate.check(&samples.maps)?;
     if let Some((first, others)) = checked.differences.split_first() {
         let more = others.len() + checked.more;
