@@ -34,9 +34,9 @@ measured of the image as those of `generate` are. With --no-model there is no
 generator: smooth noise is moved along the gradient, pixel by pixel at last,
 until it has the two-point correlations of the image, or what --ask lists.
 
-The image is read as `data import` reads it, and measured as one that ends at its
-edges, as a micrograph does, whatever the run's images do: --periodic says that
-it goes on at the opposite one. Of several images, and of the windows of --tile,
+The image is read as `data import` reads it, and measured as one that ends at
+its edges, as a micrograph does, whatever the run's images do: --periodic says
+that it goes on at the opposite one. Of several images, and of windows (--tile),
 the mean of their numbers is asked for; of places and angles of figures, which
 have no mean, the first image's.
 Written: samples.npy, samples.png, match.png (the image, samples, and what was

@@ -161,10 +161,12 @@ fn check_arrays(path: &Path, start: &[u8], options: &Options) -> Result<()> {
         _ if vti::is_vtk(start) => [true, false],
         _ => [has_user_block(path); 2],
     };
+    // Some programs call the slices of a stack channels, which --layout NHW sets right.
+    let pages = matches!(start, [b'I', b'I', ..] | [b'M', b'M', ..]);
     let given = [
         (options.dataset.is_some() && !named, "--dataset chooses an array of several"),
         (options.shape.is_some() && !described, "--shape says what the rows of an array are"),
-        (options.layout.is_some() && !described, "--layout says what the axes of an array are"),
+        (options.layout.is_some() && !described && !pages, "--layout says what the axes of an array are"),
         (options.argmax && !described, "--argmax takes the largest entry of a pixel of an array"),
     ];
     match given.iter().find(|(given, _)| *given) {
