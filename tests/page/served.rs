@@ -72,11 +72,12 @@ pub fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
 
-/// The program; for measurements INVNET_PROGRAM may name another build of it.
+/// The program; for measurements INVNET_PROGRAM may name another build of it. It hears signals as in a terminal, whatever
+/// runs the test: a shell's job in the background ignores an interrupt.
 pub fn invnet(arguments: &[&str]) -> Command {
     let program = std::env::var_os("INVNET_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_invnet").into());
-    let mut command = Command::new(program);
-    command.args(arguments);
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,TERM,HUP").arg(program).args(arguments);
     command
 }
 
