@@ -24,13 +24,30 @@ pub const TAB: &str = "\u{e004}";
 pub const SPACE: &str = "\u{e00d}";
 pub const RIGHT: &str = "\u{e014}";
 
+/// A driver and where it listens. It draws a port, and ends without one if that is taken by then.
+fn driver() -> std::io::Result<(Child, SocketAddr)> {
+    for _ in 0..5 {
+        let command =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut driver = command?;
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines
+            .into_iter()
+            .find_map(|l| l.strip_suffix('.')?.rsplit_once("successfully on port ")?.1.parse().ok());
+        if let Some(port) = port {
+            return Ok((driver, SocketAddr::from(([127, 0, 0, 1], port))));
+        }
+        driver.kill()?;
+        driver.wait()?;
+    }
+    panic!("chromedriver listens at no port")
+}
+
 impl Browser {
     /// Starts one; none, said aloud, where there is no browser. Under CI there must be one.
     pub fn start() -> Option<Self> {
-        let driver =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut driver = match driver {
-            Ok(driver) => driver,
+        let (driver, address) = match driver() {
+            Ok(found) => found,
             Err(e) => {
                 let advice = "install Chromium and its driver: scripts/setup-browser";
                 assert!(std::env::var_os("CI").is_none(), "chromedriver: {e}: {advice}");
@@ -38,11 +55,6 @@ impl Browser {
                 return None;
             }
         };
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines
-            .into_iter()
-            .find_map(|l| l.strip_suffix('.')?.rsplit_once("successfully on port ")?.1.parse().ok());
-        let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says its port")));
         let downloads = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless=new",
