@@ -11,10 +11,9 @@
 use num_complex::Complex;
 use rustfft::FftPlanner;
 
+use super::curve::{follow, within_share};
 use super::tally::{Correlated, Rings};
-use super::{
-    Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, follow, numbered,
-};
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;
@@ -64,22 +63,6 @@ pub fn correlation(x: Var<'_>, phase: usize, bins: usize, border: Border) -> Var
     let s = x.shape();
     let channel = x.slice(&[0, 0, 0, phase], [s[0], s[1], s[2], 1]);
     channel.reshape([s[0], s[1], s[2]]).correlation(bins, border)
-}
-
-/// Refuses points of a periodic image's curve that a class of its share, the first of the row, cannot have: where
-/// pixels at a distance are both of it, each is, and where not both, one is of the rest.
-pub(super) fn within_share(target: &[Option<f32>], row: &[f32], border: Border) -> Result<(), String> {
-    const ROUNDING: f32 = 1e-5;
-    let (share, periodic) = (row[0], border == Border::Periodic);
-    let (low, high) = ((2.0 * share - 1.0).max(0.0), share);
-    let wrong = |v: f32| !(low - ROUNDING..=high + ROUNDING).contains(&v);
-    let found = target.iter().enumerate().find_map(|(i, t)| Some((i, t.filter(|&v| periodic && wrong(v))?)));
-    match found {
-        Some((i, v)) => Err(format!(
-            "a correlation of {v} at distance {i} is impossible where the class fills {share}: it is from {low} to {high}"
-        )),
-        None => Ok(()),
-    }
 }
 
 /// How often two pixels at a distance are both of one phase, as a curve over the distance.

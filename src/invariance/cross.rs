@@ -7,10 +7,9 @@
 //! f_a, so that of two classes it says nothing that S2_aa does not (Torquato, Random Heterogeneous
 //! Materials, 2002, section 2.2).
 
+use super::curve::follow;
 use super::tally::{Correlated, Rings};
-use super::{
-    Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, follow, numbered,
-};
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;

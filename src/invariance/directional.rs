@@ -5,11 +5,9 @@
 //! down or up and one across, sqrt(2) pixels long. What [`super::correlation()`] averages over all
 //! directions is here for each of its own; the border is treated alike.
 
-use super::correlation::within_share;
+use super::curve::{follow, within_share};
 use super::tally::{Correlated, Rings};
-use super::{
-    Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, follow, numbered,
-};
+use super::{Column, Grain, Images, Invariance, Kind, Made, Mistake, OF, Tally, View, class, numbered};
 use crate::op::{Border, Direction};
 use crate::options::{Key, Options};
 use crate::tape::Var;

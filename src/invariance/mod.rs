@@ -11,6 +11,7 @@
 
 mod correlation;
 mod cross;
+mod curve;
 mod directional;
 pub mod formula;
 mod fraction;
@@ -229,22 +230,6 @@ pub trait Invariance: Send + Sync {
 }
 
 /// Takes over what a target gives.
-/// What is given, and of a curve between its points the row, as far from it as the points nearest on both sides
-/// are; `[0, 1]` is never left.
-fn follow(target: &[Option<f32>], row: &mut [f32]) {
-    let given: Vec<(usize, f32)> =
-        target.iter().zip(&*row).enumerate().filter_map(|(i, (t, r))| Some((i, (*t)? - r))).collect();
-    for (i, value) in row.iter_mut().enumerate() {
-        let after = given.partition_point(|&(at, _)| at < i);
-        let off = match (after.checked_sub(1).map(|before| given[before]), given.get(after)) {
-            (Some((a, from)), Some(&(b, to))) => from + (to - from) * (i - a) as f32 / (b - a) as f32,
-            (Some((_, off)), None) | (None, Some(&(_, off))) => off,
-            (None, None) => 0.0,
-        };
-        *value = target[i].unwrap_or((*value + off).clamp(0.0, 1.0));
-    }
-}
-
 fn fill(target: &[Option<f32>], row: &mut [f32]) {
     for (value, wanted) in row.iter_mut().zip(target) {
         *value = wanted.unwrap_or(*value);
