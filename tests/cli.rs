@@ -400,6 +400,7 @@ fn bad_input_is_one_line_and_changes_nothing() {
     fs::write(here.join("t.csv"), "").unwrap();
     bad(here, &["generate", "--run=run", "--count=1", "--targets=t.csv"], &["t.csv", "empty"]);
     bad(here, &["gradcheck", "absent"], &["absent"]);
+    bad(here, &["ask", "mean(x[1])", "--on", "run"], &["run", "is a folder", ".npz"]);
     bad(here, &["presets", "absent"], &["absent", "circles"]);
     bad(here, &["bench", "step", "--size=21"], &["size = 21"]);
     bad(here, &["bench", "step", "--iterations=0"], &["--iterations", "from 1 to"]);

@@ -16,6 +16,9 @@ type Archive = ZipArchive<BufReader<File>>;
 
 fn open(path: &Path) -> Result<Archive> {
     let mut file = File::open(path).map_err(|e| Error::file(path, format!("cannot be opened: {e}")))?;
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder, and no data set (.npz): name the file"));
+    }
     let mut start = Vec::new();
     (&mut file)
         .take(2)
