@@ -265,6 +265,73 @@ fn convolutions() -> Vec<Product> {
     .concat()
 }
 
+/// Legs x of few channels, of eights of those of y: strips of a row, their rims, and what goes round a torus.
+fn few_channels() -> Vec<Product> {
+    let (one, two) = ([1, 1], [2, 2]);
+    [
+        legs(2, [3, 64], [12, 10], [4, 4], two, one),
+        legs(1, [3, 8], [4, 262], [4, 4], two, one),
+        legs(1, [8, 24], [17, 131], [3, 3], one, one),
+        legs(5, [1, 8], [7, 9], [3, 3], one, two),
+        legs(1, [4, 16], [9, 31], [5, 4], two, [2, 0]),
+        legs(1, [6, 8], [8, 9], [3, 7], one, [1, 3]),
+        legs(1, [2, 40], [5, 70], [1, 2], [2, 3], [0, 0]),
+        legs(2, [5, 8], [6, 6], [2, 2], one, [3, 4]),
+        legs(1, [7, 32], [1, 1], [1, 1], one, [0, 0]),
+        periodic_legs(2, [3, 24], [6, 132], [4, 4], two, one),
+        periodic_legs(1, [8, 8], [5, 65], [3, 3], one, one),
+        periodic_legs(5, [7, 24], [4, 6], [5, 6], two, [3, 5]),
+        periodic_legs(1, [2, 8], [9, 8], [5, 3], [3, 4], [7, 1]),
+    ]
+    .map(|[_, leg_x, _]| leg_x)
+    .to_vec()
+}
+
+#[test]
+fn few_channels_err_by_no_more_than_rounding() {
+    let mut worst = 0.0f64;
+    for product in few_channels() {
+        for finish in [Finish::Bare, Finish::Bias, Finish::Leaky, Finish::Gate] {
+            let (error, mut kernels) = product.checked(Precision::Bf16, finish);
+            kernels.retain(|&kernel| !prepares(kernel));
+            assert_eq!(kernels, ["conv_x_bf16_few"], "{product:?}");
+            worst = worst.max(error);
+        }
+    }
+    assert!(worst > 0.02, "{worst} of the bound");
+}
+
+#[test]
+fn a_wrong_sum_of_few_channels_is_caught() {
+    let [torus, open] = [9, 0].map(|i| few_channels()[i]);
+    for (product, finish, wrong, change) in [
+        (torus, Finish::Bare, true, ["a[0].z, a[1].z", "a[1].z, a[0].z"]),
+        (torus, Finish::Bare, true, ["wrapped(column, p.ow, p)", "column"]),
+        (torus, Finish::Bare, true, ["if (k + 4 > eights)", "if (k > eights)"]),
+        (
+            torus,
+            Finish::Bare,
+            true,
+            ["strip.columns ? from[at + j * strides]", "strip.columns - 1 ? from[at + j * strides]"],
+        ),
+        (
+            open,
+            Finish::Bare,
+            true,
+            ["strip.columns ? from[at + j * strides]", "65535 ? from[at + j * strides]"],
+        ),
+        (torus, Finish::Leaky, true, ["extra[channel]", "extra[0]"]),
+        (torus, Finish::Gate, true, ["masked ? extra[to]", "masked ? extra[i]"]),
+        (torus, Finish::Gate, false, ["masked ? extra[to]", "masked ? extra[to] /* as it was */"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let library = changed_library(folder.path(), "conv_few_mma", change);
+        let simt = Simt::from_library(&library, Schedule::Forward).unwrap();
+        let error = product.error(Box::new(Gpu::new(simt, Precision::Bf16)), Precision::Bf16, finish);
+        assert_eq!(!(error <= 1.0), wrong, "{change:?}: {error} of what rounding allows");
+    }
+}
+
 /// Whether tiles are chosen for the few multiprocessors of the host: then these products reach them all.
 fn all_tiles() -> bool {
     multiprocessors().unwrap_or(if common::kind() == invnet::device::Kind::Simt { 4 } else { u32::MAX }) == 4
@@ -372,7 +439,7 @@ fn a_wrong_finish_is_caught() {
 /// Small whole numbers lose nothing to either precision, nor do their sums: every term counts once.
 #[test]
 fn products_of_whole_numbers_are_exact() {
-    for product in matmuls().into_iter().chain(convolutions()) {
+    for product in matmuls().into_iter().chain(convolutions()).chain(few_channels()) {
         let operands: Vec<Vec<f64>> =
             product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
         let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
@@ -391,6 +458,7 @@ fn results_do_not_depend_on_the_schedule() {
     products.extend(legs(1, [12, 132], [33, 17], [3, 3], [1, 1], [1, 1]));
     products.extend(legs(2, [132, 132], [5, 5], [4, 4], [2, 2], [1, 1]));
     products.extend(periodic_legs(5, [20, 64], [10, 6], [4, 4], [2, 2], [1, 1]));
+    products.extend(few_channels());
     for (product, precision) in products.iter().flat_map(|p| PRECISIONS.map(|precision| (p, precision))) {
         let (forward, _) = product.run_kernels(precision, Schedule::Forward);
         for schedule in [Schedule::Backward, Schedule::Shuffled(1), Schedule::Shuffled(2)] {
@@ -423,6 +491,10 @@ fn precision_and_channels_choose_the_kernel() {
         (conv([12, 10])[1], tf32, "conv_x_64"),
         // Few channels of the result, whatever the precision.
         (conv([12, 4])[0], tf32, "conv_y_few"),
+        (conv([4, 16])[1], tf32, "conv_x_few_4"),
+        // Eights of channels for those that tensor cores sum.
+        (conv([4, 16])[1], bf16, "conv_x_bf16_few"),
+        (conv([4, 12])[1], bf16, "conv_x_few_4"),
         (matmul(5, 8, 4, false, false), tf32, "matmul_nn_tf32_64"),
         (matmul(5, 8, 4, true, false), tf32, "matmul_tn_64"),
         (matmul(8, 5, 4, true, true), bf16, "matmul_tt_bf16_64"),

@@ -39,6 +39,8 @@ pub enum Product {
         co: usize,
         /// Extents, strides and border.
         window: Window,
+        /// Whether a plan may store the operands in bf16.
+        stored: bool,
     },
 }
 
@@ -68,16 +70,27 @@ pub fn list() -> Vec<Product> {
         (2, 24, 64, [24, 26], [4, 4], two, one, Border::Open),
         (5, 136, 136, [12, 11], one, one, [0, 0], Border::Open),
         (5, 24, 40, [9, 8], one, one, [0, 0], Border::Open),
+        (2, 3, 24, [18, 132], [4, 4], two, one, Border::Open),
     ] {
         let Some(window) = Window::over(image, kernel, stride, pad, border) else { continue };
-        all.extend([Leg::Y, Leg::X, Leg::W].map(|leg| Product::Conv { leg, n, ci, co, window }));
+        all.extend([Leg::Y, Leg::X, Leg::W].map(|leg| Product::Conv {
+            leg,
+            n,
+            ci,
+            co,
+            window,
+            stored: true,
+        }));
+        if ci <= 8 {
+            all.push(Product::Conv { leg: Leg::X, n, ci, co, window, stored: false });
+        }
     }
     all
 }
 
-/// The same through a mask that changes nothing: what a plan may store in bf16.
-fn all(operand: Var<'_>) -> Var<'_> {
-    operand.gate(operand, 1.0)
+/// The same through a mask that changes nothing, if it may be stored in bf16.
+fn all(operand: Var<'_>, stored: bool) -> Var<'_> {
+    if stored { operand.gate(operand, 1.0) } else { operand }
 }
 
 impl Product {
@@ -86,7 +99,7 @@ impl Product {
             Self::MatMul { m, n, k, ta, tb } => {
                 [Shape::from(if ta { [k, m] } else { [m, k] }), Shape::from(if tb { [n, k] } else { [k, n] })]
             }
-            Self::Conv { leg, n, ci, co, window: Window { image, kernel, out, .. } } => {
+            Self::Conv { leg, n, ci, co, window: Window { image, kernel, out, .. }, .. } => {
                 let x = Shape::from([n, image[0], image[1], ci]);
                 let w = Shape::from([kernel[0], kernel[1], ci, co]);
                 let g = Shape::from([n, out[0], out[1], co]);
@@ -104,7 +117,7 @@ impl Product {
         self.terms()
             * match *self {
                 Self::MatMul { m, n, .. } => m * n,
-                Self::Conv { leg, n, ci, co, window: Window { image, kernel, out, .. } } => match leg {
+                Self::Conv { leg, n, ci, co, window: Window { image, kernel, out, .. }, .. } => match leg {
                     Leg::Y => n * out[0] * out[1] * co,
                     Leg::X => n * image[0] * image[1] * ci,
                     Leg::W => kernel[0] * kernel[1] * ci * co,
@@ -116,7 +129,7 @@ impl Product {
     fn terms(&self) -> usize {
         match *self {
             Self::MatMul { k, .. } => k,
-            Self::Conv { leg, n, ci, co, window: Window { kernel, out, .. } } => match leg {
+            Self::Conv { leg, n, ci, co, window: Window { kernel, out, .. }, .. } => match leg {
                 Leg::Y => kernel[0] * kernel[1] * ci,
                 Leg::X => kernel[0] * kernel[1] * co,
                 Leg::W => n * out[0] * out[1],
@@ -133,9 +146,14 @@ impl Product {
         let (a, b) = (store.var(&tape, a), store.var(&tape, b));
         let y = match *self {
             Self::MatMul { ta, tb, .. } => a.matmul_t(b, ta, tb),
-            Self::Conv { leg: Leg::Y, window, .. } => all(a).conv_leg_y(b, window),
-            Self::Conv { leg: Leg::X, window, .. } => all(a).conv_leg_x(b, window),
-            Self::Conv { leg: Leg::W, window, .. } => all(a).conv_leg_w(all(b), window),
+            Self::Conv { leg, window, stored, .. } => {
+                let (a, b) = (all(a, stored), all(b, stored && leg == Leg::W));
+                match leg {
+                    Leg::Y => a.conv_leg_y(b, window),
+                    Leg::X => a.conv_leg_x(b, window),
+                    Leg::W => a.conv_leg_w(b, window),
+                }
+            }
         };
         let plan = Plan::new(&tape, &[y], &store);
         plan.run(&mut store)?;

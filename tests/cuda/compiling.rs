@@ -121,6 +121,8 @@ const PER_MULTIPLY: &[(&str, f64)] = &[
     ("conv_x_few_4", 1.3),
     ("conv_y_few_8", 1.25),
     ("conv_x_few_8", 1.25),
+    ("conv_x_bf16_few", 13.0),
+    ("conv_x_stored_bf16_few", 9.1),
     ("conv_y_tf32_64", 21.4),
     ("conv_y_tf32_128x64", 14.4),
     ("conv_y_tf32_128", 9.5),
@@ -176,7 +178,11 @@ fn machine_code(family: &Family, cubin: &[u8]) {
         let tensor = family.name.ends_with("_mma");
         assert_eq!(whole.mma > 0, tensor, "{name}: {whole:?}");
         // What is rounded to bf16 on the way goes through registers.
-        if tensor && (name.contains("tf32") || name.contains("stored")) {
+        // Few channels go from memory to fragments, 16 bytes at a time.
+        if name.ends_with("bf16_few") {
+            let body = found.main_loop(|counts| counts.mma).unwrap();
+            assert_eq!(body.load_bytes, 16 * body.loads, "{name}: {body:?}");
+        } else if tensor && (name.contains("tf32") || name.contains("stored")) {
             assert!(whole.copies > 0, "{name} copies nothing of 16 bytes asynchronously");
         }
         let limit = PER_MULTIPLY.iter().find(|(listed, _)| *listed == name);

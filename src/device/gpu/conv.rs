@@ -1,5 +1,5 @@
-//! Launches of `kernels/conv.cu`, `kernels/conv_few.cu` and `kernels/conv_mma.cu`: which kernel
-//! computes a leg, and its grid.
+//! Launches of `kernels/conv.cu`, `kernels/conv_few.cu`, `kernels/conv_mma.cu` and `kernels/conv_few_mma.cu`: which
+//! kernel computes a leg, and its grid.
 
 use super::launch::{Launcher, Span};
 use super::matmul::{self, Cut};
@@ -16,6 +16,11 @@ const FEW: usize = 8;
 const FEW_TILE: [usize; 2] = [16, 32];
 const FEW_STEP: usize = 12;
 const FEW_CHANNELS: usize = 8;
+/// Rows and strides of a block of `conv_few_mma.cu`, and numbers of a stride's columns that its lanes share out.
+const FEW_MMA_TILE: [usize; 2] = [8, 64];
+const FEW_MMA_NUMBERS: usize = 32;
+/// Its kernels, of operands in single precision and in bf16.
+const FEW_MMA: [&str; 2] = ["conv_x_bf16_few", "conv_x_stored_bf16_few"];
 /// Numbers that tensor cores' operands are read by.
 const FOUR: usize = 4;
 /// Pixels of a result below which a warp for each of them does it sooner than a tile.
@@ -72,6 +77,8 @@ pub(super) struct Form {
 enum Route {
     /// A kernel for few channels of the result, its grid and its dynamic shared memory.
     Few(&'static str, [u32; 3], u32),
+    /// The same on tensor cores, by bf16: one of [`FEW_MMA`].
+    FewMma([u32; 3], u32),
     /// Tiles, of an x whose channels are made whole fours.
     Widened,
     /// Tiles.
@@ -149,6 +156,23 @@ impl Form {
         Some((name, [word(classes * tiles * self.n), 1, 1], shared?))
     }
 
+    /// Grid and dynamic shared memory of leg x to few channels on tensor cores; none if they cannot read its operands,
+    /// or need more of that than a block can have.
+    fn few_mma(&self, shared_limit: u32) -> Option<([u32; 3], u32)> {
+        let Window { image, kernel, stride, out, border, .. } = self.window;
+        if !self.co.is_multiple_of(EIGHT) || stride[1] * self.ci > FEW_MMA_NUMBERS {
+            return None;
+        }
+        let [rows, strides] = FEW_MMA_TILE;
+        let most = (image[1].min(strides * stride[1]) + kernel[1] - 2) / stride[1] + 1;
+        let columns = if border == Border::Open { most.min(out[1]) } else { most };
+        let step = columns.next_multiple_of(8) | 8;
+        let bytes = rows * kernel[1] * self.ci * step * size_of::<f32>();
+        let shared = u32::try_from(bytes).ok().filter(|&bytes| bytes <= shared_limit)?;
+        let strips = image[1].div_ceil(strides * stride[1]);
+        Some(([word(self.n * image[0].div_ceil(rows)), word(strips), 1], shared))
+    }
+
     /// The parameters, without what is done to the result.
     fn params(&self, cut: &Cut) -> Conv {
         let Window { image, kernel, stride, pad, out, border } = self.window;
@@ -203,12 +227,20 @@ impl<L: Launcher> Gpu<L> {
 
     fn route(&self, form: &Form) -> Route {
         let few = form.leg != Leg::W && form.extents()[1] <= FEW;
-        if let Some((kernel, grid, shared)) = few.then(|| form.few(self.launcher.shared_limit())).flatten()
+        let (limit, tensors) = (self.launcher.shared_limit(), form.numels());
+        if few
+            && form.leg == Leg::X
+            && self.product_precision(&[form.co], &tensors) == Precision::Bf16
+            && let Some((grid, shared)) = form.few_mma(limit)
+            && self.trusts(FEW_MMA[0])
+        {
+            return Route::FewMma(grid, shared);
+        }
+        if let Some((kernel, grid, shared)) = few.then(|| form.few(limit)).flatten()
             && self.trusts(kernel)
         {
             return Route::Few(kernel, grid, shared);
         }
-        let tensors = form.numels();
         let wide = form.leg != Leg::X && !form.ci.is_multiple_of(FOUR);
         if wide && self.product_precision(&[form.co], &tensors) != Precision::Fp32 {
             return Route::Widened;
@@ -228,6 +260,10 @@ impl<L: Launcher> Gpu<L> {
             form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) && self.trusts(kernel)
         };
         let route = self.route(form);
+        if matches!(route, Route::FewMma(..)) {
+            let single = |typed: &Typed| !is_bf16(typed);
+            return single(&y) && inputs[1..].iter().all(single) && (!a || self.trusts(FEW_MMA[1]));
+        }
         let tiles = matches!(route, Route::Tiles(Precision::Bf16));
         if form.leg == Leg::W {
             return tiles && a && b && !is_bf16(&y) && stored(form);
@@ -261,6 +297,11 @@ impl<L: Launcher> Gpu<L> {
         let precision = match self.route(&form) {
             Route::Few(kernel, grid, shared) => {
                 let spans = [Span::read(a), Span::read(b), extra, Span::write(y)];
+                return self.launch_shared(kernel, grid, shared, &spans, &params);
+            }
+            Route::FewMma(grid, shared) => {
+                let kernel = FEW_MMA[usize::from(a.dtype == DType::Bf16)];
+                let spans = [Span::read(a), self.narrowed(b)?, extra, Span::write(y)];
                 return self.launch_shared(kernel, grid, shared, &spans, &params);
             }
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),

@@ -103,6 +103,9 @@ fn windows(count: usize) -> Vec<(usize, usize, usize, Window)> {
     add(2, 20, 64, [24, 26], [4, 4], [2, 2], [1, 1], open);
     add(1, 12, 3, [18, 40], [3, 3], [1, 1], [1, 1], open);
     add(1, 9, 7, [18, 40], [5, 3], [1, 1], [2, 1], torus);
+    // Few channels of x and eights of y, on more than a strip.
+    add(1, 3, 24, [10, 134], [4, 4], [2, 2], [1, 1], open);
+    add(1, 7, 8, [9, 66], [3, 3], [1, 1], [1, 1], torus);
     all
 }
 
@@ -188,6 +191,9 @@ pub fn stored() -> Vec<Case> {
         (2, 64, 24, Window::over([17, 13], [3, 3], one, one, open)),
         (5, 136, 136, Window::over([12, 11], one, one, [0, 0], open)),
         (5, 24, 40, Window::over([9, 8], one, one, [0, 0], open)),
+        // Few channels of x.
+        (2, 3, 24, Window::over([10, 12], [4, 4], [2, 2], one, open)),
+        (1, 8, 40, Window::over([5, 66], [3, 3], one, one, torus)),
     ] {
         let window = window.unwrap();
         let Window { image, kernel, out, .. } = window;

@@ -252,7 +252,8 @@ fn instructions(seen: &Seen, work: &Work, code: &KernelCode, threads: u32) -> f6
         return whole + per * multiplies;
     }
     if let Some([inner, outer]) = work.trips {
-        let inside = code.main_loop(|counts| counts.fma).unwrap_or_default();
+        let multiplies = |counts: &code::Counts| if code.whole.mma > 0 { counts.mma } else { counts.fma };
+        let inside = code.main_loop(multiplies).unwrap_or_default();
         // The loop around it: the longest.
         let around = code.loops.iter().map(|body| body.all).max().unwrap_or(0).saturating_sub(inside.all);
         return whole + inner * f64::from(inside.all) + outer * f64::from(around);

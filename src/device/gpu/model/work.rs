@@ -129,6 +129,13 @@ impl Work {
         }
         if launch.kernel == "conv_y_few" {
             self.trips = Some([f64::from(depth.div_ceil(32)), 0.0]);
+        } else if launch.kernel.ends_with("_bf16_few") {
+            // Rows that meet one of x, 32 channels at a time, of 64 (or 40) columns by 16 numbers of the filter's row.
+            let columns = if launch.kernel.contains("stored") { 64 } else { 40 };
+            let rows = p.kh.div_ceil(p.sh.unsigned_abs());
+            let across = p.ow.min(64).div_ceil(columns) * (p.kw * p.ci).div_ceil(16);
+            let turns = f64::from(across * rows * p.co.div_ceil(32));
+            self.trips = Some([turns, 0.0]);
         } else if launch.kernel.contains("_few_") {
             let [channels, taps] =
                 if launch.kernel.starts_with("conv_y") { [p.ci, taps] } else { [p.co, class] };
