@@ -25,6 +25,7 @@ DEVICE float slope(float a, float b, float soft) {
 
 // x [N, H, W, C] to partial [N, pieces, C].
 KERNEL(256) boundary(const float* x, float* partial, Boundary p) {
+    begin_kernel();
     SHARED(float, scratch, 256);
     const u32 group = least(p.c - blockIdx.z * 256, 256);  // channels this block looks at
     const u32 lanes = 256 / group, lane = threadIdx.x / group;
@@ -59,6 +60,7 @@ KERNEL(256) boundary(const float* x, float* partial, Boundary p) {
 
 // x [N, H, W, C] and g [N, C] to [N, H, W, C].
 KERNEL(256) boundary_grad(const float* x, const float* g, float* y, Boundary p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= (u64)p.n * p.h * p.w * p.c) return;
     // A tensor has fewer than 2^32 elements.

@@ -54,6 +54,7 @@ DEVICE void advance(float2* z, const Transform& t, float* waves, const float* u,
 }
 
 KERNEL(512) cahn_hilliard(const float* u, float* out, float2* far, Stepping p) {
+    begin_kernel();
     DYNAMIC_SHARED(float2, shared);
     const Transform t = transform_of(p.h, p.w, shared);
     float* const waves = (float*)(shared + p.tables) - p.h - p.w;

@@ -56,38 +56,47 @@ DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p, float
 }
 
 KERNEL(256) conv_y_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     leg_y<4, 4>(x, w, extra, y, p, memory);
 }
 KERNEL(256) conv_y_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 4));
     leg_y<8, 4>(x, w, extra, y, p, memory);
 }
 KERNEL(256) conv_y_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     leg_y<8, 8>(x, w, extra, y, p, memory);
 }
 KERNEL(256) conv_x_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     leg_x<4, 4>(g, w, extra, x, p, memory);
 }
 KERNEL(256) conv_x_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 4));
     leg_x<8, 4>(g, w, extra, x, p, memory);
 }
 KERNEL(256) conv_x_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     leg_x<8, 8>(g, w, extra, x, p, memory);
 }
 KERNEL(256) conv_w_64(const float* x, const float* g, float* w, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     leg_w<4, 4>(x, g, w, p, memory);
 }
 KERNEL(256) conv_w_128x64(const float* x, const float* g, float* w, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 4));
     leg_w<8, 4>(x, g, w, p, memory);
 }
 KERNEL(256) conv_w_128(const float* x, const float* g, float* w, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     leg_w<8, 8>(x, g, w, p, memory);
 }

@@ -161,15 +161,19 @@ DEVICE void few(const Few& leg, const float* source, const float* w, const float
 }
 
 KERNEL(128) conv_y_few_4(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    begin_kernel();
     few<4>(few_y(p), x, w, extra, y, p);
 }
 KERNEL(128) conv_y_few_8(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    begin_kernel();
     few<8>(few_y(p), x, w, extra, y, p);
 }
 KERNEL(128) conv_x_few_4(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     few<4>(few_x(p), g, w, extra, x, p);
 }
 KERNEL(128) conv_x_few_8(const float* g, const float* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     few<8>(few_x(p), g, w, extra, x, p);
 }
 
@@ -179,6 +183,7 @@ KERNEL(128) conv_x_few_8(const float* g, const float* w, const float* extra, flo
 
 // A warp per output pixel with up to 8 channels: lanes share the taps and input channels.
 KERNEL(256) conv_y_few(const float* x, const float* w, const float* extra, float* y, Conv p) {
+    begin_kernel();
     const u64 pixel = thread_in_grid() / WARP;
     const u32 lane = threadIdx.x % WARP, depth = p.kh * p.kw * p.ci;
     if (pixel >= (u64)p.n * p.oh * p.ow) return;  // a whole warp at once

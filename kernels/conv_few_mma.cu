@@ -141,8 +141,10 @@ DEVICE void few(const Group* g, const uint4* w, const float* extra, float* x, co
 }
 
 KERNEL(256) conv_x_bf16_few(const float4* g, const uint4* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     few<5>(g, w, extra, x, p);
 }
 KERNEL(256) conv_x_stored_bf16_few(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
+    begin_kernel();
     few<8>(g, w, extra, x, p);
 }

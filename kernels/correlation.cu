@@ -135,6 +135,7 @@ DEVICE void curve(float2* z, const Transform& t, float* scratch, const float* x,
 }
 
 KERNEL(512) correlation_curve(const float* x, const float* y, float* out, float2* far, Correlation p) {
+    begin_kernel();
     DYNAMIC_SHARED(float2, shared);
     const Transform t = transform_of(p.rows, p.columns, shared);
     float* const scratch = (float*)(shared + p.tables) - 512 / WARP;
@@ -179,6 +180,7 @@ DEVICE void field(float2* z, const Transform& t, float* scratch, const float* y,
 }
 
 KERNEL(512) correlation_field(const float* y, const float* g, float* out, float2* far, Correlation p) {
+    begin_kernel();
     DYNAMIC_SHARED(float2, shared);
     const Transform t = transform_of(p.rows, p.columns, shared);
     float* const scratch = (float*)(shared + p.tables) - 512 / WARP;

@@ -85,31 +85,33 @@ DEVICE void binary_strided(const float* a, const float* b, float* y, const Strid
 // ---- kernels -------------------------------------------------------------------------------
 
 KERNEL(256) fill(float* y, Elementwise p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i < p.n) y[i] = p.a;
 }
 
-KERNEL(256) neg(const float* x, float* y, Elementwise p) { unary<Neg>(x, y, p); }
-KERNEL(256) exp_(const float* x, float* y, Elementwise p) { unary<Exp>(x, y, p); }
-KERNEL(256) ln(const float* x, float* y, Elementwise p) { unary<Ln>(x, y, p); }
-KERNEL(256) sqrt_(const float* x, float* y, Elementwise p) { unary<Sqrt>(x, y, p); }
-KERNEL(256) recip(const float* x, float* y, Elementwise p) { unary<Recip>(x, y, p); }
-KERNEL(256) square(const float* x, float* y, Elementwise p) { unary<Square>(x, y, p); }
-KERNEL(256) tanh_(const float* x, float* y, Elementwise p) { unary<Tanh>(x, y, p); }
-KERNEL(256) sigmoid(const float* x, float* y, Elementwise p) { unary<Sigmoid>(x, y, p); }
-KERNEL(256) leaky_relu(const float* x, float* y, Elementwise p) { unary<LeakyRelu>(x, y, p); }
-KERNEL(256) leaky_mask(const float* x, float* y, Elementwise p) { unary<LeakyMask>(x, y, p); }
-KERNEL(256) scale(const float* x, float* y, Elementwise p) { unary<Scale>(x, y, p); }
-KERNEL(256) shift(const float* x, float* y, Elementwise p) { unary<Shift>(x, y, p); }
-KERNEL(256) pow_(const float* x, float* y, Elementwise p) { unary<Pow>(x, y, p); }
+KERNEL(256) neg(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Neg>(x, y, p); }
+KERNEL(256) exp_(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Exp>(x, y, p); }
+KERNEL(256) ln(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Ln>(x, y, p); }
+KERNEL(256) sqrt_(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Sqrt>(x, y, p); }
+KERNEL(256) recip(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Recip>(x, y, p); }
+KERNEL(256) square(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Square>(x, y, p); }
+KERNEL(256) tanh_(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Tanh>(x, y, p); }
+KERNEL(256) sigmoid(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Sigmoid>(x, y, p); }
+KERNEL(256) leaky_relu(const float* x, float* y, Elementwise p) { begin_kernel(); unary<LeakyRelu>(x, y, p); }
+KERNEL(256) leaky_mask(const float* x, float* y, Elementwise p) { begin_kernel(); unary<LeakyMask>(x, y, p); }
+KERNEL(256) scale(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Scale>(x, y, p); }
+KERNEL(256) shift(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Shift>(x, y, p); }
+KERNEL(256) pow_(const float* x, float* y, Elementwise p) { begin_kernel(); unary<Pow>(x, y, p); }
 
-KERNEL(256) add(const float* a, const float* b, float* y, Elementwise p) { binary<Add>(a, b, y, p); }
-KERNEL(256) sub(const float* a, const float* b, float* y, Elementwise p) { binary<Sub>(a, b, y, p); }
-KERNEL(256) mul(const float* a, const float* b, float* y, Elementwise p) { binary<Mul>(a, b, y, p); }
-KERNEL(256) div_(const float* a, const float* b, float* y, Elementwise p) { binary<Div>(a, b, y, p); }
-KERNEL(256) gate(const float* a, const float* b, float* y, Elementwise p) { binary<Gate>(a, b, y, p); }
+KERNEL(256) add(const float* a, const float* b, float* y, Elementwise p) { begin_kernel(); binary<Add>(a, b, y, p); }
+KERNEL(256) sub(const float* a, const float* b, float* y, Elementwise p) { begin_kernel(); binary<Sub>(a, b, y, p); }
+KERNEL(256) mul(const float* a, const float* b, float* y, Elementwise p) { begin_kernel(); binary<Mul>(a, b, y, p); }
+KERNEL(256) div_(const float* a, const float* b, float* y, Elementwise p) { begin_kernel(); binary<Div>(a, b, y, p); }
+KERNEL(256) gate(const float* a, const float* b, float* y, Elementwise p) { begin_kernel(); binary<Gate>(a, b, y, p); }
 // The same, of a whole number of fours, stored in bf16.
 KERNEL(256) gate_bf16(const float* a, const float* b, uint2* y, Elementwise p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (4 * i >= p.n) return;
     float u[4], v[4];
@@ -118,8 +120,8 @@ KERNEL(256) gate_bf16(const float* a, const float* b, uint2* y, Elementwise p) {
     y[i] = make_uint2(bf16_pair(u[0], u[1]), bf16_pair(u[2], u[3]));
 }
 
-KERNEL(256) add_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Add>(a, b, y, p); }
-KERNEL(256) sub_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Sub>(a, b, y, p); }
-KERNEL(256) mul_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Mul>(a, b, y, p); }
-KERNEL(256) div_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Div>(a, b, y, p); }
-KERNEL(256) gate_strided(const float* a, const float* b, float* y, Strided p) { binary_strided<Gate>(a, b, y, p); }
+KERNEL(256) add_strided(const float* a, const float* b, float* y, Strided p) { begin_kernel(); binary_strided<Add>(a, b, y, p); }
+KERNEL(256) sub_strided(const float* a, const float* b, float* y, Strided p) { begin_kernel(); binary_strided<Sub>(a, b, y, p); }
+KERNEL(256) mul_strided(const float* a, const float* b, float* y, Strided p) { begin_kernel(); binary_strided<Mul>(a, b, y, p); }
+KERNEL(256) div_strided(const float* a, const float* b, float* y, Strided p) { begin_kernel(); binary_strided<Div>(a, b, y, p); }
+KERNEL(256) gate_strided(const float* a, const float* b, float* y, Strided p) { begin_kernel(); binary_strided<Gate>(a, b, y, p); }

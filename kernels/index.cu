@@ -8,6 +8,7 @@
 
 // Class maps u8 [M, width] and rows u32 [N] to one-hot images [N, width, channels].
 KERNEL(256) one_hot(const u8* maps, const u32* rows, float* y, Table p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= (u64)p.n * p.width) return;
     const u32 sample = (u32)i / p.width, pixel = (u32)i % p.width;
@@ -17,12 +18,14 @@ KERNEL(256) one_hot(const u8* maps, const u32* rows, float* y, Table p) {
 
 // table [M, width] and rows u32 [N] to [N, width].
 KERNEL(256) gather(const float* table, const u32* rows, float* y, Table p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i < (u64)p.n * p.width) y[i] = table[(u64)rows[(u32)i / p.width] * p.width + (u32)i % p.width];
 }
 
 // values [N, width] and rows u32 [N] summed into zeros [M, width], M = p.rows.
 KERNEL(256) scatter_add(const float* values, const u32* rows, float* y, Table p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= (u64)p.rows * p.width) return;
     const u32 row = (u32)i / p.width, column = (u32)i % p.width;
@@ -34,6 +37,7 @@ KERNEL(256) scatter_add(const float* values, const u32* rows, float* y, Table p)
 
 // Index of the largest channel of each pixel, the first of equals.
 KERNEL(256) argmax(const float* x, u8* y, Elementwise p) {
+    begin_kernel();
     const u64 pixel = thread_in_grid();
     if (pixel >= p.n) return;
     const float* v = x + pixel * p.channels;

@@ -10,6 +10,7 @@
 
 // Broadcast, permute and slice: y[i] = x[offset + steps . index(i)].
 KERNEL(256) copy_strided(const float* x, float* y, Strided p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     u32 from = p.offset, again = 0;
@@ -19,6 +20,7 @@ KERNEL(256) copy_strided(const float* x, float* y, Strided p) {
 
 // x placed at `start` in zeros.
 KERNEL(256) pad(const float* x, float* y, Pad p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     u32 rest = (u32)i, from = 0, step = 1;
@@ -39,6 +41,7 @@ KERNEL(256) pad(const float* x, float* y, Pad p) {
 // Rows of two parts beside each other; four elements a thread. What is padded is added to zeros, which leaves
 // no -0.
 KERNEL(256) concat(const float* left, const float* right, float* y, Concat p) {
+    begin_kernel();
     const u64 i = 4 * thread_in_grid();
     if (i >= p.n) return;
     const u32 count = least(p.n - (u32)i, 4), width = p.left + p.right;
@@ -53,6 +56,7 @@ KERNEL(256) concat(const float* left, const float* right, float* y, Concat p) {
 
 // Rows made longer by zeros, or cut; four elements a thread.
 KERNEL(256) widen(const float* x, float* y, Widen p) {
+    begin_kernel();
     const u64 i = 4 * thread_in_grid();
     if (i >= p.n) return;
     const u32 count = least(p.n - (u32)i, 4);
@@ -67,6 +71,7 @@ KERNEL(256) widen(const float* x, float* y, Widen p) {
 
 // Four numbers a thread, rounded to bf16: to nearest, a tie to even; a NaN stays one.
 KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
+    begin_kernel();
     const u64 i = 4 * thread_in_grid();
     if (i >= p.n) return;
     float v[4];
@@ -76,6 +81,7 @@ KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
 
 // Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.
 KERNEL(256) mean_pool(const float* x, float* y, Pool p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;
@@ -90,6 +96,7 @@ KERNEL(256) mean_pool(const float* x, float* y, Pool p) {
 
 // Every pixel repeated factor x factor times; `height` and `width` are the result's.
 KERNEL(256) upsample(const float* x, float* y, Pool p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;

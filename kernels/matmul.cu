@@ -63,34 +63,42 @@ DEVICE void product(const float* a, const float* b, float* c, const MatMul& p, f
 
 // a as stored (n) or transposed (t), then b.
 KERNEL(256) matmul_nn_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     product<Left<true>, Right<false>, 4>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_nt_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     product<Left<true>, Right<true>, 4>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_tn_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     product<Left<false>, Right<false>, 4>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_tt_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(4, 4));
     product<Left<false>, Right<true>, 4>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_nn_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     product<Left<true>, Right<false>, 8>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_nt_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     product<Left<true>, Right<true>, 8>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_tn_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     product<Left<false>, Right<false>, 8>(a, b, c, p, memory);
 }
 KERNEL(256) matmul_tt_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     ALIGNED_SHARED(float, memory, GEMM_SHARED(8, 8));
     product<Left<false>, Right<true>, 8>(a, b, c, p, memory);
 }

@@ -53,50 +53,66 @@ DEVICE void product(const float* a, const float* b, float* c, const MatMul& p) {
 
 // a as stored (n) or transposed (t), then b.
 KERNEL(128) matmul_nn_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 64, false, false>(a, b, c, p);
 }
 KERNEL(128) matmul_nt_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 64, false, true>(a, b, c, p);
 }
 KERNEL(128) matmul_tn_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 64, true, false>(a, b, c, p);
 }
 KERNEL(128) matmul_tt_tf32_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 64, true, true>(a, b, c, p);
 }
 KERNEL(128) matmul_nn_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 128, false, false>(a, b, c, p);
 }
 KERNEL(128) matmul_nt_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 128, false, true>(a, b, c, p);
 }
 KERNEL(128) matmul_tn_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 128, true, false>(a, b, c, p);
 }
 KERNEL(128) matmul_tt_tf32_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Tf32, 128, true, true>(a, b, c, p);
 }
 KERNEL(256) matmul_nn_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 64, false, false>(a, b, c, p);
 }
 KERNEL(256) matmul_nt_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 64, false, true>(a, b, c, p);
 }
 KERNEL(256) matmul_tn_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 64, true, false>(a, b, c, p);
 }
 KERNEL(256) matmul_tt_bf16_64(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 64, true, true>(a, b, c, p);
 }
 KERNEL(256) matmul_nn_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 128, false, false>(a, b, c, p);
 }
 KERNEL(256) matmul_nt_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 128, false, true>(a, b, c, p);
 }
 KERNEL(256) matmul_tn_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 128, true, false>(a, b, c, p);
 }
 KERNEL(256) matmul_tt_bf16_128(const float* a, const float* b, float* c, MatMul p) {
+    begin_kernel();
     product<Bf16, 128, true, true>(a, b, c, p);
 }

@@ -16,6 +16,7 @@ DEVICE float centred(u32 i, u32 extent) { return (float)i - 0.5f * (float)(exten
 
 // x [N, H, W, C] to partial [N, pieces, C, 6].
 KERNEL(256) moments(const float* x, float* partial, Image p) {
+    begin_kernel();
     SHARED(float, scratch, 6 * 256);
     const u32 group = least(p.c - blockIdx.z * 256, 256);  // channels this block looks at
     const u32 lanes = 256 / group, lane = threadIdx.x / group;
@@ -52,6 +53,7 @@ KERNEL(256) moments(const float* x, float* partial, Image p) {
 
 // m [N, C, 6] to [N, H, W, C].
 KERNEL(256) quadratic_field(const float* m, float* y, Image p) {
+    begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= (u64)p.n * p.h * p.w * p.c) return;
     // A tensor has fewer than 2^32 elements.

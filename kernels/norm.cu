@@ -34,6 +34,7 @@ struct Cotangent {
 // ---- statistics ----------------------------------------------------------------------------
 
 KERNEL(256) stats_batch(const float* x, float* partial, Norm p) {
+    begin_kernel();
     SHARED(float, scratch, 512);
     const u32 column = blockIdx.x * 32 + threadIdx.x % 32;
     const Spread source = {x, column < p.columns ? x[column] : 0.0f};
@@ -41,6 +42,7 @@ KERNEL(256) stats_batch(const float* x, float* partial, Norm p) {
 }
 
 KERNEL(256) stats_layer(const float* x, float* partial, Norm p) {
+    begin_kernel();
     SHARED(float, scratch, 512);
     const Spread source = {x, x[(u64)blockIdx.x * p.columns]};
     row_sums(source, partial, p, scratch);
@@ -57,10 +59,12 @@ DEVICE void finish_stats(const float* x, const float* partial, float* y, u32 gro
 }
 
 KERNEL(256) stats_batch_finish(const float* x, const float* partial, float* y, Norm p) {
+    begin_kernel();
     finish_stats(x, partial, y, p.columns, 1, p.rows, p.pieces);
 }
 
 KERNEL(256) stats_layer_finish(const float* x, const float* partial, float* y, Norm p) {
+    begin_kernel();
     finish_stats(x, partial, y, p.rows, p.columns, p.columns, p.pieces);
 }
 
@@ -78,11 +82,13 @@ DEVICE void normalise(const float* x, const float* stats, float* y, const Norm& 
 }
 
 KERNEL(256) normalise_batch(const float* x, const float* stats, float* y, Norm p) {
+    begin_kernel();
     if (p.width == 4) normalise<4, true>(x, stats, y, p);
     else normalise<1, true>(x, stats, y, p);
 }
 
 KERNEL(256) normalise_layer(const float* x, const float* stats, float* y, Norm p) {
+    begin_kernel();
     if (p.width == 4) normalise<4, false>(x, stats, y, p);
     else normalise<1, false>(x, stats, y, p);
 }
@@ -90,6 +96,7 @@ KERNEL(256) normalise_layer(const float* x, const float* stats, float* y, Norm p
 // ---- its gradient --------------------------------------------------------------------------
 
 KERNEL(256) cotangent_batch(const float* x, const float* stats, const float* g, float* partial, Norm p) {
+    begin_kernel();
     SHARED(float, scratch, 512);
     const u32 column = least(blockIdx.x * 32 + threadIdx.x % 32, p.columns - 1);
     const Cotangent source = {x, g, stats[column], inverse_deviation(stats, column, p.columns, p.eps)};
@@ -97,6 +104,7 @@ KERNEL(256) cotangent_batch(const float* x, const float* stats, const float* g, 
 }
 
 KERNEL(256) cotangent_layer(const float* x, const float* stats, const float* g, float* partial, Norm p) {
+    begin_kernel();
     SHARED(float, scratch, 512);
     const Cotangent source = {x, g, stats[blockIdx.x], inverse_deviation(stats, blockIdx.x, p.rows, p.eps)};
     row_sums(source, partial, p, scratch);
@@ -111,10 +119,12 @@ DEVICE void finish_means(const float* partial, float* means, u32 groups, u32 cou
 }
 
 KERNEL(256) cotangent_batch_finish(const float* partial, float* means, Norm p) {
+    begin_kernel();
     finish_means(partial, means, p.columns, p.rows, p.pieces);
 }
 
 KERNEL(256) cotangent_layer_finish(const float* partial, float* means, Norm p) {
+    begin_kernel();
     finish_means(partial, means, p.rows, p.columns, p.pieces);
 }
 
@@ -137,11 +147,13 @@ DEVICE void gradient(const float* x, const float* stats, const float* g, const f
 }
 
 KERNEL(256) normalise_grad_batch(const float* x, const float* stats, const float* g, const float* means, float* out, Norm p) {
+    begin_kernel();
     if (p.width == 4) gradient<4, true>(x, stats, g, means, out, p);
     else gradient<1, true>(x, stats, g, means, out, p);
 }
 
 KERNEL(256) normalise_grad_layer(const float* x, const float* stats, const float* g, const float* means, float* out, Norm p) {
+    begin_kernel();
     if (p.width == 4) gradient<4, false>(x, stats, g, means, out, p);
     else gradient<1, false>(x, stats, g, means, out, p);
 }

@@ -54,11 +54,13 @@ DEVICE void forward(const float* x, const float* stats, const float* gamma, cons
 }
 
 KERNEL(256) norm_relu_batch(const float* x, const float* stats, const float* gamma, const float* beta, float* y, NormRelu p) {
+    begin_kernel();
     if (p.width == 4) forward<4, true>(x, stats, gamma, beta, y, p);
     else forward<1, true>(x, stats, gamma, beta, y, p);
 }
 
 KERNEL(256) norm_relu_layer(const float* x, const float* stats, const float* gamma, const float* beta, float* y, NormRelu p) {
+    begin_kernel();
     if (p.width == 4) forward<4, false>(x, stats, gamma, beta, y, p);
     else forward<1, false>(x, stats, gamma, beta, y, p);
 }
@@ -78,6 +80,7 @@ struct Masked {
 };
 
 KERNEL(256) norm_relu_sums(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, float* partial, NormRelu p) {
+    begin_kernel();
     SHARED(float, scratch, 512);
     const u32 column = least(blockIdx.x * 32 + threadIdx.x % 32, p.columns - 1);
     const float r = inverse_deviation(stats, column, p.columns, p.eps);
@@ -87,6 +90,7 @@ KERNEL(256) norm_relu_sums(const float* x, const float* stats, const float* gamm
 
 // The sums of all pieces, in rows `row` apart.
 KERNEL(256) norm_relu_sums_finish(const float* partial, float* sums, NormRelu p) {
+    begin_kernel();
     const u32 column = (u32)thread_in_grid();
     if (column >= p.columns) return;
     const float2 sum = join(partial, column, p.columns, p.pieces);
@@ -117,6 +121,7 @@ DEVICE void gradient(const float* x, const float* stats, const float* gamma, con
 }
 
 KERNEL(256) norm_relu_grad(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, float* out, NormRelu p) {
+    begin_kernel();
     if (p.width == 4) gradient<4>(x, stats, gamma, beta, g, sums, out, p);
     else gradient<1>(x, stats, gamma, beta, g, sums, out, p);
 }

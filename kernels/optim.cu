@@ -29,6 +29,7 @@ DEVICE u32 tensor_of(const u32* first_block, u32 count, u32 b) {
 
 // Pointers: step, learning rate, then parameter, gradient, m (unless b1 is 0), v of each tensor.
 KERNEL(256) adam(AdamTable table, Adam p) {
+    begin_kernel();
     SHARED(float, factors, 2);
     if (threadIdx.x == 0) {
         const double t = (double)*table.at[0] + 1.0;
@@ -65,6 +66,7 @@ KERNEL(256) adam(AdamTable table, Adam p) {
 
 // target += weight (source - target); pointers: weight, then target and source of each tensor.
 KERNEL(256) lerp(LerpTable table, Lerp p) {
+    begin_kernel();
     const float weight = *table.at[0];
     const u32 tensor = tensor_of(p.first_block, p.count, blockIdx.x);
     float* const target = table.at[1 + 2 * tensor];
@@ -81,15 +83,18 @@ KERNEL(256) lerp(LerpTable table, Lerp p) {
 }
 
 KERNEL(32) tick_u32(u32* counter, Tick p) {
+    begin_kernel();
     if (threadIdx.x == 0) ++counter[p.last];
 }
 
 KERNEL(32) tick_real(float* counter, Tick p) {
+    begin_kernel();
     if (threadIdx.x == 0) counter[p.last] += 1.0f;
 }
 
 // Pointers: ring [rows, columns], step, then `columns` scalars, written to row step mod rows.
 KERNEL(32) record(RecordTable table, Record p) {
+    begin_kernel();
     const u32 row = (u32)*table.at[1] % p.rows;
     if (threadIdx.x < p.columns) table.at[0][(u64)row * p.columns + threadIdx.x] = *table.at[2 + threadIdx.x];
 }

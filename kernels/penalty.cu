@@ -10,6 +10,7 @@
 #include "params.cuh"
 
 KERNEL(256) interpolate(const float* a, const float* b, const float* u, float* y, Penalty p) {
+    begin_kernel();
     const float weight = u[blockIdx.y];
     const u64 row = (u64)blockIdx.y * p.width;
     const u32 begin = blockIdx.x * 1024, end = least(begin + 1024, p.width);
@@ -18,6 +19,7 @@ KERNEL(256) interpolate(const float* a, const float* b, const float* u, float* y
 
 // g [N, width] to partial [pieces, N].
 KERNEL(256) row_norms(const float* g, float* partial, Penalty p) {
+    begin_kernel();
     SHARED(float, scratch, 256 / WARP);
     const u32 begin = blockIdx.y * p.piece, end = least(begin + p.piece, p.width);
     const float* row = g + (u64)blockIdx.x * p.width;
@@ -28,6 +30,7 @@ KERNEL(256) row_norms(const float* g, float* partial, Penalty p) {
 }
 
 KERNEL(256) row_norms_finish(const float* partial, float* y, Penalty p) {
+    begin_kernel();
     const u64 n = thread_in_grid();
     if (n >= p.n) return;
     float sum = 0.0f;

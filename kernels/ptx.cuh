@@ -11,6 +11,19 @@
 //        b [16, 8]: pairs of k from 2t, from 2t + 8, in column g. The lower half is the lower k.
 #pragma once
 
+// The first statement of every kernel. From compute capability 9.0 the blocks of a kernel may be placed while the
+// kernel before it still runs (programmatic dependent launch): they wait here until it has ended and all that it
+// wrote can be read. Only after that is the next kernel let in, so at most one waits. Every thread waits before it
+// touches global memory, and a kernel does not end before its threads: that the last one has ended says that all
+// before it have. The clobber keeps loads behind the wait; `__restrict__` and `__ldg` would let the compiler move them
+// before it, so no kernel has them.
+DEVICE void begin_kernel() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 // The same number, of which the compiler knows nothing: what follows from it is worked out where it is
 // used, and holds no register before.
 DEVICE u32 unknown(u32 value) {

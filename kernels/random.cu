@@ -62,6 +62,7 @@ DEVICE void normal_pair(u32 a, u32 b, float* to) {
 }
 
 KERNEL(256) uniform(const u32* state, float* y, Random p) {
+    begin_kernel();
     const u64 block = thread_in_grid();
     if (4 * block >= p.n) return;
     const Words w = philox(state, p.stream, block);
@@ -69,6 +70,7 @@ KERNEL(256) uniform(const u32* state, float* y, Random p) {
 }
 
 KERNEL(256) normal(const u32* state, float* y, Random p) {
+    begin_kernel();
     const u64 block = thread_in_grid();
     if (4 * block >= p.n) return;
     const Words w = philox(state, p.stream, block);
@@ -79,6 +81,7 @@ KERNEL(256) normal(const u32* state, float* y, Random p) {
 }
 
 KERNEL(256) random_index(const u32* state, u32* y, Random p) {
+    begin_kernel();
     const u64 block = thread_in_grid();
     if (4 * block >= p.n) return;
     const Words w = philox(state, p.stream, block);

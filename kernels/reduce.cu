@@ -13,6 +13,7 @@
 
 // Block (o, piece) of x [outer, reduced] to y [outer, pieces].
 KERNEL(256) sum_rows(const float* x, float* y, Reduce p) {
+    begin_kernel();
     SHARED(float, scratch, 256 / WARP);
     const u32 begin = blockIdx.y * p.piece, end = least(begin + p.piece, p.reduced);
     const float* row = x + (u64)blockIdx.x * p.reduced;
@@ -29,6 +30,7 @@ DEVICE float number_at(const float* from, u64 at, u32 bf16) {
 
 // Block (column group, piece, o) of x [outer, reduced, inner] to y [outer, pieces, inner].
 KERNEL(256) sum_columns(const float* x, float* y, Reduce p) {
+    begin_kernel();
     SHARED(float, scratch, 8 * 32);
     const u32 lane = threadIdx.x / 32, column = blockIdx.x * 32 + threadIdx.x % 32;
     const u32 begin = blockIdx.y * p.piece, end = least(begin + p.piece, p.reduced);
@@ -45,6 +47,7 @@ KERNEL(256) sum_columns(const float* x, float* y, Reduce p) {
 
 // x [reduced, inner] to y [inner], a few rows in order: a thread per 4 columns where they are fours.
 KERNEL(256) sum_few(const float* x, float* y, Reduce p) {
+    begin_kernel();
     const u32 width = p.inner % 4 == 0 ? 4 : 1;
     const u64 i = thread_in_grid() * width;
     if (i >= p.inner) return;

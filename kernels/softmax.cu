@@ -34,15 +34,15 @@ DEVICE void softmax_grad_fixed(const float* y, const float* g, float* out, const
     UNROLL for (u32 c = 0; c < channels; ++c) out[pixel * channels + c] = v[c] * (w[c] - dot);
 }
 
-KERNEL(256) softmax_2(const float* x, float* y, Elementwise p) { softmax_fixed<2>(x, y, p); }
-KERNEL(256) softmax_3(const float* x, float* y, Elementwise p) { softmax_fixed<3>(x, y, p); }
-KERNEL(256) softmax_4(const float* x, float* y, Elementwise p) { softmax_fixed<4>(x, y, p); }
-KERNEL(256) softmax_6(const float* x, float* y, Elementwise p) { softmax_fixed<6>(x, y, p); }
+KERNEL(256) softmax_2(const float* x, float* y, Elementwise p) { begin_kernel(); softmax_fixed<2>(x, y, p); }
+KERNEL(256) softmax_3(const float* x, float* y, Elementwise p) { begin_kernel(); softmax_fixed<3>(x, y, p); }
+KERNEL(256) softmax_4(const float* x, float* y, Elementwise p) { begin_kernel(); softmax_fixed<4>(x, y, p); }
+KERNEL(256) softmax_6(const float* x, float* y, Elementwise p) { begin_kernel(); softmax_fixed<6>(x, y, p); }
 
-KERNEL(256) softmax_grad_2(const float* y, const float* g, float* out, Elementwise p) { softmax_grad_fixed<2>(y, g, out, p); }
-KERNEL(256) softmax_grad_3(const float* y, const float* g, float* out, Elementwise p) { softmax_grad_fixed<3>(y, g, out, p); }
-KERNEL(256) softmax_grad_4(const float* y, const float* g, float* out, Elementwise p) { softmax_grad_fixed<4>(y, g, out, p); }
-KERNEL(256) softmax_grad_6(const float* y, const float* g, float* out, Elementwise p) { softmax_grad_fixed<6>(y, g, out, p); }
+KERNEL(256) softmax_grad_2(const float* y, const float* g, float* out, Elementwise p) { begin_kernel(); softmax_grad_fixed<2>(y, g, out, p); }
+KERNEL(256) softmax_grad_3(const float* y, const float* g, float* out, Elementwise p) { begin_kernel(); softmax_grad_fixed<3>(y, g, out, p); }
+KERNEL(256) softmax_grad_4(const float* y, const float* g, float* out, Elementwise p) { begin_kernel(); softmax_grad_fixed<4>(y, g, out, p); }
+KERNEL(256) softmax_grad_6(const float* y, const float* g, float* out, Elementwise p) { begin_kernel(); softmax_grad_fixed<6>(y, g, out, p); }
 
 DEVICE float warp_max(float value) {
     UNROLL for (u32 step = WARP / 2; step > 0; step /= 2) {
@@ -55,6 +55,7 @@ DEVICE float warp_max(float value) {
 
 // Any number of channels: lanes stride over the pixel, which is read again from cache.
 KERNEL(256) softmax_any(const float* x, float* y, Elementwise p) {
+    begin_kernel();
     const u64 pixel = thread_in_grid() / WARP;
     const u32 lane = threadIdx.x % WARP;
     if (pixel >= p.n) return;  // a whole warp at once
@@ -70,6 +71,7 @@ KERNEL(256) softmax_any(const float* x, float* y, Elementwise p) {
 }
 
 KERNEL(256) softmax_grad_any(const float* y, const float* g, float* out, Elementwise p) {
+    begin_kernel();
     const u64 pixel = thread_in_grid() / WARP;
     const u32 lane = threadIdx.x % WARP;
     if (pixel >= p.n) return;

@@ -60,6 +60,30 @@ fn every_family_says_what_it_computes_and_what_bounds_it() {
     }
 }
 
+/// Where a card starts a kernel while the one before it runs, nothing else keeps it from that one's memory. Reads through
+/// what is said to be constant may be moved before the wait.
+#[test]
+fn every_kernel_begins_by_waiting_for_the_one_before() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    for family in FAMILIES {
+        let text = std::fs::read_to_string(folder.join(format!("{}.cu", family.name))).unwrap();
+        for kernel in family.kernels {
+            let (_, rest) =
+                text.split_once(&format!("\nKERNEL({}) {}(", kernel.threads, kernel.name)).unwrap();
+            let first = rest.split_once('{').unwrap().1.trim_start();
+            let (file, name) = (family.name, kernel.name);
+            assert!(
+                first.starts_with("begin_kernel();"),
+                "{file}.cu: {name} does not begin with begin_kernel()"
+            );
+        }
+        for line in family.source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let constant = ["__restrict", "__ldg", "ld.global.nc"].iter().any(|word| line.contains(word));
+            assert!(!constant, "{}.cu: {line}", family.name);
+        }
+    }
+}
+
 /// A property that nobody can look up might as well not be there.
 #[test]
 fn every_property_is_documented_with_its_keys() {

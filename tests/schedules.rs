@@ -122,37 +122,49 @@ fn mutants_are_caught() {
 const FAULTS: &str = r#"
 #include "simt.cuh"
 KERNEL(64) divergent(float* y) {
+    begin_kernel();
     if (threadIdx.x < 40) __syncthreads();
     else
         __syncthreads();
     y[threadIdx.x] = 1.0f;
 }
 KERNEL(64) leaves(float* y) {
+    begin_kernel();
     if (threadIdx.x == 7) return;
     __syncthreads();
     y[threadIdx.x] = 1.0f;
 }
 KERNEL(64) far(float* y) {
+    begin_kernel();
     if (threadIdx.x % 32 < 16) y[threadIdx.x] = __shfl_sync(0xffffu, 1.0f, threadIdx.x == 5 ? 20 : 0);
 }
-KERNEL(64) outside(float* y) { y[threadIdx.x] = __shfl_sync(0x0000ffffu, 1.0f, 0); }
+KERNEL(64) outside(float* y) { begin_kernel(); y[threadIdx.x] = __shfl_sync(0x0000ffffu, 1.0f, 0); }
 KERNEL(64) lonely(float* y) {
+    begin_kernel();
     if (threadIdx.x != 3) __syncwarp();
     y[threadIdx.x] = 1.0f;
 }
 KERNEL(64) hungry(float* y) {
+    begin_kernel();
     SHARED(float, scratch, 13000);
     scratch[threadIdx.x] = 1.0f;
     y[threadIdx.x] = scratch[threadIdx.x];
 }
 KERNEL(64) partial(float* y) {
+    begin_kernel();
     const u32 low = threadIdx.x % 32 < 16;
     const float v = __shfl_sync(low ? 0x0000ffffu : 0xffff0000u, (float)threadIdx.x, low ? 3 : 19);
     y[threadIdx.x] = v + (float)__popc(__ballot_sync(FULL_WARP, low));
 }
+KERNEL(64) early(float* y) {
+    if (threadIdx.x == 9) return;
+    begin_kernel();
+    y[threadIdx.x] = 1.0f;
+}
 extern const simt::Kernel simt_family_faults[] = {
     SIMT_KERNEL(divergent, 64), SIMT_KERNEL(leaves, 64), SIMT_KERNEL(far, 64), SIMT_KERNEL(outside, 64),
-    SIMT_KERNEL(lonely, 64), SIMT_KERNEL(hungry, 64), SIMT_KERNEL(partial, 64), {},
+    SIMT_KERNEL(lonely, 64), SIMT_KERNEL(hungry, 64), SIMT_KERNEL(partial, 64), SIMT_KERNEL(early, 64),
+    {},
 };
 "#;
 
@@ -180,6 +192,7 @@ fn faults_name_kernel_block_and_thread() {
             ("outside", "is called by a lane outside its mask"),
             ("lonely", "some of its lanes never come"),
             ("hungry", "more than 48 KiB of static shared memory"),
+            ("early", "thread 9: returned without begin_kernel()"),
         ] {
             let message = launch(kernel, order).unwrap_err().to_string();
             assert!(message.contains(&format!("kernel {kernel}, block (")), "{message}");

@@ -6,6 +6,7 @@
 // what a capture forbids spoils it. The environment chooses the machine:
 //   INVNET_STANDIN_CC=8.0        compute capability
 //   INVNET_STANDIN_DRIVER=12090  the newest release of CUDA it knows
+//   INVNET_STANDIN_CODE=8.7      compute capability that code was made for, if not the machine's
 //   INVNET_STANDIN_MEMORY=bytes  how much memory there is
 //   INVNET_STANDIN_FAULT=        oom: no memory; launch: launches are refused; sync: the kernel
 //                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address;
@@ -13,7 +14,7 @@
 //                                image: no code can be loaded; firstimage: the first cannot
 //   INVNET_STANDIN_WRONG=kernel  that kernel leaves out its last block
 //   INVNET_STANDIN_CALL=name     that call answers INVNET_STANDIN_STATUS and does nothing else
-//   INVNET_STANDIN_LOG=file      a line for each call that loads code or takes or gives memory
+//   INVNET_STANDIN_LOG=file      a line for each call that loads code, takes or gives memory, launches a kernel or a graph
 #include "runtime.hpp"
 
 #undef threadIdx
@@ -95,6 +96,15 @@ std::size_t used = 0;
 std::size_t memory() {
     const char* bytes = setting("INVNET_STANDIN_MEMORY");
     return *bytes ? std::strtoull(bytes, nullptr, 10) : std::size_t(4) << 30;
+}
+
+// Compute capability of the machine, or of what the named setting says: 90 for 9.0.
+int capability(const char* name = "INVNET_STANDIN_CC") {
+    const char* given = fault("old") ? "6.1" : setting(name);
+    if (!*given) given = setting("INVNET_STANDIN_CC");
+    int major = 8, minor = 0;
+    if (*given) std::sscanf(given, "%d.%d", &major, &minor);
+    return 10 * major + minor;
 }
 
 // Whether a call that needs a context may go on.
@@ -237,12 +247,9 @@ CALL cuDeviceTotalMem_v2(std::size_t* bytes, int) {
 }
 CALL cuDeviceGetAttribute(int* value, int attribute, int) {
     FORCED;
-    const char* given = fault("old") ? "6.1" : setting("INVNET_STANDIN_CC");
-    int major = 8, minor = 0;
-    if (*given) std::sscanf(given, "%d.%d", &major, &minor);
     switch (attribute) {
-        case 75: return *value = major, OK;
-        case 76: return *value = minor, OK;
+        case 75: return *value = capability() / 10, OK;
+        case 76: return *value = capability() % 10, OK;
         case 16: return *value = 4, OK;  // multiprocessors
         case 13: return *value = 1000000, OK;  // kHz
         case 36: return *value = 1000000, OK;  // of memory, kHz
@@ -402,10 +409,13 @@ CALL cuFuncSetAttribute(Function* function, int attribute, int value) {
 }
 CALL cuFuncGetAttribute(int* value, int attribute, Function*) {
     NEED_CONTEXT;
-    // Shared and local memory, registers: nothing that a processor would know.
-    if (attribute != 1 && attribute != 3 && attribute != 4) return INVALID_VALUE;
-    *value = attribute == 4 ? 32 : 0;
-    return OK;
+    switch (attribute) {
+        // Shared and local memory, registers: nothing that a processor would know.
+        case 1: case 3: return *value = 0, OK;
+        case 4: return *value = 32, OK;
+        case 5: return *value = capability("INVNET_STANDIN_CODE"), OK;  // of PTX
+        default: return INVALID_VALUE;
+    }
 }
 CALL cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int threads, std::size_t) {
     NEED_CONTEXT;
@@ -413,20 +423,41 @@ CALL cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int thr
     *blocks = 1;
     return OK;
 }
-CALL cuLaunchKernel(Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                    unsigned shared, Stream* stream, void** arguments, void** extra) {
+// As cuda.h declares them.
+struct Attribute {
+    unsigned id;
+    union { alignas(8) char bytes[64]; int allowed; } value;
+};
+struct Config {
+    unsigned gx, gy, gz, bx, by, bz, shared;
+    Stream* stream;
+    const Attribute* attributes;
+    unsigned count;
+};
+static_assert(sizeof(Attribute) == 72 && sizeof(Config) == 56, "the driver's layout");
+CALL cuLaunchKernelEx(const Config* config, Function* function, void** arguments, void** extra) {
     NEED_CONTEXT;
     if (fault("launch")) return OUT_OF_RESOURCES;
+    const auto [gx, gy, gz, bx, by, bz, shared, stream, attributes, count] = *config;
     const simt::Kernel* kernel = function->kernel;
     const bool grid = gx && gy && gz && gx <= 0x7fffffffu && gy <= 65535 && gz <= 65535;
     if (!grid || bx != kernel->threads || by != 1 || bz != 1 || shared > function->shared || extra) return INVALID_VALUE;
+    bool early = false;
+    for (unsigned i = 0; i < count; ++i) {
+        // The kernel may begin before the one before it has ended: of 9.0, for code that waits.
+        if (attributes[i].id != 6) return INVALID_VALUE;
+        early = attributes[i].value.allowed;
+    }
+    if (early && (capability() < 90 || capability("INVNET_STANDIN_CODE") < 90)) return INVALID_VALUE;
+    note("launch", early);
     std::vector<std::vector<char>> values;
     for (unsigned i = 0; i < kernel->arguments; ++i) {
         if (!arguments[i]) return INVALID_VALUE;
         const char* bytes = static_cast<const char*>(arguments[i]);
         values.emplace_back(bytes, bytes + kernel->argument_bytes[i]);
     }
-    return enqueue(stream, [=, values = std::move(values)] { return run(kernel, {gx, gy, gz}, shared, values); });
+    const unsigned extents[3] = {gx, gy, gz}, bytes = shared;
+    return enqueue(stream, [=, values = std::move(values)] { return run(kernel, extents, bytes, values); });
 }
 
 // ---- graphs --------------------------------------------------------------------------------

@@ -5,6 +5,9 @@
 #pragma once
 #include "runtime.hpp"
 
+// No kernel runs beside another here; the runtime refuses a thread that returns without having called this.
+inline void begin_kernel() { simt::self->began = true; }
+
 // The same number; on a GPU the compiler is not told.
 inline unsigned unknown(unsigned value) { return value; }
 

@@ -186,6 +186,19 @@ void leave(State& t) {
     enter(*fiber, w.scheduler);
 }
 
+void report(const char* format, ...) {
+    Worker& w = worker();
+    if (w.failed) return;
+    w.failed = true;
+    const int start = std::snprintf(w.error, w.capacity, "kernel %s, block (%u, %u, %u): ", w.launch->kernel->name,
+                                    w.present.index.x, w.present.index.y, w.present.index.z);
+    std::va_list rest;
+    va_start(rest, format);
+    if (start > 0 && static_cast<std::size_t>(start) < w.capacity)
+        std::vsnprintf(w.error + start, w.capacity - start, format, rest);
+    va_end(rest);
+}
+
 // The body of every fiber: begins threads until one waits in it; rests when all have begun.
 void fiber_main() {
     for (;;) {
@@ -198,6 +211,7 @@ void fiber_main() {
             ACQUIRE(&w.begin);
             w.launch->kernel->call(w.arguments);
             RELEASE(&w.end);
+            if (!t.began) report("thread %u: returned without begin_kernel()", t.linear);
             t.status = Status::Done;
             ++w.done;
 #ifdef SIMT_TSAN
@@ -219,19 +233,6 @@ void fiber_main() {
 void resume(Worker& w, Fiber* fiber) {
     w.entering = fiber;
     enter(w.scheduler, *fiber);
-}
-
-void report(const char* format, ...) {
-    Worker& w = worker();
-    if (w.failed) return;
-    w.failed = true;
-    const int start = std::snprintf(w.error, w.capacity, "kernel %s, block (%u, %u, %u): ", w.launch->kernel->name,
-                                    w.present.index.x, w.present.index.y, w.present.index.z);
-    std::va_list rest;
-    va_start(rest, format);
-    if (start > 0 && static_cast<std::size_t>(start) < w.capacity)
-        std::vsnprintf(w.error + start, w.capacity - start, format, rest);
-    va_end(rest);
 }
 
 [[noreturn]] void abandon() {
@@ -309,6 +310,7 @@ void run_block(Worker& w) {
         t.index = {i, 0, 0};
         t.lane = i % 32;
         t.linear = i;
+        t.began = false;
         t.status = Status::Fresh;
         t.committed = 0;
         t.copies.clear();

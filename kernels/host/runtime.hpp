@@ -26,6 +26,7 @@ struct Dim {
 struct Thread {
     Dim index;
     unsigned lane;
+    bool began;  // has called begin_kernel()
 };
 
 // Which block is running, and of what.

@@ -8,6 +8,9 @@ pub mod cases;
 pub mod host;
 
 #[cfg(feature = "simt")]
+use std::sync::{Mutex, OnceLock};
+
+#[cfg(feature = "simt")]
 use invnet::device::Kind;
 #[cfg(feature = "simt")]
 use invnet::device::gpu::Launcher;
@@ -53,11 +56,22 @@ pub fn multiprocessors() -> Option<u32> {
     std::env::var("INVNET_TEST_MULTIPROCESSORS").ok().map(|number| number.parse().unwrap())
 }
 
+/// Opens a card for as long as the program runs: a context that nobody holds is made anew, in tenths of a second, by
+/// each device that a case opens.
+#[cfg(feature = "simt")]
+fn hold(ordinal: usize) {
+    static HELD: OnceLock<Mutex<Cuda>> = OnceLock::new();
+    HELD.get_or_init(|| Mutex::new(Cuda::new(ordinal).unwrap()));
+}
+
 /// The kernels' device, and what it launches.
 #[cfg(feature = "simt")]
 pub fn watched(schedule: Schedule, precision: Precision) -> (Box<dyn Device>, Launched) {
     let launcher: Box<dyn Launcher> = match kind() {
-        Kind::Cuda(ordinal) => Box::new(Cuda::new(ordinal).unwrap()),
+        Kind::Cuda(ordinal) => {
+            hold(ordinal);
+            Box::new(Cuda::new(ordinal).unwrap())
+        }
         _ => Box::new(simt(schedule)),
     };
     let (launcher, launched) = Watch::new(launcher, multiprocessors());

@@ -175,6 +175,7 @@ fn machine_code(family: &Family, cubin: &[u8]) {
         let (name, whole) = (kernel.name, found.whole);
         assert!(whole.all > 0 && whole.local == 0, "{name}: {whole:?}");
         assert_eq!(whole.wide_divisions, 0, "{name}: 64-bit divisions");
+        assert!(found.waits_first, "{name} may touch what the kernel before it still writes");
         let tensor = family.name.ends_with("_mma");
         assert_eq!(whole.mma > 0, tensor, "{name}: {whole:?}");
         // What is rounded to bf16 on the way goes through registers.

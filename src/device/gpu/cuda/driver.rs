@@ -6,6 +6,7 @@ use std::path::Path;
 use std::ptr::null;
 use std::sync::OnceLock;
 
+use super::config::Config;
 use super::library::{self, Absence, functions};
 use super::status::{DriverError, Status};
 
@@ -59,9 +60,7 @@ functions! {
     set_attribute = "cuFuncSetAttribute": fn(Handle, c_int, c_int) -> Code;
     function_attribute = "cuFuncGetAttribute": fn(*mut c_int, c_int, Handle) -> Code;
     occupancy = "cuOccupancyMaxActiveBlocksPerMultiprocessor": fn(*mut c_int, Handle, c_int, usize) -> Code;
-    launch = "cuLaunchKernel": fn(
-        Handle, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, Handle, *mut Handle, *mut Handle,
-    ) -> Code;
+    launch = "cuLaunchKernelEx": fn(*const Config, Handle, *mut Handle, *mut Handle) -> Code;
 }
 
 /// The driver of this machine.

@@ -8,6 +8,7 @@
 
 pub mod cache;
 pub mod compile;
+mod config;
 pub mod cubins;
 mod driver;
 mod fault;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use super::launch::{self, FAMILIES, Launch, Launcher, Resources};
 use crate::device::{BufferId, GraphId, Timer};
 use crate::error::{Error, Result};
+use config::{EARLY_FROM, Shape, begins_early};
 use driver::{Driver, Properties};
 use fault::Suspects;
 use pool::Pool;
@@ -47,6 +49,8 @@ pub struct Cuda {
     captured: HashSet<BufferId>,
     pool: Pool,
     capturing: bool,
+    /// Kernels may begin while those before them run.
+    early: bool,
     suspects: Suspects,
     /// Dropped last: everything above lives in its context.
     stream: Stream,
@@ -60,6 +64,8 @@ struct Loaded {
     /// The most dynamic shared memory it was allowed so far. Without asking it has what its static
     /// arrays leave of 48 KiB, so it asks for any.
     shared: u32,
+    /// It may begin while the one before it runs: its code waits for that one's results.
+    early: bool,
 }
 
 /// Two moments of the stream, the first of them marked.
@@ -79,6 +85,7 @@ impl Cuda {
         })?;
         Ok(Self {
             ordinal,
+            early: begins_early(driver, &properties),
             properties,
             driver,
             modules: HashMap::new(),
@@ -167,7 +174,11 @@ impl Cuda {
             .stream
             .function(&self.modules[&family], kernel)
             .map_err(|error| self.fault(&format!("finding kernel {kernel}"), error))?;
-        let loaded = Loaded { function, threads: found.threads, shared: 0 };
+        let made_for = if self.early { self.stream.made_for(function) } else { Ok(0) };
+        let made_for =
+            made_for.map_err(|error| self.fault(&format!("asking about kernel {kernel}"), error))?;
+        let early = made_for >= EARLY_FROM;
+        let loaded = Loaded { function, threads: found.threads, shared: 0, early };
         self.functions.insert(kernel, loaded);
         Ok(loaded)
     }
@@ -257,18 +268,12 @@ impl Launcher for Cuda {
             assert!(addresses.len() <= launch.table, "{kernel}: {} pointers", addresses.len());
             addresses.resize(launch.table, 0);
         }
-        let block = [loaded.threads, 1, 1];
-        let launched = self.stream.launch(
-            loaded.function,
-            [launch.grid, block],
-            launch.shared,
-            &addresses,
-            launch.table > 0,
-            launch.params,
-        );
+        let Loaded { function, threads, early, .. } = loaded;
+        let shape = Shape { grid: launch.grid, threads, shared: launch.shared, early };
+        let launched = self.stream.launch(function, shape, &addresses, launch.table > 0, launch.params);
         launched.map_err(|error| {
             let [x, y, z] = launch.grid;
-            let what = format!("launching {kernel} with {x} x {y} x {z} blocks of {}", loaded.threads);
+            let what = format!("launching {kernel} with {x} x {y} x {z} blocks of {threads}");
             self.fault(&what, error)
         })?;
         if self.capturing {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::compile::{self, Origin};
+use super::config::begins_early;
 use super::driver::{Driver, Properties, driver, driver_installed, release};
 use super::status::{DriverError, Status};
 use super::stream::Stream;
@@ -42,6 +43,8 @@ pub struct DeviceDetails {
     pub clock_mhz: u32,
     /// What the memory's clock and bus allow, bytes a second.
     pub bandwidth: f64,
+    /// Whether a kernel may begin while the one before it runs.
+    pub early: bool,
     /// Newest CUDA release that the driver knows, major and minor.
     pub driver: (i32, i32),
     /// Where the code of kernels comes from, if it comes from anywhere.
@@ -99,6 +102,7 @@ fn report(ordinal: usize, driver: &'static Driver) -> DeviceReport {
             Cuda::new(ordinal).and_then(|mut cuda| cuda.resources(TRIED)).err().map(|e| problem_of(&e))
         });
     let details = DeviceDetails {
+        early: begins_early(driver, &properties),
         name: properties.name,
         total_bytes: properties.total_bytes,
         free_bytes: memory.ok().map(|(free, _)| free),

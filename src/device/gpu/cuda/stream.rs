@@ -6,6 +6,7 @@
 use std::ffi::{CString, c_int, c_uint, c_void};
 use std::ptr::{from_ref, null_mut};
 
+use super::config::{Config, Shape};
 use super::driver::{Address, Driver, Functions, Handle, Result, checked};
 use super::status::{DriverError, Status};
 use crate::device::gpu::launch::Resources;
@@ -184,6 +185,14 @@ impl Stream {
         Ok(value.unsigned_abs())
     }
 
+    /// The compute capability that a kernel's code was made for, 90 for 9.0: older than the device's where the driver
+    /// has finished PTX.
+    pub fn made_for(&self, function: Function) -> Result<u32> {
+        self.bind()?;
+        const PTX_VERSION: c_int = 5;
+        self.attribute(function, PTX_VERSION)
+    }
+
     /// What a kernel with blocks of `threads` takes of a multiprocessor.
     pub fn resources(&self, function: Function, threads: u32) -> Result<Resources> {
         self.bind()?;
@@ -206,8 +215,7 @@ impl Stream {
     pub fn launch(
         &self,
         function: Function,
-        [[gx, gy, gz], [bx, by, bz]]: [[u32; 3]; 2],
-        shared: u32,
+        shape: Shape,
         addresses: &[u64],
         by_value: bool,
         params: &[u8],
@@ -219,13 +227,11 @@ impl Stream {
         if !params.is_empty() {
             arguments.push(params.as_ptr().cast_mut().cast());
         }
-        let (arguments, stream) = (arguments.as_mut_ptr(), self.stream);
+        let (config, arguments) = (Config::new(shape, self.stream), arguments.as_mut_ptr());
         // SAFETY: the driver copies the arguments before it returns and writes none. That they are
         // what the kernel takes and that it stays within its tensors is tested where the kernels
         // run on the CPU; the blocks that addresses are of live until `self` is dropped.
-        checked(unsafe {
-            (self.functions.launch)(function.0, gx, gy, gz, bx, by, bz, shared, stream, arguments, null_mut())
-        })
+        checked(unsafe { (self.functions.launch)(&raw const config, function.0, arguments, null_mut()) })
     }
 
     pub fn begin_capture(&self) -> Result<()> {

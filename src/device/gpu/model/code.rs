@@ -81,6 +81,8 @@ pub struct KernelCode {
     pub registers: u32,
     /// Static shared memory, in bytes.
     pub shared: u32,
+    /// It waits for the kernel before it ahead of all that touches global memory or branches (compute capability 9.0).
+    pub waits_first: bool,
     /// Everything.
     pub whole: Counts,
     /// Every loop: what lies between a label and a branch back to it.
@@ -240,6 +242,9 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
         while listing.last().is_some_and(|last| *last == "NOP" || *last == "BRA") {
             listing.pop();
         }
+        let wait = listing.iter().position(|i| *i == "ACQBULK");
+        let deed = listing.iter().position(|i| is_deed(i)).unwrap_or(listing.len());
+        code.waits_first = wait.is_some_and(|wait| wait < deed);
         let count = |range: std::ops::Range<usize>| {
             let mut counts = Counts::default();
             listing[range.start..range.end.min(listing.len())].iter().for_each(|i| counts.add(i));
@@ -257,6 +262,14 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
         all.insert(name.to_owned(), code);
     }
     all
+}
+
+/// Whether an instruction touches global memory or goes elsewhere.
+fn is_deed(instruction: &str) -> bool {
+    let name = instruction.split('.').next().unwrap_or("");
+    let touches = ["LD", "LDG", "LDGSTS", "ST", "STG", "ATOM", "ATOMG", "RED", "REDG"].contains(&name);
+    let bulk = name.starts_with("UTMA") || name.starts_with("UBLK");
+    touches || bulk || ["BRA", "BRX", "JMP", "CALL", "RET", "EXIT"].contains(&name)
 }
 
 /// The instruction of a line `/*0040*/ @P0 LDG.E R4, ... ;`, with its suffixes.
@@ -298,5 +311,18 @@ mod tests {
         assert_eq!(body, Some(Counts { all: 3, mma: 1, loads: 1, load_bytes: 16, ..Counts::default() }));
         assert_eq!(f.main_loop(|c| c.fma), None);
         assert_eq!(kernels["g"].whole.all, 1);
+    }
+
+    #[test]
+    fn a_kernel_waits_before_it_does_anything_or_not() {
+        let waits = |instructions: &[&str]| {
+            let lines: String = instructions.iter().map(|i| format!("/*0000*/ {i} ;\n")).collect();
+            parse(&format!(".text.f:\n{lines}"))["f"].waits_first
+        };
+        assert!(waits(&["LDC R1, c[0x0][0x28]", "ACQBULK", "PREEXIT", "LDG.E R2, [R4]", "EXIT"]));
+        assert!(!waits(&["LDC R1, c[0x0][0x28]", "LDG.E R2, [R4]", "EXIT"]));
+        for before in ["LDG.E R2, [R4]", "@P0 EXIT", "UTMALDG.2D [UR8], [UR4]", "REDG.E.ADD [R2], R4"] {
+            assert!(!waits(&[before, "ACQBULK", "STG.E [R4], R2", "EXIT"]), "{before}");
+        }
     }
 }

@@ -64,6 +64,8 @@ pub struct CardProof {
     pub nvrtc: Option<(i32, i32)>,
     /// Whether it had made it before, as cubins.
     pub cubins: bool,
+    /// Whether a kernel may begin while the one before it runs.
+    pub early: bool,
 }
 
 /// Everything that was found.
@@ -120,9 +122,9 @@ impl Place {
 /// If the device is not there or fails. Results that are wrong are no error: the proof says so.
 pub fn prove(kind: Kind, extent: Extent, say: &dyn Fn(&str)) -> Result<Proof> {
     let place = Place { kind };
-    let launcher = place.launcher()?;
-    let (device, tensor_cores) = (launcher.name(), launcher.tensor_cores());
-    drop(launcher);
+    // Held to the end: a card's context that nobody holds is made anew by each of the devices below.
+    let held = place.launcher()?;
+    let (device, tensor_cores) = (held.name(), held.tensor_cores());
     let precisions: &[Precision] =
         if tensor_cores { &[Precision::Fp32, Precision::Tf32, Precision::Bf16] } else { &[Precision::Fp32] };
     let mut reached = BTreeSet::new();
@@ -185,6 +187,7 @@ fn card(kind: Kind) -> Option<CardProof> {
         driver: details.driver,
         nvrtc: details.kernels.as_ref().map(|origin| origin.nvrtc),
         cubins: details.kernels.is_some_and(|origin| origin.cubins),
+        early: details.early,
     })
 }
 

@@ -29,7 +29,8 @@ pub struct Timing {
     pub shape: String,
     /// How often an iteration launches it.
     pub count: usize,
-    /// Microseconds of one, the mean of several in a row.
+    /// Microseconds of one, the mean of several in a row. On a card that begins kernels early (`card.early`) the
+    /// blocks of the next are placed meanwhile, as they are in an iteration; it does nothing before this one has ended.
     pub us: f64,
     /// Bytes of its tensors over its time, GB/s.
     pub gb_s: f64,
