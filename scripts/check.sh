@@ -73,6 +73,17 @@ train() { # DEVICE ARGUMENTS...
     check "train-$device" 900 ./invnet train circles-quick --device "$device" --out "logs/run-$device" --overwrite "$@"
 }
 
+# Kernels that begin while those before them run compute the same bits as one after the other: one that did not wait
+# would read what is not written yet.
+early() {
+    local pdl
+    for pdl in 0 1; do
+        INVNET_PDL=$pdl check "early-$pdl" 300 ./invnet train circles-quick --device cuda --iterations 60 \
+            --set precision=bf16 --set images=1000 --set eval_samples=20 --out "logs/run-early-$pdl" --overwrite
+    done
+    check early-same 10 cmp logs/run-early-0/checkpoint.safetensors logs/run-early-1/checkpoint.safetensors
+}
+
 sanitize() { # TOOL
     # Instrumented kernels run tens of times slower: some families, and one captured step.
     local tool=(compute-sanitizer --tool "$1" --error-exitcode 99)
@@ -103,6 +114,7 @@ if $gpu; then
     fi
     export INVNET_TEST_DEVICE=cuda
     kernel_tests cuda 900
+    early
     if command -v compute-sanitizer >/dev/null; then
         sanitize memcheck
         sanitize racecheck
