@@ -68,6 +68,10 @@ DEVICE u32 bf16_pair(float low, float high) {
 #endif
 }
 
+// The lower, the upper halves of two words, those of the first below.
+DEVICE u32 lower_halves(u32 first, u32 second) { return __byte_perm(first, second, 0x5410); }
+DEVICE u32 upper_halves(u32 first, u32 second) { return __byte_perm(first, second, 0x7632); }
+
 DEVICE u32 shared_address(const void* at) { return (u32)__cvta_generic_to_shared(at); }
 
 // Four 8 x 8 matrices of 16-bit numbers; lane 8 i + r gives the address of the 16 bytes that are
@@ -92,6 +96,12 @@ DEVICE void ldmatrix_transposed(u32 (&to)[4], const void* row) {
 // the source, the first `valid` bytes are read, the rest is zero.
 DEVICE void copy_async(void* to, const void* from, u32 valid) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(valid)
+                 : "memory");
+}
+
+// The same by way of the first-level cache, for what another warp of the block is about to copy too.
+DEVICE void copy_async_cached(void* to, const void* from, u32 valid) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(valid)
                  : "memory");
 }
 

@@ -301,6 +301,89 @@ fn few_channels_err_by_no_more_than_rounding() {
     assert!(worst > 0.02, "{worst} of the bound");
 }
 
+/// Legs y and w of images: channels and taps that do not fill an mma, blocks of channels, rims and tori.
+fn images() -> Vec<Product> {
+    let (one, two) = ([1, 1], [2, 2]);
+    [
+        legs(2, [3, 64], [12, 70], [4, 4], two, one),
+        legs(3, [3, 72], [34, 36], [4, 4], two, one),
+        legs(1, [1, 16], [17, 19], [3, 3], one, [2, 0]),
+        legs(5, [4, 24], [7, 9], [4, 2], [1, 3], [0, 1]),
+        legs(1, [2, 136], [9, 31], [2, 4], [3, 1], [1, 3]),
+        legs(1, [4, 40], [5, 7], [1, 1], one, [0, 0]),
+        legs(1, [3, 16], [8, 7], [1, 2], [2, 3], [0, 0]),
+        periodic_legs(2, [3, 64], [12, 34], [4, 4], two, one),
+        periodic_legs(1, [4, 16], [3, 17], [3, 3], one, one),
+        periodic_legs(5, [1, 24], [9, 4], [4, 3], [3, 2], [7, 1]),
+    ]
+    .concat()
+    .into_iter()
+    .filter(|product| !matches!(product, Product::Conv { leg: Leg::X, .. }))
+    .collect()
+}
+
+#[test]
+fn images_err_by_no_more_than_rounding() {
+    let mut worst = 0.0f64;
+    for product in images() {
+        let leg_y = matches!(product, Product::Conv { leg: Leg::Y, .. });
+        let finishes = [Finish::Bare, Finish::Bias, Finish::Leaky, Finish::Gate];
+        for &finish in if leg_y { &finishes[..] } else { &finishes[..1] } {
+            let (error, kernels) = product.checked(Precision::Bf16, finish);
+            assert_eq!(
+                kernels[0],
+                if leg_y { "conv_y_bf16_image" } else { "conv_w_bf16_image" },
+                "{product:?}"
+            );
+            assert!(kernels[1..].iter().all(|kernel| kernel.starts_with("sum_")), "{product:?}: {kernels:?}");
+            worst = worst.max(error);
+        }
+    }
+    assert!(worst > 0.02, "{worst} of the bound");
+}
+
+#[test]
+fn a_wrong_leg_of_an_image_is_caught() {
+    let [y, w, torus] = [2, 3, 14].map(|i| images()[i]);
+    for (product, finish, wrong, change) in [
+        (y, Finish::Bare, true, ["column / 2 * 16 + 2 * j", "column / 2 * 16 + j"]),
+        (y, Finish::Bare, true, ["v[c] = at[half] < p.w && c < p.ci", "v[c] = at[half] <= p.w && c < p.ci"]),
+        (
+            y,
+            Finish::Bare,
+            true,
+            ["a[2 + half] = bf16_pair(v[2], v[3])", "a[2 + half] = bf16_pair(v[3], v[2])"],
+        ),
+        (y, Finish::Leaky, true, ["masked ? at : channel", "masked ? at : channel % 64"]),
+        (
+            y,
+            Finish::Gate,
+            true,
+            ["(masked ? needs[k] : v[k]) > 0.0f", "(masked ? needs[k ^ 1] : v[k]) > 0.0f"],
+        ),
+        (
+            torus,
+            Finish::Bare,
+            true,
+            [
+                "wrapped((first + 8 * half) * p.sw - p.pw + tap, p.w, p)",
+                "(first + 8 * half) * p.sw - p.pw + tap",
+            ],
+        ),
+        (w, Finish::Bare, true, ["line += 4;\n    }", "line += 3;\n    }"]),
+        (w, Finish::Bare, true, ["j % 2 ? upper_halves", "j % 2 == 0 ? upper_halves"]),
+        (w, Finish::Bare, true, ["share != turn", "share != turn && turn > 0"]),
+        (w, Finish::Bare, true, ["pixel + 4 * i < p->ow &&", ""]),
+        (w, Finish::Bare, false, ["j % 2 ? upper_halves", "j % 2 /* as it was */ ? upper_halves"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let library = changed_library(folder.path(), "conv_image_mma", change);
+        let simt = Simt::from_library(&library, Schedule::Forward).unwrap();
+        let error = product.error(Box::new(Gpu::new(simt, Precision::Bf16)), Precision::Bf16, finish);
+        assert_eq!(!(error <= 1.0), wrong, "{change:?}: {error} of what rounding allows");
+    }
+}
+
 #[test]
 fn a_wrong_sum_of_few_channels_is_caught() {
     let [torus, open] = [9, 0].map(|i| few_channels()[i]);
@@ -439,7 +522,7 @@ fn a_wrong_finish_is_caught() {
 /// Small whole numbers lose nothing to either precision, nor do their sums: every term counts once.
 #[test]
 fn products_of_whole_numbers_are_exact() {
-    for product in matmuls().into_iter().chain(convolutions()).chain(few_channels()) {
+    for product in matmuls().into_iter().chain(convolutions()).chain(few_channels()).chain(images()) {
         let operands: Vec<Vec<f64>> =
             product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
         let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
@@ -458,7 +541,7 @@ fn results_do_not_depend_on_the_schedule() {
     products.extend(legs(1, [12, 132], [33, 17], [3, 3], [1, 1], [1, 1]));
     products.extend(legs(2, [132, 132], [5, 5], [4, 4], [2, 2], [1, 1]));
     products.extend(periodic_legs(5, [20, 64], [10, 6], [4, 4], [2, 2], [1, 1]));
-    products.extend(few_channels());
+    products.extend(few_channels().into_iter().chain(images()));
     for (product, precision) in products.iter().flat_map(|p| PRECISIONS.map(|precision| (p, precision))) {
         let (forward, _) = product.run_kernels(precision, Schedule::Forward);
         for schedule in [Schedule::Backward, Schedule::Shuffled(1), Schedule::Shuffled(2)] {
@@ -484,7 +567,12 @@ fn precision_and_channels_choose_the_kernel() {
         (conv([132, 132])[2], bf16, "conv_w_bf16_128"),
         // Groups of four must be whole where the leg reads along them; those of x are made so.
         (conv([3, 16])[0], tf32, "conv_y_tf32_64"),
-        (conv([3, 16])[2], bf16, "conv_w_bf16_64"),
+        (conv([3, 12])[2], bf16, "conv_w_bf16_64"),
+        // Images have kernels of their own, of eights of channels of y and up to four taps.
+        (conv([3, 16])[0], bf16, "conv_y_bf16_image"),
+        (conv([4, 16])[2], bf16, "conv_w_bf16_image"),
+        (conv([4, 12])[0], bf16, "conv_y_bf16_64"),
+        (legs(1, [3, 16], [5, 9], [3, 5], one, one)[0], bf16, "conv_y_bf16_64"),
         (conv([3, 10])[0], tf32, "conv_y_64"),
         (conv([3, 10])[2], tf32, "conv_w_64"),
         (conv([10, 16])[1], tf32, "conv_x_tf32_64"),

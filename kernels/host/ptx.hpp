@@ -118,6 +118,9 @@ inline unsigned bf16_pair(float low, float high) {
     return rounded(low) | rounded(high) << 16;
 }
 
+inline unsigned lower_halves(unsigned first, unsigned second) { return (first & 0xffffu) | second << 16; }
+inline unsigned upper_halves(unsigned first, unsigned second) { return first >> 16 | (second & 0xffff0000u); }
+
 inline void ldmatrix(unsigned (&to)[4], const void* row, SIMT_PLACE) {
     simt::load_matrices<false>(to, row, file, line);
 }
@@ -131,6 +134,8 @@ inline void copy_async(void* to, const void* from, unsigned valid) {
         simt::fail("an asynchronous copy between addresses that are not multiples of 16");
     simt::async_copy(to, from, 16, valid);
 }
+
+inline void copy_async_cached(void* to, const void* from, unsigned valid) { copy_async(to, from, valid); }
 
 inline void copy_commit() { simt::async_commit(); }
 

@@ -73,16 +73,11 @@ pub fn list() -> Vec<Product> {
         (2, 3, 24, [18, 132], [4, 4], two, one, Border::Open),
     ] {
         let Some(window) = Window::over(image, kernel, stride, pad, border) else { continue };
-        all.extend([Leg::Y, Leg::X, Leg::W].map(|leg| Product::Conv {
-            leg,
-            n,
-            ci,
-            co,
-            window,
-            stored: true,
-        }));
-        if ci <= 8 {
-            all.push(Product::Conv { leg: Leg::X, n, ci, co, window, stored: false });
+        // Those of few channels have kernels for either.
+        let ways: &[bool] = if ci <= 8 { &[true, false] } else { &[true] };
+        for &stored in ways {
+            let product = |leg| Product::Conv { leg, n, ci, co, window, stored };
+            all.extend([Leg::Y, Leg::X, Leg::W].map(product));
         }
     }
     all

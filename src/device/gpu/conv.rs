@@ -1,5 +1,5 @@
-//! Launches of `kernels/conv.cu`, `kernels/conv_few.cu`, `kernels/conv_mma.cu` and `kernels/conv_few_mma.cu`: which
-//! kernel computes a leg, and its grid.
+//! Launches of `kernels/conv.cu`, `kernels/conv_few.cu`, `kernels/conv_mma.cu`, `kernels/conv_few_mma.cu` and
+//! `kernels/conv_image_mma.cu`: which kernel computes a leg, and its grid.
 
 use super::launch::{Launcher, Span};
 use super::matmul::{self, Cut};
@@ -21,6 +21,13 @@ const FEW_MMA_TILE: [usize; 2] = [8, 64];
 const FEW_MMA_NUMBERS: usize = 32;
 /// Its kernels, of operands in single precision and in bf16.
 const FEW_MMA: [&str; 2] = ["conv_x_bf16_few", "conv_x_stored_bf16_few"];
+/// Channels of x and taps along an axis up to which `conv_image_mma.cu` takes them, channels of y of a block, bytes
+/// of its shared memory, and its legs w, of operands in single precision and in bf16.
+const IMAGE: usize = 4;
+const IMAGE_CHANNELS: usize = 64;
+const IMAGE_SHARED: u32 = 64 << 10;
+const IMAGE_Y: &str = "conv_y_bf16_image";
+const IMAGE_W: [&str; 2] = ["conv_w_bf16_image", "conv_w_stored_bf16_image"];
 /// Numbers that tensor cores' operands are read by.
 const FOUR: usize = 4;
 /// Pixels of a result below which a warp for each of them does it sooner than a tile.
@@ -79,6 +86,8 @@ enum Route {
     Few(&'static str, [u32; 3], u32),
     /// The same on tensor cores, by bf16: one of [`FEW_MMA`].
     FewMma([u32; 3], u32),
+    /// Legs y and w of images, by bf16.
+    Image,
     /// Tiles, of an x whose channels are made whole fours.
     Widened,
     /// Tiles.
@@ -173,6 +182,12 @@ impl Form {
         Some(([word(self.n * image[0].div_ceil(rows)), word(strips), 1], shared))
     }
 
+    /// Whether it is leg y or w of an image, with few taps.
+    fn is_of_image(&self) -> bool {
+        let taps = self.window.kernel.iter().all(|&taps| taps <= IMAGE);
+        self.leg != Leg::X && self.ci <= IMAGE && taps && self.co.is_multiple_of(EIGHT)
+    }
+
     /// The parameters, without what is done to the result.
     fn params(&self, cut: &Cut) -> Conv {
         let Window { image, kernel, stride, pad, out, border } = self.window;
@@ -241,6 +256,14 @@ impl<L: Launcher> Gpu<L> {
         {
             return Route::Few(kernel, grid, shared);
         }
+        let image = if form.leg == Leg::Y { IMAGE_Y } else { IMAGE_W[0] };
+        if form.is_of_image()
+            && self.product_precision(&[form.co], &tensors) == Precision::Bf16
+            && limit >= IMAGE_SHARED
+            && self.trusts(image)
+        {
+            return Route::Image;
+        }
         let wide = form.leg != Leg::X && !form.ci.is_multiple_of(FOUR);
         if wide && self.product_precision(&[form.co], &tensors) != Precision::Fp32 {
             return Route::Widened;
@@ -264,6 +287,9 @@ impl<L: Launcher> Gpu<L> {
             let single = |typed: &Typed| !is_bf16(typed);
             return single(&y) && inputs[1..].iter().all(single) && (!a || self.trusts(FEW_MMA[1]));
         }
+        if matches!(route, Route::Image) && form.leg == Leg::W {
+            return !a && !is_bf16(&y) && (!b || self.trusts(IMAGE_W[1]));
+        }
         let tiles = matches!(route, Route::Tiles(Precision::Bf16));
         if form.leg == Leg::W {
             return tiles && a && b && !is_bf16(&y) && stored(form);
@@ -272,7 +298,7 @@ impl<L: Launcher> Gpu<L> {
             let wide = Form { ci: form.ci.next_multiple_of(FOUR), ..*form };
             matches!(route, Route::Widened) && matches!(self.route(&wide), Route::Tiles(Precision::Bf16))
         };
-        !b && (tiles || widened())
+        !b && (tiles || matches!(route, Route::Image) || widened())
             && (!a || tiles && stored(form))
             && (!is_bf16(&y) || y.0.channels().is_multiple_of(EIGHT))
             // A bias is small.
@@ -304,6 +330,7 @@ impl<L: Launcher> Gpu<L> {
                 let spans = [Span::read(a), self.narrowed(b)?, extra, Span::write(y)];
                 return self.launch_shared(kernel, grid, shared, &spans, &params);
             }
+            Route::Image => return self.conv_image(&form, [a, b], extra, params, y),
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
             Route::Tiles(precision) => precision,
         };
@@ -319,6 +346,33 @@ impl<L: Launcher> Gpu<L> {
         let filter = if precision == Precision::Bf16 { self.narrowed(b)? } else { Span::read(b) };
         let spans = [Span::read(a), filter, extra, Span::write(y)];
         self.launch(kernel, [rows, columns, word(form.classes())], &spans, &params)
+    }
+
+    /// Leg y or w of an image. Leg w in pieces of whole rows of y, as many as are computed at a time.
+    fn conv_image(
+        &mut self,
+        form: &Form,
+        [a, b]: [&Place; 2],
+        extra: Span,
+        mut params: Conv,
+        y: &Place,
+    ) -> Result<()> {
+        let busy = self.launcher.multiprocessors() as usize;
+        let [rows, width] = [form.n * form.window.out[0], form.window.out[1]];
+        let across = word(form.co.div_ceil(IMAGE_CHANNELS));
+        if form.leg == Leg::Y {
+            let blocks = (rows * width.div_ceil(16)).div_ceil(8).min(4 * busy);
+            let spans = [Span::read(a), Span::read(b), extra, Span::write(y)];
+            return self.launch(IMAGE_Y, [word(blocks), across, 1], &spans, &params);
+        }
+        // No piece is shorter than what hides the cost of adding it up again.
+        let piece = rows.div_ceil(2 * busy).max(256_usize.div_ceil(width)).min(rows);
+        (params.pieces, params.piece) = (word(rows.div_ceil(piece)), word(piece * width));
+        let kernel = IMAGE_W[usize::from(b.dtype == DType::Bf16)];
+        self.in_pieces(params.pieces, y, |gpu, to| {
+            let spans = [Span::read(a), Span::read(b), to];
+            gpu.launch_shared(kernel, [params.pieces, across, 1], IMAGE_SHARED, &spans, &params)
+        })
     }
 
     /// Leg y or w of an x whose channels are no fours, with as many zeros behind them: a copy of x costs

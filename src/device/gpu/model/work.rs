@@ -136,6 +136,16 @@ impl Work {
             let across = p.ow.min(64).div_ceil(columns) * (p.kw * p.ci).div_ceil(16);
             let turns = f64::from(across * rows * p.co.div_ceil(32));
             self.trips = Some([turns, 0.0]);
+        } else if launch.kernel.ends_with("_bf16_image") {
+            // Of a warp: rows of taps of 16 pixels, and those; of leg w two such rows at a time, of every fourth row.
+            let groups = f64::from(p.ow.div_ceil(16));
+            self.trips = Some(if launch.kernel.starts_with("conv_y") {
+                let turns = f64::from(p.n * p.oh) * groups / f64::from(8 * launch.grid[0]);
+                [turns * f64::from(p.kh), turns]
+            } else {
+                let rows = f64::from(p.piece / p.ow) / 4.0;
+                [rows * groups, rows]
+            });
         } else if launch.kernel.contains("_few_") {
             let [channels, taps] =
                 if launch.kernel.starts_with("conv_y") { [p.ci, taps] } else { [p.co, class] };
