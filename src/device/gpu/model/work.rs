@@ -137,11 +137,12 @@ impl Work {
             let turns = f64::from(across * rows * p.co.div_ceil(32));
             self.trips = Some([turns, 0.0]);
         } else if launch.kernel.ends_with("_bf16_image") {
-            // Of a warp: rows of taps of 16 pixels, and those; of leg w two such rows at a time, of every fourth row.
+            // Of a warp: rows of taps of 16 pixels, and those, around which it runs about .6 (one of two types, one of
+            // two finishes); of leg w two such rows at a time, of every fourth row.
             let groups = f64::from(p.ow.div_ceil(16));
             self.trips = Some(if launch.kernel.starts_with("conv_y") {
                 let turns = f64::from(p.n * p.oh) * groups / f64::from(8 * launch.grid[0]);
-                [turns * f64::from(p.kh), turns]
+                [turns * f64::from(p.kh), 0.6 * turns]
             } else {
                 let rows = f64::from(p.piece / p.ow) / 4.0;
                 [rows * groups, rows]
