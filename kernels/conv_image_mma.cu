@@ -81,6 +81,7 @@ DEVICE void image_filter(uint4* filter, const float* w, u32 base, const Conv& p)
 }
 
 KERNEL(256) conv_y_bf16_image(const float* x, const float* w, const void* extra, void* y, Conv p) {
+    begin_kernel();
     ALIGNED_SHARED(uint4, filter, IMAGE_TAPS * 4 * WARP);
     const u32 base = blockIdx.y * IMAGE_CHANNELS, lane = threadIdx.x % WARP, row = lane / 4, tap = lane % 4;
     image_filter(filter, w, base, p);
@@ -227,7 +228,11 @@ DEVICE void image_w(const float* x, const Group* g, float* w, const Conv& p) {
     }
 }
 
-KERNEL(256) conv_w_bf16_image(const float* x, const float4* g, float* w, Conv p) { image_w<float4, 2>(x, g, w, p); }
+KERNEL(256) conv_w_bf16_image(const float* x, const float4* g, float* w, Conv p) {
+    begin_kernel();
+    image_w<float4, 2>(x, g, w, p);
+}
 KERNEL(256) conv_w_stored_bf16_image(const float* x, const uint4* g, float* w, Conv p) {
+    begin_kernel();
     image_w<uint4, 4>(x, g, w, p);
 }
