@@ -69,6 +69,15 @@ KERNEL(256) widen(const float* x, float* y, Widen p) {
     write_four(y + i, count, v);
 }
 
+// A filter [taps, CI, CO] with taps from last to first as [taps, CO, CI].
+KERNEL(256) turn(const float* x, float* y, Widen p) {
+    begin_kernel();
+    const u64 i = thread_in_grid();
+    if (i >= p.n) return;
+    const u32 row = (u32)i / p.to, at = (u32)i - row * p.to, tap = row / p.from, taps = p.n / (p.from * p.to);
+    y[i] = x[((taps - 1 - tap) * p.to + at) * p.from + row - tap * p.from];
+}
+
 // Four numbers a thread, rounded to bf16: to nearest, a tie to even; a NaN stays one.
 KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
     begin_kernel();

@@ -47,7 +47,7 @@ struct Concat {
     u32 right;
 };
 
-// widen: numbers of the result, and of a row of x and of the result.
+// widen, turn: numbers of the result, and of a row of x and of the result.
 struct Widen {
     u32 n;
     u32 from;

@@ -27,7 +27,7 @@ const PRECISIONS: [Precision; 2] = [Precision::Tf32, Precision::Bf16];
 
 /// Whether a kernel brings an operand to where tensor cores read it.
 fn prepares(kernel: &str) -> bool {
-    matches!(kernel, "widen" | "narrow")
+    matches!(kernel, "widen" | "narrow" | "turn")
 }
 
 /// What happens to a number of the result on its way out of a convolution's kernel.
@@ -340,6 +340,42 @@ fn images_err_by_no_more_than_rounding() {
         }
     }
     assert!(worst > 0.02, "{worst} of the bound");
+}
+
+/// At stride 1 few channels of y are as good as few of x.
+#[test]
+fn few_channels_of_y_are_those_of_x_in_a_mirror() {
+    let one = [1, 1];
+    let products = [
+        legs(2, [64, 3], [12, 9], [3, 3], one, one),
+        legs(1, [24, 4], [9, 70], [2, 3], one, [1, 0]),
+        legs(3, [16, 1], [33, 10], [1, 1], one, [0, 0]),
+        periodic_legs(1, [40, 2], [8, 12], [4, 3], one, [2, 2]),
+    ];
+    let expected = ["conv_x_bf16_few", "conv_y_bf16_image", "conv_w_bf16_image"];
+    for (product, expected) in products.into_iter().flat_map(|legs| legs.into_iter().zip(expected)) {
+        let leg_w = matches!(product, Product::Conv { leg: Leg::W, .. });
+        let finishes = [Finish::Bare, Finish::Leaky, Finish::Gate];
+        for &finish in if leg_w { &finishes[..1] } else { &finishes } {
+            let (_, mut kernels) = product.checked(Precision::Bf16, finish);
+            kernels.retain(|&kernel| !prepares(kernel) && !kernel.starts_with("sum_"));
+            assert_eq!(kernels, [expected], "{product:?}");
+        }
+        let operands: Vec<Vec<f64>> =
+            product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
+        let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
+        let device = watched(Schedule::Forward, Precision::Bf16).0;
+        assert!(product.run(device, &operands, Finish::Bare) == exact, "{product:?}");
+    }
+    // Padding beyond the taps, a stride, few pixels and channels that are no eights have no mirror.
+    for (product, kernel) in [
+        (legs(1, [16, 3], [9, 9], [2, 2], one, [2, 2])[0], "conv_y_few_4"),
+        (legs(1, [16, 3], [9, 9], [3, 3], [2, 2], one)[2], "conv_w_64"),
+        (legs(1, [16, 3], [7, 7], [3, 3], one, one)[0], "conv_y_few"),
+        (legs(1, [12, 3], [9, 9], [3, 3], one, one)[1], "conv_x_64"),
+    ] {
+        assert_eq!(product.run_kernels(Precision::Bf16, Schedule::Forward).1, kernel, "{product:?}");
+    }
 }
 
 #[test]

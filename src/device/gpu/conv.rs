@@ -88,6 +88,8 @@ enum Route {
     FewMma([u32; 3], u32),
     /// Legs y and w of images, by bf16.
     Image,
+    /// One of these three as the leg of another form.
+    Mirrored(Form),
     /// Tiles, of an x whose channels are made whole fours.
     Widened,
     /// Tiles.
@@ -182,6 +184,25 @@ impl Form {
         Some(([word(self.n * image[0].div_ceil(rows)), word(strips), 1], shared))
     }
 
+    /// At stride 1 with few channels of y: the same leg with x and y in each other's place, so that it is of few
+    /// channels of x, and taps from last to first.
+    fn mirrored(&self) -> Option<Self> {
+        let Window { image, kernel, stride, pad, out, border } = self.window;
+        let pads = [0, 1].map(|axis| (kernel[axis] - 1).checked_sub(pad[axis]));
+        let [Some(top), Some(left)] = pads else { return None };
+        let small = self.leg == Leg::Y && out[0] * out[1] < FEW_PIXELS;
+        if stride != [1, 1] || self.co > FEW || small || !self.ci.is_multiple_of(EIGHT) {
+            return None;
+        }
+        let leg = match self.leg {
+            Leg::Y => Leg::X,
+            Leg::X => Leg::Y,
+            Leg::W => Leg::W,
+        };
+        let window = Window { image: out, kernel, stride, pad: [top, left], out: image, border };
+        (self.ci > FEW).then_some(Self { leg, window, n: self.n, ci: self.co, co: self.ci })
+    }
+
     /// Whether it is leg y or w of an image, with few taps.
     fn is_of_image(&self) -> bool {
         let taps = self.window.kernel.iter().all(|&taps| taps <= IMAGE);
@@ -241,6 +262,12 @@ impl<L: Launcher> Gpu<L> {
     }
 
     fn route(&self, form: &Form) -> Route {
+        if let Some(mirrored) = form.mirrored()
+            && self.precision == Precision::Bf16
+            && matches!(self.route(&mirrored), Route::FewMma(..) | Route::Image)
+        {
+            return Route::Mirrored(mirrored);
+        }
         let few = form.leg != Leg::W && form.extents()[1] <= FEW;
         let (limit, tensors) = (self.launcher.shared_limit(), form.numels());
         if few
@@ -283,6 +310,10 @@ impl<L: Launcher> Gpu<L> {
             form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) && self.trusts(kernel)
         };
         let route = self.route(form);
+        if let Route::Mirrored(form) = &route {
+            let swapped: Vec<Typed> = [1, 0].map(|i| inputs[i]).to_vec();
+            return self.conv_in_bf16(form, if form.leg == Leg::W { &swapped } else { inputs }, y);
+        }
         if matches!(route, Route::FewMma(..)) {
             let single = |typed: &Typed| !is_bf16(typed);
             return single(&y) && inputs[1..].iter().all(single) && (!a || self.trusts(FEW_MMA[1]));
@@ -330,6 +361,7 @@ impl<L: Launcher> Gpu<L> {
                 let spans = [Span::read(a), self.narrowed(b)?, extra, Span::write(y)];
                 return self.launch_shared(kernel, grid, shared, &spans, &params);
             }
+            Route::Mirrored(mirrored) => return self.conv_mirrored(&mirrored, [a, b], finish, y),
             Route::Image => return self.conv_image(&form, [a, b], extra, params, y),
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
             Route::Tiles(precision) => precision,
@@ -346,6 +378,27 @@ impl<L: Launcher> Gpu<L> {
         let filter = if precision == Precision::Bf16 { self.narrowed(b)? } else { Span::read(b) };
         let spans = [Span::read(a), filter, extra, Span::write(y)];
         self.launch(kernel, [rows, columns, word(form.classes())], &spans, &params)
+    }
+
+    /// A leg as that of a mirrored form, whose filter is turned.
+    fn conv_mirrored(
+        &mut self,
+        form: &Form,
+        [a, b]: [&Place; 2],
+        finish: Finish<'_>,
+        y: &Place,
+    ) -> Result<()> {
+        let [rows, columns] = form.window.kernel;
+        let shape = Shape::from([rows, columns, form.ci, form.co]);
+        let buffer =
+            self.widened.hold(&mut self.launcher, shape.numel() * size_of::<f32>(), self.capturing)?;
+        let filter = Place { buffer, offset: 0, shape, dtype: DType::Real };
+        if form.leg == Leg::W {
+            self.conv(Leg::W, &form.window, [b, a], Finish::Nothing, &filter)?;
+            return self.turn(&filter, y);
+        }
+        self.turn(b, &filter)?;
+        self.conv(form.leg, &form.window, [a, &filter], finish, y)
     }
 
     /// Leg y or w of an image. Leg w in pieces of whole rows of y, as many as are computed at a time.

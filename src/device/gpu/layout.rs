@@ -64,6 +64,13 @@ impl<L: Launcher> Gpu<L> {
         self.launch("widen", blocks_for(n, 4 * 256), &[Span::read(x), Span::write(y)], &params)
     }
 
+    /// A filter [KH, KW, CI, CO] with its taps from last to first as [KH, KW, CO, CI].
+    pub(super) fn turn(&mut self, x: &Place, y: &Place) -> Result<()> {
+        let n = y.shape.numel();
+        let params = Widen { n: word(n), from: word(x.shape[3]), to: word(y.shape[3]) };
+        self.launch("turn", blocks_for(n, 256), &[Span::read(x), Span::write(y)], &params)
+    }
+
     pub(super) fn mean_pool(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {
         self.pool("mean_pool", x, factor, y)
     }

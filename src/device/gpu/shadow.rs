@@ -62,7 +62,9 @@ impl<L: Launcher> Gpu<L> {
     pub(super) fn narrowed(&mut self, filter: &Place) -> Result<Span> {
         let n = filter.shape.numel();
         let bytes = n * size_of::<u16>();
-        let lasting = filter.offset == 0 && !self.shadows.written.contains(&filter.buffer);
+        let passes =
+            self.shadows.written.contains(&filter.buffer) || self.widened.block == Some(filter.buffer);
+        let lasting = filter.offset == 0 && !passes;
         let (copy, fresh) = if lasting {
             let shadow = self.shadows.kept.entry(filter.buffer).or_default();
             (&mut shadow.copy, std::mem::replace(&mut shadow.fresh, true))

@@ -195,6 +195,8 @@ pub fn stored() -> Vec<Case> {
         (2, 3, 24, Window::over([10, 12], [4, 4], [2, 2], one, open)),
         (1, 8, 40, Window::over([5, 66], [3, 3], one, one, torus)),
         (1, 3, 24, Window::over([34, 20], [4, 3], [2, 1], one, open)),
+        // Few of y.
+        (1, 24, 3, Window::over([12, 10], [3, 3], one, one, open)),
     ] {
         let window = window.unwrap();
         let Window { image, kernel, out, .. } = window;
