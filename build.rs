@@ -44,10 +44,11 @@ fn stem(file: &Path) -> String {
     file.file_stem().expect("a file has a name").to_string_lossy().into_owned()
 }
 
-/// Name and threads of the kernel that a line `KERNEL(threads) name(...` begins.
+/// Name and threads of the kernel that a line `KERNEL(threads) name(...` or `KERNEL(threads, blocks) name(...` begins.
 fn kernel(line: &str) -> Option<(String, u32)> {
     let (threads, rest) = line.strip_prefix("KERNEL(")?.split_once(") ")?;
     let name = rest.split('(').next()?;
+    let threads = threads.split(',').next()?;
     let threads = threads.parse().unwrap_or_else(|_| panic!("{line}: threads must be a number"));
     Some((name.to_owned(), threads))
 }

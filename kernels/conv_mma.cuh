@@ -226,7 +226,8 @@ DEVICE void leg_y(const void* x, const void* w, const float* extra, float* y, co
     const PairsY store(y, extra, p);
     const Windows<typename Number::Group> a(p, 0, depth);
     const Channels<typename Number::Filter> b(p, 0, depth);
-    gemm_mma<Number, ROWS, COLUMNS>(a, x, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co, depth);
+    Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,
+                                               depth);
 }
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
@@ -236,7 +237,8 @@ DEVICE void leg_x(const void* g, const void* w, const float* extra, float* x, co
     const PairsX store(x, extra, p, parity);
     const Cones<typename Number::Group> a(p, parity);
     const Taps<typename Number::Filter> b(p, parity);
-    gemm_mma<Number, ROWS, COLUMNS>(a, g, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.ci, parity.depth(p));
+    Gemm<Number>::template tile<ROWS, COLUMNS>(a, g, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.ci,
+                                               parity.depth(p));
 }
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
@@ -245,5 +247,6 @@ DEVICE void leg_w(const void* x, const void* g, float* w, const Conv& p) {
     const PairsW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
     const Sights<typename Number::Group> a(p, begin, end);
     const Channels<typename Number::Group> b(p, begin, end);
-    gemm_mma<Number, ROWS, COLUMNS>(a, x, b, g, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co, end - begin);
+    Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, g, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,
+                                               end - begin);
 }

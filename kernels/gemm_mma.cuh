@@ -56,18 +56,42 @@ DEVICE void fragment(const u8* slice, u32 outer, u32 part, u32 (&f)[4]) {
     // The 8 x 16 bytes of a word begin at (outer + 8 outer_half, first + half k_half).
     const u32 m = outer + 8 * As::outer_half(lane / 8), k = first + half * As::k_half(lane / 8);
     if (along_k) {
-        ldmatrix(f, slice + place<Number, TILE, along_k>(m + lane % 8, k));
+        ldmatrix(f, slice + Place<Number>::template of<TILE, along_k>(m + lane % 8, k));
     } else if (Number::BYTES == 2) {
-        ldmatrix_transposed(f, slice + place<Number, TILE, along_k>(m, k + lane % 8));
+        ldmatrix_transposed(f, slice + Place<Number>::template of<TILE, along_k>(m, k + lane % 8));
     } else {
         UNROLL for (u32 word = 0; word < 4; ++word) {
             const u32 row = outer + 8 * As::outer_half(word) + lane / 4;
             const u32 depth = first + half * As::k_half(word) + lane % 4;
-            f[word] = *reinterpret_cast<const u32*>(slice + place<Number, TILE, along_k>(row, depth));
+            f[word] = *reinterpret_cast<const u32*>(slice + Place<Number>::template of<TILE, along_k>(row, depth));
         }
     }
     if (Number::BYTES == 4) {
         UNROLL for (u32 word = 0; word < 4; ++word) f[word] = tf32_of(__uint_as_float(f[word]));
+    }
+}
+
+// Stores 16 rows from m on, eight columns after eight columns from n on, as a warp holds them after mma. Of a Store,
+// start(m) is where in the result row m of the product begins, or NOWHERE; column(n) what columns n and n + 1 need,
+// read once; is_gated() whether gate(start, n) of both is wanted, which is read a row ahead; put(start, n, pair,
+// column, gate) finishes two numbers and stores them, the second unless it is beyond the row.
+template <u32 CHUNKS, typename Store>
+DEVICE void store_rows(const float (&sum)[CHUNKS][4], const Store& to, u32 m, u32 n, u32 columns) {
+    const u32 lane = threadIdx.x % WARP;
+    m += lane / 4, n += lane % 4 * 2;
+    float2 needs[CHUNKS];
+    UNROLL for (u32 j = 0; j < CHUNKS; ++j) needs[j] = to.column(n + 8 * j);
+    UNROLL for (u32 half = 0; half < 2; ++half) {
+        const u32 start = to.start(m + 8 * half);
+        if (start == NOWHERE) continue;
+        float2 gates[CHUNKS];
+        if (to.is_gated())
+            UNROLL for (u32 j = 0; j < CHUNKS; ++j)
+                if (n + 8 * j < columns) gates[j] = to.gate(start, n + 8 * j);
+        UNROLL for (u32 j = 0; j < CHUNKS; ++j) {
+            const float* const v = sum[j] + half * 2;
+            if (n + 8 * j < columns) to.put(start, n + 8 * j, make_float2(v[0], v[1]), needs[j], gates[j]);
+        }
     }
 }
 
@@ -102,28 +126,9 @@ struct Part {
         }
     }
 
-    // Stores the part of the tile at (m, n). Of a Store, start(m) is where in the result row m of the product begins,
-    // or NOWHERE; column(n) what columns n and n + 1 need, read once; is_gated() whether gate(start, n) of both is
-    // wanted, which is read a row ahead; put(start, n, pair, column, gate) finishes two numbers and stores them, the
-    // second unless it is beyond the row.
     template <typename Store>
-    MEMBER void store(const Store& to, u32 m, u32 n, u32 columns) {
-        const u32 lane = threadIdx.x % WARP;
-        m += row() + lane / 4, n += column() + lane % 4 * 2;
-        float2 needs[2 * UN];
-        UNROLL for (u32 j = 0; j < 2 * UN; ++j) needs[j] = to.column(n + 8 * j);
-        UNROLL for (u32 i = 0; i < 2 * UM; ++i) {
-            const u32 start = to.start(m + 8 * i);
-            if (start == NOWHERE) continue;
-            float2 gates[2 * UN];
-            if (to.is_gated())
-                UNROLL for (u32 j = 0; j < 2 * UN; ++j)
-                    if (n + 8 * j < columns) gates[j] = to.gate(start, n + 8 * j);
-            UNROLL for (u32 j = 0; j < 2 * UN; ++j) {
-                const float* const v = sum[i / 2][j] + i % 2 * 2;
-                if (n + 8 * j < columns) to.put(start, n + 8 * j, make_float2(v[0], v[1]), needs[j], gates[j]);
-            }
-        }
+    MEMBER void store(const Store& to, u32 m, u32 n, u32 columns) const {
+        UNROLL for (u32 i = 0; i < UM; ++i) store_rows(sum[i], to, m + row() + 16 * i, n + column(), columns);
     }
 };
 
@@ -192,13 +197,17 @@ DEVICE void walk_slices(Feed<Bf16, A, ROWS>& a, Feed<Bf16, B, COLUMNS>& b, Part<
 
 // The tile at (row, column) of A B over `depth` numbers k; `a` and `b` are cursors at the first, over
 // the memory at `data_a` and `data_b`.
-template <typename Number, u32 ROWS, u32 COLUMNS, typename A, typename B, typename Store>
-DEVICE void gemm_mma(const A& a, const void* data_a, const B& b, const void* data_b, const Store& store, u32 row,
+// `conv_wgmma.cu` and its like have another for theirs.
+template <typename Number>
+struct Gemm {
+    template <u32 ROWS, u32 COLUMNS, typename A, typename B, typename Store>
+    DEVICE void tile(const A& a, const void* data_a, const B& b, const void* data_b, const Store& store, u32 row,
                      u32 column, u32 columns, u32 depth) {
-    ALIGNED_SHARED(uint4, memory, Number::STAGES * SLICES(ROWS, COLUMNS) / 16);
-    Feed<Number, A, ROWS> feed_a(a, data_a, row);
-    Feed<Number, B, COLUMNS> feed_b(b, data_b, column);
-    Part<Number, ROWS, COLUMNS> part;
-    walk_slices(feed_a, feed_b, part, (depth + Number::SLICE - 1) / Number::SLICE, reinterpret_cast<u8*>(memory));
-    part.store(store, row, column, columns);
-}
+        ALIGNED_SHARED(uint4, memory, Number::STAGES * SLICES(ROWS, COLUMNS) / 16);
+        Feed<Number, A, ROWS> feed_a(a, data_a, row);
+        Feed<Number, B, COLUMNS> feed_b(b, data_b, column);
+        Part<Number, ROWS, COLUMNS> part;
+        walk_slices(feed_a, feed_b, part, (depth + Number::SLICE - 1) / Number::SLICE, reinterpret_cast<u8*>(memory));
+        part.store(store, row, column, columns);
+    }
+};

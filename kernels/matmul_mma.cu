@@ -47,8 +47,10 @@ template <typename Number, u32 TILE, bool transpose_a, bool transpose_b>
 DEVICE void product(const float* a, const float* b, float* c, const MatMul& p) {
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.k);
     const ToC store = {c + (u64)blockIdx.z * p.m * p.n, &p};
-    gemm_mma<Number, TILE, TILE>(Lines<!transpose_a>(p.m, p.k, begin, end), a, Lines<transpose_b>(p.n, p.k, begin, end), b,
-                           store, blockIdx.x * TILE, blockIdx.y * TILE, p.n, end - begin);
+    const Lines<!transpose_a> rows(p.m, p.k, begin, end);
+    const Lines<transpose_b> columns(p.n, p.k, begin, end);
+    Gemm<Number>::template tile<TILE, TILE>(rows, a, columns, b, store, blockIdx.x * TILE, blockIdx.y * TILE, p.n,
+                                            end - begin);
 }
 
 // a as stored (n) or transposed (t), then b.

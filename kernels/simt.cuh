@@ -13,13 +13,14 @@ typedef long long i64;
 
 #ifdef __CUDACC__
 
-// A kernel and the number of threads of its blocks, the same for every launch.
-#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// A kernel and the number of threads of its blocks, the same for every launch; if given, blocks that a
+// multiprocessor is to hold at a time.
+#define KERNEL(...) extern "C" __global__ void __launch_bounds__(__VA_ARGS__)
 // An array that the threads of a block share.
 #define SHARED(type, name, count) __shared__ type name[count]
-// The shared array whose size the launch gives, aligned to 16 bytes.
-#define DYNAMIC_SHARED(type, name)          \
-    extern __shared__ float4 dynamic_shared[]; \
+// The shared array whose size the launch gives, aligned as tensor cores want their matrices.
+#define DYNAMIC_SHARED(type, name)                             \
+    extern __shared__ __align__(1024) float4 dynamic_shared[]; \
     type* const name = reinterpret_cast<type*>(dynamic_shared)
 // The same, aligned for loads of 16 bytes.
 #define ALIGNED_SHARED(type, name, count) __shared__ __align__(16) type name[count]
@@ -36,7 +37,7 @@ typedef long long i64;
 
 #include "host/runtime.hpp"
 
-#define KERNEL(threads) extern "C" void
+#define KERNEL(...) extern "C" void
 #define SHARED(type, name, count) \
     type(&name)[count] = *static_cast<type(*)[count]>(simt::shared(SIMT_SITE, sizeof(type[count])))
 #define ALIGNED_SHARED(type, name, count) SHARED(type, name, count)

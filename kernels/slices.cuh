@@ -34,14 +34,17 @@ struct Count<float4> { enum { OF = 4 }; };
 #define NOWHERE 0xffffffffu
 
 // The byte of a slice where number (outer, k) lies.
-template <typename Number, u32 TILE, bool along_k>
-DEVICE u32 place(u32 outer, u32 k) {
-    const u32 size = Number::BYTES, across = (along_k ? k : outer) * size;
-    // Rows that one instruction reads or writes together begin at different chunks.
-    const u32 turn = along_k ? outer / 2 % 4 : size == 4 ? k % 4 * 2 : k % 8;
-    const u32 row = along_k ? outer * SLICE_BYTES : k * TILE * size;
-    return row + (across / 16 ^ turn) * 16 + across % 16;
-}
+template <typename Number>
+struct Place {
+    template <u32 TILE, bool along_k>
+    DEVICE u32 of(u32 outer, u32 k) {
+        const u32 size = Number::BYTES, across = (along_k ? k : outer) * size;
+        // Rows that one instruction reads or writes together begin at different chunks.
+        const u32 turn = along_k ? outer / 2 % 4 : size == 4 ? k % 4 * 2 : k % 8;
+        const u32 row = along_k ? outer * SLICE_BYTES : k * TILE * size;
+        return row + (across / 16 ^ turn) * 16 + across % 16;
+    }
+};
 
 // Four numbers as bf16, and four zeros.
 DEVICE uint2 bf16_four(float4 v) { return make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w)); }
@@ -76,7 +79,9 @@ struct Feed {
     MEMBER static u32 k_of(u32 i) {
         return Operand::ALONG_K ? threadIdx.x % LANES * WIDTH : threadIdx.x / LANES + STEP * i;
     }
-    MEMBER static u32 place_of(u32 i) { return place<Number, TILE, Operand::ALONG_K>(outer_of(i), k_of(i)); }
+    MEMBER static u32 place_of(u32 i) {
+        return Place<Number>::template of<TILE, Operand::ALONG_K>(outer_of(i), k_of(i));
+    }
 
     // The group from that number on.
     MEMBER const Group* at(u32 offset) const {

@@ -10,7 +10,7 @@ use invnet::device::gpu::model::{Budget, Work, dry_run};
 use invnet::train::Config;
 use invnet::train::config::PRESETS;
 
-const LARGE: Limits = Limits { multiprocessors: 132, shared: 227 << 10, tensor_cores: true };
+const LARGE: Limits = Limits { multiprocessors: 132, shared: 227 << 10, arch: 90 };
 
 fn budget(preset: &str, settings: &[&str]) -> Budget {
     let mut config = Config::preset(preset).unwrap();

@@ -315,8 +315,8 @@ mod launcher {
         fn shared_limit(&self) -> u32 {
             self.inner.shared_limit()
         }
-        fn tensor_cores(&self) -> bool {
-            self.inner.tensor_cores()
+        fn arch(&self) -> u32 {
+            self.inner.arch()
         }
     }
 }

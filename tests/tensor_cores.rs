@@ -12,10 +12,14 @@ use common::host::changed_library;
 use common::{multiprocessors, settled, watched, whole};
 use invnet::device::gpu::watch::{Launched, Watch};
 
+use invnet::device::gpu::Launcher;
+use invnet::device::gpu::cuda::Cuda;
+use invnet::device::gpu::dry::Limits;
 use invnet::device::gpu::launch::FAMILIES;
 use invnet::device::gpu::simt::{Schedule, Simt};
 use invnet::device::gpu::{Gpu, Precision};
-use invnet::device::{Cpu, Device};
+use invnet::device::{Cpu, Device, Kind};
+use invnet::first_use::products;
 use invnet::gradcheck::{largest, numbers};
 use invnet::op::{Border, Leg, Window};
 use invnet::plan::Plan;
@@ -453,7 +457,7 @@ fn a_wrong_sum_of_few_channels_is_caught() {
 
 /// Whether tiles are chosen for the few multiprocessors of the host: then these products reach them all.
 fn all_tiles() -> bool {
-    multiprocessors().unwrap_or(if common::kind() == invnet::device::Kind::Simt { 4 } else { u32::MAX }) == 4
+    multiprocessors().unwrap_or(if common::kind() == Kind::Simt { 4 } else { u32::MAX }) == 4
 }
 
 /// Checks products that together reach every kernel of a family.
@@ -498,6 +502,40 @@ fn a_large_card_errs_by_no_more_than_rounding() {
             product.checked_on((device, launched), precision, Finish::Bare);
         }
     }
+}
+
+/// Products of what plans store in bf16, as a card of compute capability 9.0 computes them.
+#[test]
+fn warpgroups_err_by_no_more_than_rounding() {
+    let mut reached = BTreeSet::new();
+    for schedule in [Schedule::Forward, Schedule::Shuffled(3)] {
+        for product in products::list() {
+            let exact = product.reference().unwrap();
+            for multiprocessors in [4, 132] {
+                let launcher: Box<dyn Launcher> = match common::kind() {
+                    Kind::Cuda(ordinal) => Box::new(Cuda::new(ordinal).unwrap()),
+                    _ => Box::new(common::simt(schedule)),
+                };
+                if common::kind() != Kind::Simt && !launcher.warpgroups() {
+                    return;
+                }
+                let limits = Limits { multiprocessors, shared: launcher.shared_limit(), arch: 90 };
+                let kernels = product.kernels(limits, Precision::Bf16).unwrap();
+                if !kernels.iter().any(|kernel| kernel.contains("_wide_")) {
+                    continue;
+                }
+                let (launcher, launched) = Watch::new(launcher, Some(multiprocessors));
+                let device = Box::new(Gpu::new(launcher.of_arch(90), Precision::Bf16));
+                let share = product.share(&exact, device, Precision::Bf16).unwrap();
+                assert!(share <= 1.0, "{product:?}: {share} of what rounding allows");
+                reached.extend(launched.lock().unwrap().iter().copied());
+            }
+        }
+    }
+    let family = FAMILIES.iter().find(|family| family.name == "conv_wgmma").unwrap();
+    let missed: Vec<_> =
+        family.kernels.iter().map(|k| k.name).filter(|name| !reached.contains(name)).collect();
+    assert!(missed.is_empty(), "no product reaches {missed:?}");
 }
 
 /// The kernels that add a bias: both legs, both precisions, both tiles.

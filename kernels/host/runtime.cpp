@@ -53,6 +53,8 @@ struct State : Thread {
     int line;
     unsigned committed;
     std::vector<Copy> copies;
+    unsigned products_committed;
+    std::vector<std::pair<Product, unsigned>> products;  // and their groups
 };
 
 // The lanes of a warp that meet in one collective.
@@ -314,6 +316,8 @@ void run_block(Worker& w) {
         t.status = Status::Fresh;
         t.committed = 0;
         t.copies.clear();
+        t.products_committed = 0;
+        t.products.clear();
     }
     w.arrange();
     RELEASE(&w.begin);
@@ -442,6 +446,24 @@ void async_wait(unsigned groups_left) {
         std::memset(static_cast<char*>(copy.to) + copy.valid, 0, copy.bytes - copy.valid);
     }
     t.copies.resize(kept);
+}
+
+void product_begin(const Product& product) {
+    State& t = state();
+    const Own own;
+    t.products.emplace_back(product, t.products_committed);
+}
+
+void product_commit() { ++state().products_committed; }
+
+void product_wait(unsigned groups_left) {
+    State& t = state();
+    std::size_t kept = 0;
+    for (const auto& [product, group] : t.products) {
+        if (group + groups_left >= t.products_committed) t.products[kept++] = {product, group};
+        else product.compute(product.sum, product.a, product.b);
+    }
+    t.products.resize(kept);
 }
 
 }  // namespace simt

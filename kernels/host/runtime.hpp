@@ -64,6 +64,16 @@ void async_copy(void* to, const void* from, unsigned bytes, unsigned valid);
 void async_commit();
 void async_wait(unsigned groups_left);
 
+// Products that are computed at their wait, from what shared memory then holds.
+struct Product {
+    void (*compute)(void* sum, unsigned long long a, unsigned long long b);
+    void* sum;
+    unsigned long long a, b;
+};
+void product_begin(const Product& product);
+void product_commit();
+void product_wait(unsigned groups_left);
+
 // ---- warp collectives ----------------------------------------------------------------------
 
 template <typename T>

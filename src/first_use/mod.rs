@@ -22,6 +22,8 @@ use products::Product;
 
 /// Multiprocessors by which tiles are chosen so that products reach every kernel: few, and many.
 const SIZES: [u32; 2] = [4, 132];
+/// The first architecture with tensor cores that kernels use.
+const OLDEST: u32 = 80;
 
 /// The device, whose fast kernels are judged before their first use if it is a card.
 ///
@@ -30,11 +32,8 @@ const SIZES: [u32; 2] = [4, 132];
 pub fn open(kind: Kind, precision: Precision) -> Result<Box<dyn Device>> {
     let Kind::Cuda(ordinal) = kind else { return kind.open(precision) };
     let cuda = Cuda::new(ordinal)?;
-    let limits = Limits {
-        multiprocessors: cuda.multiprocessors(),
-        shared: cuda.shared_limit(),
-        tensor_cores: cuda.tensor_cores(),
-    };
+    let limits =
+        Limits { multiprocessors: cuda.multiprocessors(), shared: cuda.shared_limit(), arch: cuda.arch() };
     let bench =
         Bench { ordinal, limits, cases: BTreeMap::from(Precision::ALL.map(|p| (p, OnceCell::new()))) };
     Ok(Box::new(Gpu::new(cuda, precision).judged(Box::new(move |kernel| bench.holds(kernel)))))
@@ -46,8 +45,9 @@ fn precision_of(kernel: &str) -> Precision {
     Precision::ALL.into_iter().find(named).unwrap_or_default()
 }
 
-/// A product that reaches a kernel, where tiles are chosen as for so many multiprocessors.
-type Case = (Product, u32);
+/// A product that reaches a kernel, where tiles are chosen as for so many multiprocessors and kernels as for such an
+/// architecture: the kernels of earlier ones stand in for a later one's own.
+type Case = (Product, [u32; 2]);
 
 /// Where the kernels of a card are tried.
 struct Bench {
@@ -90,9 +90,9 @@ impl Bench {
         let precision = precision_of(kernel);
         let cases = self.cases[&precision].get_or_init(|| cases(self.limits, precision).unwrap_or_default());
         // Tests hold that every fast kernel has a case.
-        let Some((product, multiprocessors)) = cases.get(kernel) else { return Ok(0.0) };
+        let Some((product, [multiprocessors, arch])) = cases.get(kernel) else { return Ok(0.0) };
         let (watch, _) = Watch::new(Box::new(cuda), Some(*multiprocessors));
-        let device = Box::new(Gpu::new(watch, precision));
+        let device = Box::new(Gpu::new(watch.of_arch(*arch), precision));
         let share = product.share(&product.reference()?, device, precision)?;
         cache::remember(kernel, &key, share);
         Ok(share)
@@ -115,10 +115,13 @@ fn cases(limits: Limits, precision: Precision) -> Result<BTreeMap<&'static str, 
     products.sort_by_key(Product::multiplications);
     let mut all = BTreeMap::new();
     for product in products {
-        for multiprocessors in SIZES {
-            let kernels = product.kernels(Limits { multiprocessors, ..limits }, precision)?;
+        for (multiprocessors, arch) in
+            SIZES.into_iter().flat_map(|size| [limits.arch, OLDEST].map(|arch| (size, arch)))
+        {
+            let arch = arch.min(limits.arch);
+            let kernels = product.kernels(Limits { multiprocessors, arch, ..limits }, precision)?;
             for kernel in kernels.into_iter().filter(|kernel| is_fast(kernel)) {
-                all.entry(kernel).or_insert((product, multiprocessors));
+                all.entry(kernel).or_insert((product, [multiprocessors, arch]));
             }
         }
     }
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn every_fast_kernel_has_a_case() {
-        let limits = Limits { multiprocessors: 132, shared: 227 << 10, tensor_cores: true };
+        let limits = Limits { multiprocessors: 132, shared: 227 << 10, arch: 90 };
         let of = |precision| cases(limits, precision).unwrap();
         let cases = BTreeMap::from(Precision::ALL.map(|precision| (precision, of(precision))));
         let all = FAMILIES.iter().flat_map(|family| family.kernels).map(|kernel| kernel.name);

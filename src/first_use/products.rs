@@ -71,6 +71,13 @@ pub fn list() -> Vec<Product> {
         (5, 136, 136, [12, 11], one, one, [0, 0], Border::Open),
         (5, 24, 40, [9, 8], one, one, [0, 0], Border::Open),
         (2, 3, 24, [18, 132], [4, 4], two, one, Border::Open),
+        // The large tiles of warpgroups: two to a row of the result, and two to a column; by leg y, x and w.
+        (2, 8, 256, [16, 16], one, one, [0, 0], Border::Open),
+        (4, 8, 128, [16, 16], one, one, [0, 0], Border::Open),
+        (2, 256, 16, [16, 16], one, one, [0, 0], Border::Open),
+        (4, 128, 16, [16, 16], one, one, [0, 0], Border::Open),
+        (1, 512, 256, [2, 2], one, one, [0, 0], Border::Open),
+        (1, 1024, 128, [2, 2], one, one, [0, 0], Border::Open),
     ] {
         let Some(window) = Window::over(image, kernel, stride, pad, border) else { continue };
         // Those of few channels have kernels for either.

@@ -1,8 +1,7 @@
-//! Launches of `kernels/conv.cu`, `kernels/conv_few.cu`, `kernels/conv_mma.cu`, `kernels/conv_few_mma.cu` and
-//! `kernels/conv_image_mma.cu`: which kernel computes a leg, and its grid.
+//! Launches of `kernels/conv*.cu`: which kernel computes a leg, and its grid.
 
 use super::launch::{Launcher, Span};
-use super::matmul::{self, Cut};
+use super::matmul::{self, Cut, TILES, Tiles, WIDE};
 use super::params::Conv;
 use super::{Gpu, Precision, blocks_for, word};
 use crate::device::{ALIGN, Place, Typed};
@@ -35,30 +34,53 @@ const FEW_PIXELS: usize = 64;
 
 /// Numbers of bf16 that they are read by where memory holds it.
 const EIGHT: usize = 8;
-/// The row of [`KERNELS`] for operands in bf16.
-const STORED: usize = 3;
-
-/// The kernels, by leg, precision (operands in bf16 behind them) and tile, as [`matmul::TILES`] lists them.
-const KERNELS: [[[&str; 3]; 4]; 3] = [
+/// The kernels, by leg, precision and tile, as [`matmul::TILES`] lists them.
+const KERNELS: [[[&str; 3]; 3]; 3] = [
     [
         ["conv_y_64", "conv_y_128x64", "conv_y_128"],
         ["conv_y_tf32_64", "conv_y_tf32_128x64", "conv_y_tf32_128"],
         ["conv_y_bf16_64", "conv_y_bf16_128x64", "conv_y_bf16_128"],
-        ["conv_y_stored_bf16_64", "conv_y_stored_bf16_128x64", "conv_y_stored_bf16_128"],
     ],
     [
         ["conv_x_64", "conv_x_128x64", "conv_x_128"],
         ["conv_x_tf32_64", "conv_x_tf32_128x64", "conv_x_tf32_128"],
         ["conv_x_bf16_64", "conv_x_bf16_128x64", "conv_x_bf16_128"],
-        ["conv_x_stored_bf16_64", "conv_x_stored_bf16_128x64", "conv_x_stored_bf16_128"],
     ],
     [
         ["conv_w_64", "conv_w_128x64", "conv_w_128"],
         ["conv_w_tf32_64", "conv_w_tf32_128x64", "conv_w_tf32_128"],
         ["conv_w_bf16_64", "conv_w_bf16_128x64", "conv_w_bf16_128"],
-        ["conv_w_stored_bf16_64", "conv_w_stored_bf16_128x64", "conv_w_stored_bf16_128"],
     ],
 ];
+
+/// The kernels for operands in bf16, by leg and tile; and those of warpgroups, by tiles as [`matmul::WIDE`] lists them.
+const STORED: [[&str; 3]; 3] = [
+    ["conv_y_stored_bf16_64", "conv_y_stored_bf16_128x64", "conv_y_stored_bf16_128"],
+    ["conv_x_stored_bf16_64", "conv_x_stored_bf16_128x64", "conv_x_stored_bf16_128"],
+    ["conv_w_stored_bf16_64", "conv_w_stored_bf16_128x64", "conv_w_stored_bf16_128"],
+];
+const WARPGROUPS: [[&str; 4]; 3] = [
+    [
+        "conv_y_wide_bf16_128x64",
+        "conv_y_wide_bf16_128",
+        "conv_y_wide_bf16_128x256",
+        "conv_y_wide_bf16_256x128",
+    ],
+    [
+        "conv_x_wide_bf16_128x64",
+        "conv_x_wide_bf16_128",
+        "conv_x_wide_bf16_128x256",
+        "conv_x_wide_bf16_256x128",
+    ],
+    [
+        "conv_w_wide_bf16_128x64",
+        "conv_w_wide_bf16_128",
+        "conv_w_wide_bf16_128x256",
+        "conv_w_wide_bf16_256x128",
+    ],
+];
+/// Slices of shared memory that those hold, in bytes a row and column of their tiles.
+const WIDE_SLICE: usize = 128;
 
 /// What is done to the numbers of a result on their way out.
 #[derive(Clone, Copy)]
@@ -209,8 +231,8 @@ impl Form {
         self.leg != Leg::X && self.ci <= IMAGE && taps && self.co.is_multiple_of(EIGHT)
     }
 
-    /// The parameters, without what is done to the result.
-    fn params(&self, cut: &Cut) -> Conv {
+    /// The parameters, without the pieces that it is cut into and what is done to the result.
+    fn params(&self) -> Conv {
         let Window { image, kernel, stride, pad, out, border } = self.window;
         let signed = |v: usize| i32::try_from(v).expect("strides and paddings are small");
         Conv {
@@ -227,8 +249,8 @@ impl Form {
             sw: signed(stride[1]),
             ph: signed(pad[0]),
             pw: signed(pad[1]),
-            pieces: cut.pieces,
-            piece: cut.piece,
+            pieces: 1,
+            piece: 0,
             periodic: if border == Border::Periodic { u32::MAX } else { 0 },
             activate: 0,
             slope: 0.0,
@@ -255,10 +277,45 @@ impl Finish<'_> {
     }
 }
 
+/// The kernel of a leg in tiles: how the leg is cut, and dynamic shared memory.
+#[derive(Clone, Copy)]
+struct Tiled {
+    kernel: &'static str,
+    cut: Cut,
+    shared: u32,
+}
+
 impl<L: Launcher> Gpu<L> {
-    fn conv_cut(&self, form: &Form) -> Cut {
+    fn conv_cut(&self, form: &Form, tiles: &Tiles) -> Cut {
         let busy = self.launcher.multiprocessors() as usize;
-        matmul::cut(busy, form.extents(), form.classes(), form.leg == Leg::W, &[0, 1, 2])
+        matmul::cut(busy, form.extents(), form.classes(), form.leg == Leg::W, tiles)
+    }
+
+    /// The kernel for operands as they lie in memory in single precision.
+    fn tiled(&self, form: &Form, precision: Precision) -> Tiled {
+        let cut = self.conv_cut(form, &TILES[precision as usize]);
+        Tiled { kernel: KERNELS[form.leg as usize][precision as usize][cut.tile], cut, shared: 0 }
+    }
+
+    /// The kernel for operands in bf16; none if they cannot be read eight at a time or none is trusted.
+    fn stored(&self, form: &Form) -> Option<Tiled> {
+        if !form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) {
+            return None;
+        }
+        let leg = form.leg as usize;
+        if self.launcher.warpgroups() {
+            let cut = self.conv_cut(form, &WIDE);
+            let kernel = WARPGROUPS[leg][cut.tile];
+            let [rows, columns] = WIDE.list[cut.tile].0;
+            let slices = if rows + columns == 256 { 6 } else { 4 };
+            let shared = word(slices * (rows + columns) * WIDE_SLICE);
+            if self.trusts(kernel) {
+                return Some(Tiled { kernel, cut, shared });
+            }
+        }
+        let cut = self.conv_cut(form, &TILES[Precision::Bf16 as usize]);
+        let kernel = STORED[leg][cut.tile];
+        self.trusts(kernel).then_some(Tiled { kernel, cut, shared: 0 })
     }
 
     fn route(&self, form: &Form) -> Route {
@@ -295,9 +352,8 @@ impl<L: Launcher> Gpu<L> {
         if wide && self.product_precision(&[form.co], &tensors) != Precision::Fp32 {
             return Route::Widened;
         }
-        let tile = self.conv_cut(form).tile;
         let precision = self.product_precision(&form.rows(), &tensors);
-        Route::Tiles(self.trusted(precision, |p| KERNELS[form.leg as usize][p as usize][tile]))
+        Route::Tiles(self.trusted(precision, |p| self.tiled(form, p).kernel))
     }
 
     /// Whether a leg takes and makes tensors of these types: its operands rounded already, its result to be rounded,
@@ -305,10 +361,6 @@ impl<L: Launcher> Gpu<L> {
     pub(super) fn conv_in_bf16(&self, form: &Form, inputs: &[Typed], y: Typed) -> bool {
         let is_bf16 = |typed: &Typed| typed.1 == DType::Bf16;
         let [a, b] = [0, 1].map(|i| is_bf16(&inputs[i]));
-        let stored = |form: &Form| {
-            let kernel = KERNELS[form.leg as usize][STORED][self.conv_cut(form).tile];
-            form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) && self.trusts(kernel)
-        };
         let route = self.route(form);
         if let Route::Mirrored(form) = &route {
             let swapped: Vec<Typed> = [1, 0].map(|i| inputs[i]).to_vec();
@@ -323,14 +375,14 @@ impl<L: Launcher> Gpu<L> {
         }
         let tiles = matches!(route, Route::Tiles(Precision::Bf16));
         if form.leg == Leg::W {
-            return tiles && a && b && !is_bf16(&y) && stored(form);
+            return tiles && a && b && !is_bf16(&y) && self.stored(form).is_some();
         }
         let widened = || {
             let wide = Form { ci: form.ci.next_multiple_of(FOUR), ..*form };
             matches!(route, Route::Widened) && matches!(self.route(&wide), Route::Tiles(Precision::Bf16))
         };
         !b && (tiles || matches!(route, Route::Image) || widened())
-            && (!a || tiles && stored(form))
+            && (!a || tiles && self.stored(form).is_some())
             && (!is_bf16(&y) || y.0.channels().is_multiple_of(EIGHT))
             // A bias is small.
             && inputs.get(2).is_none_or(|extra| !is_bf16(extra) || extra.0 == y.0)
@@ -347,8 +399,7 @@ impl<L: Launcher> Gpu<L> {
     ) -> Result<()> {
         let form = Form::new(leg, window, [&a.shape, &b.shape], &y.shape);
         let extents = form.extents();
-        let cut = self.conv_cut(&form);
-        let mut params = form.params(&cut);
+        let mut params = form.params();
         let extra = finish.join(&mut params);
         params.result_bf16 = u32::from(y.dtype == DType::Bf16);
         let precision = match self.route(&form) {
@@ -366,18 +417,19 @@ impl<L: Launcher> Gpu<L> {
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
             Route::Tiles(precision) => precision,
         };
-        let row = if a.dtype == DType::Bf16 { STORED } else { precision as usize };
-        let kernel = KERNELS[leg as usize][row][cut.tile];
+        let stored = (a.dtype == DType::Bf16).then(|| self.stored(&form)).flatten();
+        let Tiled { kernel, cut, shared } = stored.unwrap_or_else(|| self.tiled(&form, precision));
+        (params.pieces, params.piece) = (cut.pieces, cut.piece);
         let [rows, columns] = cut.tiles(extents[0], extents[1]);
         if leg == Leg::W {
             let grid = [rows, columns, cut.pieces];
             return self.in_pieces(cut.pieces, y, |gpu, to| {
-                gpu.launch(kernel, grid, &[Span::read(a), Span::read(b), to], &params)
+                gpu.launch_shared(kernel, grid, shared, &[Span::read(a), Span::read(b), to], &params)
             });
         }
         let filter = if precision == Precision::Bf16 { self.narrowed(b)? } else { Span::read(b) };
         let spans = [Span::read(a), filter, extra, Span::write(y)];
-        self.launch(kernel, [rows, columns, word(form.classes())], &spans, &params)
+        self.launch_shared(kernel, [rows, columns, word(form.classes())], shared, &spans, &params)
     }
 
     /// A leg as that of a mirrored form, whose filter is turned.

@@ -34,8 +34,8 @@ pub struct Limits {
     pub multiprocessors: u32,
     /// The most shared memory of a block, in bytes.
     pub shared: u32,
-    /// Compute capability 8.0 or later.
-    pub tensor_cores: bool,
+    /// Compute capability: 90 for 9.0.
+    pub arch: u32,
 }
 
 /// The launcher. Memory that it is asked for is counted, and holds zeros.
@@ -115,7 +115,7 @@ impl Launcher for Dry {
         self.limits.shared
     }
 
-    fn tensor_cores(&self) -> bool {
-        self.limits.tensor_cores
+    fn arch(&self) -> u32 {
+        self.limits.arch
     }
 }

@@ -27,12 +27,21 @@ pub struct Family {
 
 impl Family {
     /// Whether a card of that architecture (80 for `sm_80`) has the instructions of its kernels: `mma.sync` on
-    /// tf32 and bf16 and `cp.async` are of 8.0.
+    /// tf32 and bf16 and `cp.async` are of 8.0, `wgmma` is of 9.0 alone.
     #[must_use]
     pub fn runs_on(&self, arch: u32) -> bool {
-        arch >= 80 || !self.name.ends_with("_mma")
+        if self.has_warpgroups() { arch == WARPGROUPS } else { arch >= 80 || !self.name.ends_with("_mma") }
+    }
+
+    /// Whether its kernels multiply by `wgmma`.
+    #[must_use]
+    pub fn has_warpgroups(&self) -> bool {
+        self.name.ends_with("_wgmma")
     }
 }
+
+/// The architecture that has `wgmma`.
+const WARPGROUPS: u32 = 90;
 
 /// All kernels, family by family.
 pub static FAMILIES: &[Family] = include!(concat!(env!("OUT_DIR"), "/families.rs"));
@@ -220,8 +229,18 @@ pub trait Launcher: Send {
         Ok(None)
     }
 
+    /// Compute capability: 90 for 9.0.
+    fn arch(&self) -> u32;
+
     /// Whether `mma.sync` on tf32 and bf16 and `cp.async` are there (compute capability 8.0).
-    fn tensor_cores(&self) -> bool;
+    fn tensor_cores(&self) -> bool {
+        self.arch() >= 80
+    }
+
+    /// Whether `wgmma` is there: instructions of compute capability 9.0 that later ones lack.
+    fn warpgroups(&self) -> bool {
+        self.arch() == WARPGROUPS
+    }
 }
 
 /// A parameter struct's bytes.

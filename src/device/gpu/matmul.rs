@@ -23,18 +23,51 @@ const KERNELS: [[[[&str; 2]; 2]; 2]; 3] = [
     ],
 ];
 
-/// Rows and columns of the tiles that there are, and the share of a full rate that blocks of them reach:
-/// small ones read more for each number they multiply. From the instructions of the main loops and the
-/// bytes that tiles take from cache (`invnet bench model`), not from a device.
-pub(super) const TILES: [([usize; 2], f64); 3] = [([64, 64], 0.45), ([128, 64], 0.67), ([128, 128], 1.0)];
-/// Those of matrix products: the same without the oblong.
-const SQUARE: [usize; 2] = [0, 2];
+/// Tiles that kernels come in, and how fast blocks of them are.
+pub(super) struct Tiles {
+    /// Rows and columns, and the share of `speed` that blocks of them reach: small ones read more for each
+    /// number they multiply.
+    pub(super) list: &'static [([usize; 2], f64)],
+    /// Multiplications a microsecond of a multiprocessor, by the best tile.
+    speed: f64,
+}
+
+/// Those of convolutions by precision: measured on an H100, relative to each other alone they decide.
+pub(super) static TILES: [Tiles; 3] = [Tiles::of(0.14e6), Tiles::of(0.44e6), Tiles::of(0.95e6)];
+/// Those of `conv_wgmma.cu`.
+pub(super) static WIDE: Tiles = Tiles {
+    list: &[([128, 64], 0.57), ([128, 128], 0.87), ([128, 256], 1.0), ([256, 128], 0.95)],
+    speed: 1.67e6,
+};
+/// Those of matrix products: the same as convolutions', without the oblong.
+static SQUARE: [Tiles; 3] = [Tiles::square(0.14e6), Tiles::square(0.44e6), Tiles::square(0.95e6)];
+
+/// What pieces cost: bytes a microsecond at which they are written and added up, and microseconds of that launch.
+const SUMMED: f64 = 2.0e6;
+const LAUNCH: f64 = 3.0;
+/// Numbers of k below which no piece is worth its end; pieces are of whole slices.
+const SHORTEST: usize = 256;
+const SLICE: usize = 64;
+/// Pieces at most, and rounds of blocks over a card that are considered.
+const MOST: usize = 256;
+const ROUNDS: usize = 4;
+
+impl Tiles {
+    const fn of(speed: f64) -> Self {
+        Self { list: &[([64, 64], 0.45), ([128, 64], 0.67), ([128, 128], 1.0)], speed }
+    }
+
+    const fn square(speed: f64) -> Self {
+        Self { list: &[([64, 64], 0.45), ([128, 128], 1.0)], speed }
+    }
+}
 
 /// How a product [M, N] over K is cut: tiles, and pieces of K.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Cut {
-    /// Which of [`TILES`].
+    /// Which of the list, and its extent.
     pub(super) tile: usize,
+    extent: [usize; 2],
     pub(super) pieces: u32,
     pub(super) piece: u32,
 }
@@ -42,28 +75,34 @@ pub(super) struct Cut {
 impl Cut {
     /// Tiles along the rows and the columns of a result.
     pub(super) fn tiles(&self, m: usize, n: usize) -> [u32; 2] {
-        let ([rows, columns], _) = TILES[self.tile];
+        let [rows, columns] = self.extent;
         [word(m.div_ceil(rows)), word(n.div_ceil(columns))]
     }
 }
 
-/// The cut of `classes` products alike, among some of [`TILES`], for a device with `busy`
-/// multiprocessors: the one whose busiest multiprocessor has least to do, the largest of equals. `split`
-/// allows pieces of K, which a second launch adds.
-pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: bool, tiles: &[usize]) -> Cut {
-    let cuts = tiles.iter().map(|&tile| {
-        let ([rows, columns], rate) = TILES[tile];
+/// The cut of `classes` products alike, for a device with `busy` multiprocessors: the one whose busiest
+/// multiprocessor is done first, the largest of equals. `split` allows pieces of K, which a second launch adds.
+pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: bool, tiles: &Tiles) -> Cut {
+    let mut best: Option<(f64, Cut)> = None;
+    for (tile, &(extent, rate)) in tiles.list.iter().enumerate() {
+        let [rows, columns] = extent;
         let count = m.div_ceil(rows) * n.div_ceil(columns) * classes;
-        let wanted = if split { (2 * busy).div_ceil(count) } else { 1 };
-        // No piece is shorter than what hides the cost of adding it up again.
-        let pieces = wanted.min(k.div_ceil(256)).clamp(1, 256);
-        let piece = k.div_ceil(pieces).next_multiple_of(16).max(16);
-        let pieces = k.div_ceil(piece).max(1);
-        let turns = (count * pieces).div_ceil(busy);
-        let time = turns as f64 * (rows * columns) as f64 / pieces as f64 / rate;
-        (time, Cut { tile, pieces: word(pieces), piece: word(piece) })
-    });
-    let best = cuts.reduce(|best, next| if next.0 <= best.0 { next } else { best });
+        let most = if split { k.div_ceil(SHORTEST).clamp(1, MOST) } else { 1 };
+        // As many pieces as fill whole rounds.
+        let wanted = (1..=ROUNDS).map(|rounds| (rounds * busy / count.max(1)).clamp(1, most));
+        for pieces in [1].into_iter().chain(wanted) {
+            let piece = k.div_ceil(pieces).next_multiple_of(SLICE).max(SLICE);
+            let pieces = k.div_ceil(piece).max(1);
+            let turns = (count * pieces).div_ceil(busy);
+            let mut time = (turns * rows * columns * piece) as f64 / (rate * tiles.speed);
+            if pieces > 1 {
+                time += LAUNCH + (2 * pieces * m * n * size_of::<f32>()) as f64 / SUMMED;
+            }
+            if best.as_ref().is_none_or(|(least, _)| time <= *least) {
+                best = Some((time, Cut { tile, extent, pieces: word(pieces), piece: word(piece) }));
+            }
+        }
+    }
     best.expect("there are tiles to choose among").1
 }
 
@@ -96,11 +135,11 @@ impl<L: Launcher> Gpu<L> {
     pub(super) fn matmul(&mut self, a: &Place, ta: bool, b: &Place, tb: bool, y: &Place) -> Result<()> {
         let [m, n] = [y.shape[0], y.shape[1]];
         let k = a.shape[usize::from(!ta)];
-        let cut = cut(self.launcher.multiprocessors() as usize, [m, n, k], 1, true, &SQUARE);
         let rows = [if ta { m } else { k }, if tb { k } else { n }];
         let precision = self.product_precision(&rows, &[a, b, y].map(|place| place.shape.numel()));
-        let large = usize::from(TILES[cut.tile].0[0] == 128);
-        let kernel_of = |p: Precision| KERNELS[p as usize][large][usize::from(ta)][usize::from(tb)];
+        let busy = self.launcher.multiprocessors() as usize;
+        let cut = cut(busy, [m, n, k], 1, true, &SQUARE[precision as usize]);
+        let kernel_of = |p: Precision| KERNELS[p as usize][cut.tile][usize::from(ta)][usize::from(tb)];
         let kernel = kernel_of(self.trusted(precision, kernel_of));
         let params = MatMul { m: word(m), n: word(n), k: word(k), pieces: cut.pieces, piece: cut.piece };
         let [rows, columns] = cut.tiles(m, n);
@@ -118,37 +157,49 @@ mod tests {
     /// run of them: the choice is a model's, so it changes only on purpose.
     #[test]
     fn tiles_fill_a_card() {
-        let all = [0, 1, 2];
-        for (busy, extents, classes, split, tile) in [
+        let [_, _, bf16] = &TILES;
+        for (busy, extents, classes, split, tiles, tile, pieces) in [
             // Leg y.
-            (132, [65_536, 128, 1024], 1, false, [128, 128]),
-            (132, [16_384, 256, 2048], 1, false, [128, 128]),
-            (132, [4096, 512, 4096], 1, false, [128, 128]),
-            (132, [1024, 1024, 8192], 1, false, [128, 64]),
-            (132, [65_536, 64, 48], 1, false, [128, 64]),
+            (132, [65_536, 128, 1024], 1, false, bf16, [128, 128], 1),
+            (132, [16_384, 256, 2048], 1, false, bf16, [128, 128], 1),
+            (132, [4096, 512, 4096], 1, false, bf16, [128, 128], 1),
+            (132, [1024, 1024, 8192], 1, false, bf16, [128, 64], 1),
+            (132, [65_536, 64, 48], 1, false, bf16, [128, 64], 1),
             // Leg x, four classes of the stride.
-            (132, [65_536, 64, 512], 4, false, [128, 64]),
-            (132, [16_384, 128, 1024], 4, false, [128, 128]),
-            (132, [1024, 512, 4096], 4, false, [128, 128]),
+            (132, [65_536, 64, 512], 4, false, bf16, [128, 64], 1),
+            (132, [16_384, 128, 1024], 4, false, bf16, [128, 128], 1),
+            (132, [1024, 512, 4096], 4, false, bf16, [128, 128], 1),
             // Leg w, in pieces.
-            (132, [1024, 128, 65_536], 1, true, [128, 128]),
-            (132, [8192, 1024, 1024], 1, true, [128, 128]),
+            (132, [1024, 128, 65_536], 1, true, bf16, [128, 128], 16),
+            (132, [8192, 1024, 1024], 1, true, bf16, [128, 128], 1),
             // Few rows, and few multiprocessors.
-            (132, [64, 64, 512], 1, false, [64, 64]),
-            (4, [1024, 64, 512], 1, false, [128, 64]),
-            (4, [20, 16, 108], 1, false, [64, 64]),
+            (132, [64, 64, 512], 1, false, bf16, [64, 64], 1),
+            (4, [1024, 64, 512], 1, false, bf16, [128, 64], 1),
+            (4, [20, 16, 108], 1, false, bf16, [64, 64], 1),
+            // Warpgroups.
+            (132, [65_536, 128, 1024], 1, false, &WIDE, [256, 128], 1),
+            (132, [16_384, 256, 2048], 1, false, &WIDE, [128, 256], 1),
+            (132, [4096, 512, 4096], 1, false, &WIDE, [128, 128], 1),
+            (132, [65_536, 64, 512], 4, false, &WIDE, [128, 64], 1),
+            (132, [16_384, 128, 1024], 4, false, &WIDE, [256, 128], 1),
+            (132, [4096, 256, 2048], 4, false, &WIDE, [128, 256], 1),
+            (132, [1024, 512, 4096], 4, false, &WIDE, [128, 128], 1),
+            (132, [1024, 128, 65_536], 1, true, &WIDE, [128, 128], 16),
+            (132, [2048, 256, 16_384], 1, true, &WIDE, [128, 128], 4),
+            (132, [4096, 512, 4096], 1, true, &WIDE, [128, 128], 1),
+            (132, [8192, 1024, 1024], 1, true, &WIDE, [128, 256], 1),
         ] {
-            let found = cut(busy, extents, classes, split, &all);
-            assert_eq!(TILES[found.tile].0, tile, "{busy} {extents:?} {classes}");
+            let found = cut(busy, extents, classes, split, tiles);
+            assert_eq!((found.extent, found.pieces), (tile, pieces), "{busy} {extents:?} {classes}");
         }
     }
 
     #[test]
     fn pieces_cover_the_depth() {
         for k in [1, 16, 17, 255, 256, 1000, 65_536] {
-            let found = cut(132, [128, 128, k], 1, true, &SQUARE);
+            let found = cut(132, [128, 128, k], 1, true, &SQUARE[0]);
             let [pieces, piece] = [found.pieces, found.piece].map(|v| v as usize);
-            assert!(pieces * piece >= k && (pieces - 1) * piece < k && piece % 16 == 0, "{k}: {found:?}");
+            assert!(pieces * piece >= k && (pieces - 1) * piece < k && piece % 64 == 0, "{k}: {found:?}");
         }
     }
 }

@@ -365,7 +365,7 @@ impl Launcher for Simt {
         227 << 10
     }
 
-    fn tensor_cores(&self) -> bool {
-        true
+    fn arch(&self) -> u32 {
+        80
     }
 }

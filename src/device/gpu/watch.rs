@@ -15,6 +15,7 @@ pub type Launched = Arc<Mutex<Vec<&'static str>>>;
 pub struct Watch {
     inner: Box<dyn Launcher>,
     multiprocessors: Option<u32>,
+    arch: Option<u32>,
     launched: Launched,
 }
 
@@ -23,7 +24,13 @@ impl Watch {
     #[must_use]
     pub fn new(inner: Box<dyn Launcher>, multiprocessors: Option<u32>) -> (Self, Launched) {
         let launched = Launched::default();
-        (Self { inner, multiprocessors, launched: Arc::clone(&launched) }, launched)
+        (Self { inner, multiprocessors, arch: None, launched: Arc::clone(&launched) }, launched)
+    }
+
+    /// Says that it is of another architecture: kernels follow it.
+    #[must_use]
+    pub fn of_arch(self, arch: u32) -> Self {
+        Self { arch: Some(arch), ..self }
     }
 }
 
@@ -71,8 +78,8 @@ impl Launcher for Watch {
     fn shared_limit(&self) -> u32 {
         self.inner.shared_limit()
     }
-    fn tensor_cores(&self) -> bool {
-        self.inner.tensor_cores()
+    fn arch(&self) -> u32 {
+        self.arch.unwrap_or_else(|| self.inner.arch())
     }
     fn resources(&mut self, kernel: &'static str) -> Result<Option<Resources>> {
         self.inner.resources(kernel)

@@ -131,6 +131,8 @@ pub(super) fn load(family: &Family, arch: u32) -> Result<Code> {
 fn all_options(nvrtc: &Nvrtc, family: &Family, arch: u32, extra: &[&str]) -> Result<Vec<String>> {
     let known = nvrtc.architectures.iter().copied().filter(|&known| known <= arch).max();
     let target = match known {
+        // Instructions that no later architecture has.
+        Some(known) if known == arch && family.has_warpgroups() => format!("sm_{arch}a"),
         Some(known) if known == arch => format!("sm_{arch}"),
         Some(known) => format!("compute_{known}"),
         None => {

@@ -344,7 +344,8 @@ impl Launcher for Cuda {
         self.properties.shared_limit
     }
 
-    fn tensor_cores(&self) -> bool {
-        self.properties.capability >= (8, 0)
+    fn arch(&self) -> u32 {
+        let (major, minor) = self.properties.capability;
+        major * 10 + minor
     }
 }

@@ -123,11 +123,7 @@ impl Card {
     /// What decides grids and kernels.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits {
-            multiprocessors: self.multiprocessors,
-            shared: self.shared[1] << 10,
-            tensor_cores: self.arch >= 80,
-        }
+        Limits { multiprocessors: self.multiprocessors, shared: self.shared[1] << 10, arch: self.arch }
     }
 
     /// Operations a second of products in that precision, at most.

@@ -158,9 +158,8 @@ pub fn prove(kind: Kind, extent: Extent, say: &dyn Fn(&str)) -> Result<Proof> {
 
 fn kernels(place: &Place, reached: &BTreeSet<&'static str>) -> Result<Vec<KernelProof>> {
     let mut launcher = place.launcher()?;
-    let all = FAMILIES.iter().flat_map(|family| family.kernels).filter(|kernel| {
-        launcher.tensor_cores() || !kernel.name.contains("tf32") && !kernel.name.contains("bf16")
-    });
+    let arch = launcher.arch();
+    let all = FAMILIES.iter().filter(|family| family.runs_on(arch)).flat_map(|family| family.kernels);
     let names: Vec<&'static str> = all.map(|kernel| kernel.name).collect();
     let of = |kernel| -> Result<KernelProof> {
         let resources = launcher.resources(kernel)?;

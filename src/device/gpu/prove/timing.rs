@@ -65,7 +65,7 @@ pub(super) fn launches(place: &Place, precisions: &[Precision], extent: Extent) 
             let limits = Limits {
                 multiprocessors: launcher.multiprocessors(),
                 shared: launcher.shared_limit(),
-                tensor_cores: launcher.tensor_cores(),
+                arch: launcher.arch(),
             };
             let budget = dry_run(&config, limits)?;
             let run = format!("{net}, {}", precision.name());
