@@ -157,49 +157,47 @@ struct Sights {
 
 // ---- results -------------------------------------------------------------------------------
 
-// Two neighbouring numbers of a result on their way out: what `activated` and `gated` do, all of it at once and with
+// Four neighbouring numbers of a result on their way out: what `activated` and `gated` do, all of it at once and with
 // few branches; results and gates may lie in bf16.
-struct Pairs {
+struct Fours {
     void* result;
     const void* extra;  // bias or gate
     const Conv* p;
     u32 columns;
 
-    // The bias of both; adding -0 changes nothing.
-    MEMBER float2 column(u32 n) const {
-        if (p->activate == 0 || is_gated() || n >= columns) return make_float2(-0.0f, -0.0f);
-        const float* const bias = static_cast<const float*>(extra) + n;
-        return make_float2(bias[0], n + 1 < columns ? bias[1] : 0.0f);
+    // The bias of all four; adding -0 changes nothing.
+    MEMBER float4 column(u32 n) const {
+        if (p->activate == 0 || is_gated() || n >= columns) return make_float4(-0.0f, -0.0f, -0.0f, -0.0f);
+        return four_of(static_cast<const float*>(extra), n, columns);
     }
     MEMBER bool is_gated() const { return p->activate == GATED; }
-    // The gate of both: two words, or the halves of one.
-    MEMBER float2 gate(u32 start, u32 n) const {
-        const u8* const from = static_cast<const u8*>(extra) + (u64)(start + n) * (p->gate_bf16 ? 2 : 4);
-        const u32 first = *reinterpret_cast<const u32*>(from);
-        const u32 next = *reinterpret_cast<const u32*>(from + (n + 1 < columns && !p->gate_bf16 ? 4 : 0));
-        return make_float2(__uint_as_float(p->gate_bf16 ? first << 16 : first),
-                           __uint_as_float(p->gate_bf16 ? next & 0xffff0000u : next));
+    // The gate of all four.
+    MEMBER float4 gate(u32 start, u32 n) const {
+        if (!p->gate_bf16) return four_of(static_cast<const float*>(extra) + start, n, columns);
+        const uint2 v = *reinterpret_cast<const uint2*>(static_cast<const u16*>(extra) + (u64)start + n);
+        return make_float4(__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u), __uint_as_float(v.y << 16),
+                           __uint_as_float(v.y & 0xffff0000u));
     }
-    MEMBER void put(u32 start, u32 n, float2 pair, float2 bias, float2 gates) const {
-        pair.x += bias.x, pair.y += bias.y;
-        const float2 sign = is_gated() ? gates : pair;
+    MEMBER void put(u32 start, u32 n, float4 v, float4 bias, float4 gates) const {
+        v.x += bias.x, v.y += bias.y, v.z += bias.z, v.w += bias.w;
+        const float4 sign = is_gated() ? gates : v;
         const float slope = p->activate >= 2 ? p->slope : 1.0f;
-        pair.x = sign.x > 0.0f ? pair.x : slope * pair.x;
-        pair.y = sign.y > 0.0f ? pair.y : slope * pair.y;
-        if (p->result_bf16) static_cast<u32*>(result)[(start + n) / 2] = bf16_pair(pair.x, pair.y);
-        else store_pair(static_cast<float*>(result), start, n, columns, pair);
+        v.x = sign.x > 0.0f ? v.x : slope * v.x, v.y = sign.y > 0.0f ? v.y : slope * v.y;
+        v.z = sign.z > 0.0f ? v.z : slope * v.z, v.w = sign.w > 0.0f ? v.w : slope * v.w;
+        if (p->result_bf16) *reinterpret_cast<uint2*>(static_cast<u16*>(result) + (u64)start + n) = bf16_four(v);
+        else store_four(static_cast<float*>(result), start, n, columns, v);
     }
 };
 
-struct PairsY : Pairs {
-    MEMBER PairsY(float* y, const float* extra, const Conv& conv) : Pairs{y, extra, &conv, conv.co} {}
+struct FoursY : Fours {
+    MEMBER FoursY(float* y, const float* extra, const Conv& conv) : Fours{y, extra, &conv, conv.co} {}
     MEMBER u32 start(u32 m) const { return m < p->n * p->oh * p->ow ? m * p->co : NOWHERE; }
 };
 
-struct PairsX : Pairs {
+struct FoursX : Fours {
     Parity parity;
-    MEMBER PairsX(float* x, const float* extra, const Conv& conv, const Parity& of)
-        : Pairs{x, extra, &conv, conv.ci}, parity(of) {}
+    MEMBER FoursX(float* x, const float* extra, const Conv& conv, const Parity& of)
+        : Fours{x, extra, &conv, conv.ci}, parity(of) {}
     MEMBER u32 start(u32 m) const {
         if (m >= parity.rows(*p)) return NOWHERE;
         const u32 column = parity.px + p->sw * (m % parity.width), rest = m / parity.width;
@@ -208,33 +206,34 @@ struct PairsX : Pairs {
     }
 };
 
-struct PairsW {
+struct FoursW {
     float* w;
     const Conv* p;
     MEMBER u32 start(u32 m) const { return m < p->kh * p->kw * p->ci ? m * p->co : NOWHERE; }
-    MEMBER float2 column(u32) const { return make_float2(0.0f, 0.0f); }
+    MEMBER float4 column(u32) const { return no_four(); }
     MEMBER bool is_gated() const { return false; }
-    MEMBER float2 gate(u32, u32) const { return make_float2(0.0f, 0.0f); }
-    MEMBER void put(u32 start, u32 n, float2 pair, float2, float2) const { store_pair(w, start, n, p->co, pair); }
+    MEMBER float4 gate(u32, u32) const { return no_four(); }
+    MEMBER void put(u32 start, u32 n, float4 v, float4, float4) const { store_four(w, start, n, p->co, v); }
 };
 
 // ---- legs ----------------------------------------------------------------------------------
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_y(const void* x, const void* w, const float* extra, float* y, const Conv& p) {
-    const u32 depth = p.kh * p.kw * p.ci;
-    const PairsY store(y, extra, p);
-    const Windows<typename Number::Group> a(p, 0, depth);
-    const Channels<typename Number::Filter> b(p, 0, depth);
+    // Of several pieces of k each has a result of its own, which `conv_pieces.cu` adds up and finishes.
+    const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.kh * p.kw * p.ci);
+    const FoursY store(y + (u64)blockIdx.z * p.n * p.oh * p.ow * p.co, extra, p);
+    const Windows<typename Number::Group> a(p, begin, end);
+    const Channels<typename Number::Filter> b(p, begin, end);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,
-                                               depth);
+                                               end - begin);
 }
 
 template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_x(const void* g, const void* w, const float* extra, float* x, const Conv& p) {
     const Parity parity(p, blockIdx.z);
     if (blockIdx.x * ROWS >= parity.rows(p)) return;  // a whole block at once
-    const PairsX store(x, extra, p, parity);
+    const FoursX store(x, extra, p, parity);
     const Cones<typename Number::Group> a(p, parity);
     const Taps<typename Number::Filter> b(p, parity);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, g, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.ci,
@@ -244,7 +243,7 @@ DEVICE void leg_x(const void* g, const void* w, const float* extra, float* x, co
 template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_w(const void* x, const void* g, float* w, const Conv& p) {
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.n * p.oh * p.ow);
-    const PairsW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
+    const FoursW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
     const Sights<typename Number::Group> a(p, begin, end);
     const Channels<typename Number::Group> b(p, begin, end);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, g, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,

@@ -26,14 +26,16 @@
 #pragma once
 #include "slices.cuh"
 
-// Numbers n and n + 1 of a row that begins at `start`; of a row of an odd number they are not aligned, and the second
-// may be beyond it.
-DEVICE void store_pair(float* to, u32 start, u32 n, u32 columns, float2 pair) {
+// Four numbers of a row of `columns` that begins at `start`, from number n on, which is a multiple of four. Of rows
+// that are no fours they are not aligned, and some may be beyond the row.
+DEVICE void store_four(float* to, u32 start, u32 n, u32 columns, float4 v) {
     float* const at = to + (start + n);
-    const bool even = columns % 2 == 0;
-    if (even) *reinterpret_cast<float2*>(at) = pair;
-    if (!even) at[0] = pair.x;
-    if (!even && n + 1 < columns) at[1] = pair.y;
+    const bool fours = columns % 4 == 0;
+    if (fours) *reinterpret_cast<float4*>(at) = v;
+    if (!fours) at[0] = v.x;
+    if (!fours && n + 1 < columns) at[1] = v.y;
+    if (!fours && n + 2 < columns) at[2] = v.z;
+    if (!fours && n + 3 < columns) at[3] = v.w;
 }
 
 // ---- from shared memory to the multiplier --------------------------------------------------
@@ -71,26 +73,29 @@ DEVICE void fragment(const u8* slice, u32 outer, u32 part, u32 (&f)[4]) {
     }
 }
 
-// Stores 16 rows from m on, eight columns after eight columns from n on, as a warp holds them after mma. Of a Store,
-// start(m) is where in the result row m of the product begins, or NOWHERE; column(n) what columns n and n + 1 need,
-// read once; is_gated() whether gate(start, n) of both is wanted, which is read a row ahead; put(start, n, pair,
-// column, gate) finishes two numbers and stores them, the second unless it is beyond the row.
+// Stores 16 rows from m on, eight columns after eight columns from n on, as a warp holds them after mma. Neighbouring
+// lanes exchange halves of two times eight columns first, so that a lane has four numbers in a row, and four lanes 64
+// bytes. Of a Store, start(m) is where in the result row m of the product begins, or NOWHERE; column(n) what columns
+// n to n + 3 need, read once; is_gated() whether gate(start, n) of them is wanted, which is read a row ahead;
+// put(start, n, four, column, gate) finishes four numbers and stores them, but those beyond the row.
 template <u32 CHUNKS, typename Store>
 DEVICE void store_rows(const float (&sum)[CHUNKS][4], const Store& to, u32 m, u32 n, u32 columns) {
-    const u32 lane = threadIdx.x % WARP;
-    m += lane / 4, n += lane % 4 * 2;
-    float2 needs[CHUNKS];
-    UNROLL for (u32 j = 0; j < CHUNKS; ++j) needs[j] = to.column(n + 8 * j);
+    const u32 lane = threadIdx.x % WARP, odd = lane % 2;
+    m += lane / 4, n += odd * 8 + lane % 4 / 2 * 4;
+    float4 needs[CHUNKS / 2], gates[CHUNKS / 2];
+    UNROLL for (u32 j = 0; j < CHUNKS / 2; ++j) needs[j] = to.column(n + 16 * j);
     UNROLL for (u32 half = 0; half < 2; ++half) {
         const u32 start = to.start(m + 8 * half);
-        if (start == NOWHERE) continue;
-        float2 gates[CHUNKS];
-        if (to.is_gated())
-            UNROLL for (u32 j = 0; j < CHUNKS; ++j)
-                if (n + 8 * j < columns) gates[j] = to.gate(start, n + 8 * j);
-        UNROLL for (u32 j = 0; j < CHUNKS; ++j) {
-            const float* const v = sum[j] + half * 2;
-            if (n + 8 * j < columns) to.put(start, n + 8 * j, make_float2(v[0], v[1]), needs[j], gates[j]);
+        if (to.is_gated() && start != NOWHERE)
+            UNROLL for (u32 j = 0; j < CHUNKS / 2; ++j)
+                if (n + 16 * j < columns) gates[j] = to.gate(start, n + 16 * j);
+        UNROLL for (u32 j = 0; j < CHUNKS / 2; ++j) {
+            const float* const first = sum[2 * j] + half * 2;
+            const float* const second = sum[2 * j + 1] + half * 2;
+            const float x = __shfl_xor_sync(FULL_WARP, odd ? first[0] : second[0], 1);
+            const float y = __shfl_xor_sync(FULL_WARP, odd ? first[1] : second[1], 1);
+            const float4 four = odd ? make_float4(x, y, second[0], second[1]) : make_float4(first[0], first[1], x, y);
+            if (start != NOWHERE && n + 16 * j < columns) to.put(start, n + 16 * j, four, needs[j], gates[j]);
         }
     }
 }

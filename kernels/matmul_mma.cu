@@ -37,10 +37,10 @@ struct ToC {
     float* c;
     const MatMul* p;
     MEMBER u32 start(u32 m) const { return m < p->m ? m * p->n : NOWHERE; }
-    MEMBER float2 column(u32) const { return make_float2(0.0f, 0.0f); }
+    MEMBER float4 column(u32) const { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
     MEMBER bool is_gated() const { return false; }
-    MEMBER float2 gate(u32, u32) const { return make_float2(0.0f, 0.0f); }
-    MEMBER void put(u32 start, u32 n, float2 pair, float2, float2) const { store_pair(c, start, n, p->n, pair); }
+    MEMBER float4 gate(u32, u32) const { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
+    MEMBER void put(u32 start, u32 n, float4 v, float4, float4) const { store_four(c, start, n, p->n, v); }
 };
 
 template <typename Number, u32 TILE, bool transpose_a, bool transpose_b>

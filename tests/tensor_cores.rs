@@ -29,9 +29,9 @@ use invnet::tape::{Tape, Var};
 
 const PRECISIONS: [Precision; 2] = [Precision::Tf32, Precision::Bf16];
 
-/// Whether a kernel brings an operand to where tensor cores read it.
+/// Whether a kernel brings an operand to where tensor cores read it, or adds up pieces of their sums.
 fn prepares(kernel: &str) -> bool {
-    matches!(kernel, "widen" | "narrow" | "turn")
+    matches!(kernel, "widen" | "narrow" | "turn" | "finish_pieces")
 }
 
 /// What happens to a number of the result on its way out of a convolution's kernel.

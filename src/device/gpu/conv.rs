@@ -1,7 +1,7 @@
 //! Launches of `kernels/conv*.cu`: which kernel computes a leg, and its grid.
 
 use super::launch::{Launcher, Span};
-use super::matmul::{self, Cut, TILES, Tiles, WIDE};
+use super::matmul::{self, Cut, TILES, Tiles, WIDE, WIDE_W};
 use super::params::Conv;
 use super::{Gpu, Precision, blocks_for, word};
 use crate::device::{ALIGN, Place, Typed};
@@ -231,6 +231,11 @@ impl Form {
         self.leg != Leg::X && self.ci <= IMAGE && taps && self.co.is_multiple_of(EIGHT)
     }
 
+    /// Whether tensor cores may sum it in pieces: leg w, and leg y where four of its channels lie together.
+    fn splits(&self) -> bool {
+        self.leg == Leg::W || self.leg == Leg::Y && self.co.is_multiple_of(FOUR)
+    }
+
     /// The parameters, without the pieces that it is cut into and what is done to the result.
     fn params(&self) -> Conv {
         let Window { image, kernel, stride, pad, out, border } = self.window;
@@ -286,14 +291,15 @@ struct Tiled {
 }
 
 impl<L: Launcher> Gpu<L> {
-    fn conv_cut(&self, form: &Form, tiles: &Tiles) -> Cut {
+    fn conv_cut(&self, form: &Form, tiles: &Tiles, split: bool) -> Cut {
         let busy = self.launcher.multiprocessors() as usize;
-        matmul::cut(busy, form.extents(), form.classes(), form.leg == Leg::W, tiles)
+        matmul::cut(busy, form.extents(), form.classes(), split, tiles)
     }
 
     /// The kernel for operands as they lie in memory in single precision.
     fn tiled(&self, form: &Form, precision: Precision) -> Tiled {
-        let cut = self.conv_cut(form, &TILES[precision as usize]);
+        let split = form.leg == Leg::W || precision != Precision::Fp32 && form.splits();
+        let cut = self.conv_cut(form, &TILES[precision as usize], split);
         Tiled { kernel: KERNELS[form.leg as usize][precision as usize][cut.tile], cut, shared: 0 }
     }
 
@@ -304,16 +310,17 @@ impl<L: Launcher> Gpu<L> {
         }
         let leg = form.leg as usize;
         if self.launcher.warpgroups() {
-            let cut = self.conv_cut(form, &WIDE);
+            let tiles = if form.leg == Leg::W { &WIDE_W } else { &WIDE };
+            let cut = self.conv_cut(form, tiles, form.splits());
             let kernel = WARPGROUPS[leg][cut.tile];
-            let [rows, columns] = WIDE.list[cut.tile].0;
+            let ([rows, columns], ..) = tiles.list[cut.tile];
             let slices = if rows + columns == 256 { 6 } else { 4 };
             let shared = word(slices * (rows + columns) * WIDE_SLICE);
             if self.trusts(kernel) {
                 return Some(Tiled { kernel, cut, shared });
             }
         }
-        let cut = self.conv_cut(form, &TILES[Precision::Bf16 as usize]);
+        let cut = self.conv_cut(form, &TILES[Precision::Bf16 as usize], form.splits());
         let kernel = STORED[leg][cut.tile];
         self.trusts(kernel).then_some(Tiled { kernel, cut, shared: 0 })
     }
@@ -428,8 +435,22 @@ impl<L: Launcher> Gpu<L> {
             });
         }
         let filter = if precision == Precision::Bf16 { self.narrowed(b)? } else { Span::read(b) };
-        let spans = [Span::read(a), filter, extra, Span::write(y)];
-        self.launch_shared(kernel, [rows, columns, word(form.classes())], shared, &spans, &params)
+        if cut.pieces == 1 {
+            let spans = [Span::read(a), filter, extra, Span::write(y)];
+            return self.launch_shared(
+                kernel,
+                [rows, columns, word(form.classes())],
+                shared,
+                &spans,
+                &params,
+            );
+        }
+        let partial = self.scratch([cut.pieces as usize, y.shape.numel()])?;
+        let bare = Conv { activate: 0, result_bf16: 0, ..params };
+        let spans = [Span::read(a), filter, Span::NONE, Span::write(&partial)];
+        self.launch_shared(kernel, [rows, columns, cut.pieces], shared, &spans, &bare)?;
+        let spans = [Span::read(&partial), extra, Span::write(y)];
+        self.launch("finish_pieces", blocks_for(y.shape.numel() / FOUR, 256), &spans, &params)
     }
 
     /// A leg as that of a mirrored form, whose filter is turned.

@@ -25,18 +25,22 @@ const KERNELS: [[[[&str; 2]; 2]; 2]; 3] = [
 
 /// Tiles that kernels come in, and how fast blocks of them are.
 pub(super) struct Tiles {
-    /// Rows and columns, and the share of `speed` that blocks of them reach: small ones read more for each
-    /// number they multiply.
-    pub(super) list: &'static [([usize; 2], f64)],
+    /// Rows and columns, the share of `speed` that blocks of them reach (small ones read more for each number
+    /// they multiply), and blocks that a multiprocessor holds at a time.
+    pub(super) list: &'static [([usize; 2], f64, usize)],
     /// Multiplications a microsecond of a multiprocessor, by the best tile.
     speed: f64,
 }
 
 /// Those of convolutions by precision: measured on an H100, relative to each other alone they decide.
 pub(super) static TILES: [Tiles; 3] = [Tiles::of(0.14e6), Tiles::of(0.44e6), Tiles::of(0.95e6)];
-/// Those of `conv_wgmma.cu`.
+/// Those of `conv_wgmma.cu`: of legs y and x, and of leg w, whose both operands run across k.
 pub(super) static WIDE: Tiles = Tiles {
-    list: &[([128, 64], 0.57), ([128, 128], 0.87), ([128, 256], 1.0), ([256, 128], 0.95)],
+    list: &[([128, 64], 0.57, 2), ([128, 128], 0.9, 1), ([128, 256], 1.0, 1), ([256, 128], 0.93, 1)],
+    speed: 1.67e6,
+};
+pub(super) static WIDE_W: Tiles = Tiles {
+    list: &[([128, 64], 0.57, 2), ([128, 128], 0.75, 1), ([128, 256], 0.95, 1), ([256, 128], 0.75, 1)],
     speed: 1.67e6,
 };
 /// Those of matrix products: the same as convolutions', without the oblong.
@@ -48,17 +52,19 @@ const LAUNCH: f64 = 3.0;
 /// Numbers of k below which no piece is worth its end; pieces are of whole slices.
 const SHORTEST: usize = 256;
 const SLICE: usize = 64;
+/// The time of a multiprocessor that holds fewer blocks than it could, each then waiting for memory by itself.
+const LONELY: f64 = 1.4;
 /// Pieces at most, and rounds of blocks over a card that are considered.
 const MOST: usize = 256;
 const ROUNDS: usize = 4;
 
 impl Tiles {
     const fn of(speed: f64) -> Self {
-        Self { list: &[([64, 64], 0.45), ([128, 64], 0.67), ([128, 128], 1.0)], speed }
+        Self { list: &[([64, 64], 0.45, 2), ([128, 64], 0.67, 2), ([128, 128], 1.0, 2)], speed }
     }
 
     const fn square(speed: f64) -> Self {
-        Self { list: &[([64, 64], 0.45), ([128, 128], 1.0)], speed }
+        Self { list: &[([64, 64], 0.45, 2), ([128, 128], 1.0, 2)], speed }
     }
 }
 
@@ -84,17 +90,20 @@ impl Cut {
 /// multiprocessor is done first, the largest of equals. `split` allows pieces of K, which a second launch adds.
 pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: bool, tiles: &Tiles) -> Cut {
     let mut best: Option<(f64, Cut)> = None;
-    for (tile, &(extent, rate)) in tiles.list.iter().enumerate() {
+    for (tile, &(extent, rate, resident)) in tiles.list.iter().enumerate() {
         let [rows, columns] = extent;
         let count = m.div_ceil(rows) * n.div_ceil(columns) * classes;
         let most = if split { k.div_ceil(SHORTEST).clamp(1, MOST) } else { 1 };
         // As many pieces as fill whole rounds.
-        let wanted = (1..=ROUNDS).map(|rounds| (rounds * busy / count.max(1)).clamp(1, most));
+        let slots = busy * resident;
+        let wanted = (1..=ROUNDS).map(|rounds| (rounds * slots / count.max(1)).clamp(1, most));
         for pieces in [1].into_iter().chain(wanted) {
             let piece = k.div_ceil(pieces).next_multiple_of(SLICE).max(SLICE);
             let pieces = k.div_ceil(piece).max(1);
-            let turns = (count * pieces).div_ceil(busy);
-            let mut time = (turns * rows * columns * piece) as f64 / (rate * tiles.speed);
+            let (full, rest) = (count * pieces / slots, (count * pieces % slots).div_ceil(busy));
+            let alone = if rest < resident { LONELY } else { 1.0 };
+            let turns = (full * resident) as f64 + rest as f64 * alone;
+            let mut time = turns * (rows * columns * piece) as f64 / (rate * tiles.speed);
             if pieces > 1 {
                 time += LAUNCH + (2 * pieces * m * n * size_of::<f32>()) as f64 / SUMMED;
             }
@@ -163,14 +172,14 @@ mod tests {
             (132, [65_536, 128, 1024], 1, false, bf16, [128, 128], 1),
             (132, [16_384, 256, 2048], 1, false, bf16, [128, 128], 1),
             (132, [4096, 512, 4096], 1, false, bf16, [128, 128], 1),
-            (132, [1024, 1024, 8192], 1, false, bf16, [128, 64], 1),
+            (132, [1024, 1024, 8192], 1, true, bf16, [128, 128], 4),
             (132, [65_536, 64, 48], 1, false, bf16, [128, 64], 1),
             // Leg x, four classes of the stride.
             (132, [65_536, 64, 512], 4, false, bf16, [128, 64], 1),
             (132, [16_384, 128, 1024], 4, false, bf16, [128, 128], 1),
             (132, [1024, 512, 4096], 4, false, bf16, [128, 128], 1),
             // Leg w, in pieces.
-            (132, [1024, 128, 65_536], 1, true, bf16, [128, 128], 16),
+            (132, [1024, 128, 65_536], 1, true, bf16, [128, 128], 32),
             (132, [8192, 1024, 1024], 1, true, bf16, [128, 128], 1),
             // Few rows, and few multiprocessors.
             (132, [64, 64, 512], 1, false, bf16, [64, 64], 1),
@@ -180,14 +189,15 @@ mod tests {
             (132, [65_536, 128, 1024], 1, false, &WIDE, [256, 128], 1),
             (132, [16_384, 256, 2048], 1, false, &WIDE, [128, 256], 1),
             (132, [4096, 512, 4096], 1, false, &WIDE, [128, 128], 1),
+            (132, [1024, 1024, 8192], 1, true, &WIDE, [128, 128], 2),
             (132, [65_536, 64, 512], 4, false, &WIDE, [128, 64], 1),
             (132, [16_384, 128, 1024], 4, false, &WIDE, [256, 128], 1),
             (132, [4096, 256, 2048], 4, false, &WIDE, [128, 256], 1),
             (132, [1024, 512, 4096], 4, false, &WIDE, [128, 128], 1),
-            (132, [1024, 128, 65_536], 1, true, &WIDE, [128, 128], 16),
-            (132, [2048, 256, 16_384], 1, true, &WIDE, [128, 128], 4),
-            (132, [4096, 512, 4096], 1, true, &WIDE, [128, 128], 1),
-            (132, [8192, 1024, 1024], 1, true, &WIDE, [128, 256], 1),
+            (132, [1024, 128, 65_536], 1, true, &WIDE_W, [128, 128], 16),
+            (132, [2048, 256, 16_384], 1, true, &WIDE_W, [128, 256], 8),
+            (132, [4096, 512, 4096], 1, true, &WIDE_W, [128, 128], 1),
+            (132, [8192, 1024, 1024], 1, true, &WIDE_W, [128, 256], 1),
         ] {
             let found = cut(busy, extents, classes, split, tiles);
             assert_eq!((found.extent, found.pieces), (tile, pieces), "{busy} {extents:?} {classes}");
