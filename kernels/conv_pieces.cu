@@ -8,6 +8,7 @@
 #include "conv_mma.cuh"
 
 KERNEL(256) finish_pieces(const float4* partial, const float* extra, float* y, Conv p) {
+    begin_kernel();
     const u32 count = p.n * p.oh * p.ow * p.co, at = (u32)thread_in_grid() * 4;
     if (at >= count) return;
     const u32 channel = at % p.co;
