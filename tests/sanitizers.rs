@@ -106,8 +106,8 @@ struct Reached {
 
 fn record() -> Reached {
     let recorded = Arc::new(Mutex::new(Reached::default()));
-    let device = |precision| {
-        let mut simt = Simt::new(Schedule::Forward);
+    let device_of = |precision, arch| {
+        let mut simt = Simt::new(Schedule::Forward).of_arch(arch);
         let to = Arc::clone(&recorded);
         simt.observe(Box::new(move |launch, memory| {
             let mut to = to.lock().unwrap();
@@ -130,6 +130,12 @@ fn record() -> Reached {
         }));
         Box::new(Gpu::new(simt, precision))
     };
+    let device = |precision| device_of(precision, 80);
+    for case in cases::stored().iter().chain(&cases::wide()) {
+        for arch in [80, 90] {
+            run(device_of(Precision::Bf16, arch), &case.inputs, &case.build);
+        }
+    }
     for case in cases::all() {
         run(device(Precision::Fp32), &case.inputs, &case.build);
     }

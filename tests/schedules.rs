@@ -48,6 +48,12 @@ fn every_order_gives_the_same_bits() {
     for (inputs, build) in exact_results() {
         same_bits("exact", &inputs, &build);
     }
+    for case in cases::stored().iter().chain(&cases::wide()) {
+        let of =
+            |order| -> Box<dyn Device> { Box::new(Gpu::new(Simt::new(order).of_arch(90), Precision::Bf16)) };
+        let [want, rest @ ..] = ORDERS.map(|order| run(of(order), &case.inputs, &case.build).0);
+        assert!(rest.iter().all(|got| *got == want), "{} by warpgroups", case.name);
+    }
     let want = updates(device(Schedule::Forward, Precision::Fp32));
     for order in &ORDERS[1..] {
         assert_eq!(updates(device(*order, Precision::Fp32)), want);

@@ -306,11 +306,17 @@ fn a_wrong_half_is_caught() {
         vec![masked.conv_leg_x(x[2], window), gate.conv_leg_x(x[2], window)]
     };
     for (wrong, change) in [
-        (true, ["first << 16 : first", "first : first"]),
-        (true, ["next & 0xffff0000u", "next << 16"]),
-        (true, ["bf16_pair(pair.x, pair.y)", "bf16_pair(pair.y, pair.x)"]),
-        (true, ["(start + n) / 2] =", "(start + n) / 2 ^ 1] ="]),
-        (false, ["next & 0xffff0000u", "next & 0xffff0000u /* as it was */"]),
+        (true, ["v.x << 16", "v.x"]),
+        (true, ["v.y & 0xffff0000u", "v.y << 16"]),
+        (
+            true,
+            [
+                "u16*>(result) + (u64)start + n) = bf16_four(v)",
+                "u16*>(result) + (u64)start + (n ^ 4)) = bf16_four(v)",
+            ],
+        ),
+        (true, ["u16*>(extra) + (u64)start + n)", "u16*>(extra) + (u64)start + (n ^ 4))"]),
+        (false, ["v.y & 0xffff0000u", "v.y & 0xffff0000u /* as it was */"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let library = changed_library(folder.path(), "conv_stored_mma", change);

@@ -576,12 +576,13 @@ fn a_wrong_finish_is_caught() {
     let product = legs(5, [132, 132], [6, 5], [1, 1], [1, 1], [0, 0])[0];
     let (leaky, gate) = (Finish::Leaky, Finish::Gate);
     for (finish, wrong, change) in [
-        (leaky, true, ["make_float2(bias[0], n + 1", "make_float2(bias[1], n + 1"]),
+        (leaky, true, ["float*>(extra), n, columns)", "float*>(extra), n ^ 4, columns)"]),
         (leaky, true, ["p->activate >= 2 ? p->slope", "p->activate >= 2 ? 1.0f"]),
-        (leaky, false, ["make_float2(bias[0], n + 1", "make_float2(bias[0] /* as it was */, n + 1"]),
-        (gate, true, ["is_gated() ? gates : pair", "is_gated() ? pair : pair"]),
-        (gate, true, ["(u64)(start + n) *", "(u64)(start + 2 * (n / 4)) *"]),
-        (gate, false, ["is_gated() ? gates : pair", "is_gated() ? gates /* as it was */ : pair"]),
+        (leaky, false, ["float*>(extra), n, columns)", "float*>(extra), n /* as it was */, columns)"]),
+        (leaky, true, ["make_float4(x, y, second[0], second[1])", "make_float4(second[0], second[1], x, y)"]),
+        (gate, true, ["is_gated() ? gates : v", "is_gated() ? v : v"]),
+        (gate, true, ["float*>(extra) + start, n, columns)", "float*>(extra) + start, n ^ 4, columns)"]),
+        (gate, false, ["is_gated() ? gates : v", "is_gated() ? gates /* as it was */ : v"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let library = changed_library(folder.path(), "conv_mma", change);

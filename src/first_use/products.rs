@@ -77,7 +77,6 @@ pub fn list() -> Vec<Product> {
         (2, 256, 16, [16, 16], one, one, [0, 0], Border::Open),
         (4, 128, 16, [16, 16], one, one, [0, 0], Border::Open),
         (1, 512, 256, [2, 2], one, one, [0, 0], Border::Open),
-        (1, 1024, 128, [2, 2], one, one, [0, 0], Border::Open),
     ] {
         let Some(window) = Window::over(image, kernel, stride, pad, border) else { continue };
         // Those of few channels have kernels for either.

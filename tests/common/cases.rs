@@ -13,7 +13,9 @@ use invnet::shape::Shape;
 
 pub use fields::{boundaries, moments_and_their_field};
 pub use layers::{norm_relus, normalisation, penalties};
-pub use products::{convolutions, fused, products, stored};
+// Each program takes what it needs.
+#[allow(unused_imports)]
+pub use products::{convolutions, fused, products, stored, wide};
 pub use transforms::{correlations, stepping};
 
 use super::{Build, U, exact, labels, magnitudes, real, settled, values, whole, words};

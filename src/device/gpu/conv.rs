@@ -59,25 +59,20 @@ const STORED: [[&str; 3]; 3] = [
     ["conv_x_stored_bf16_64", "conv_x_stored_bf16_128x64", "conv_x_stored_bf16_128"],
     ["conv_w_stored_bf16_64", "conv_w_stored_bf16_128x64", "conv_w_stored_bf16_128"],
 ];
-const WARPGROUPS: [[&str; 4]; 3] = [
-    [
+const WARPGROUPS: [&[&str]; 3] = [
+    &[
         "conv_y_wide_bf16_128x64",
         "conv_y_wide_bf16_128",
         "conv_y_wide_bf16_128x256",
         "conv_y_wide_bf16_256x128",
     ],
-    [
+    &[
         "conv_x_wide_bf16_128x64",
         "conv_x_wide_bf16_128",
         "conv_x_wide_bf16_128x256",
         "conv_x_wide_bf16_256x128",
     ],
-    [
-        "conv_w_wide_bf16_128x64",
-        "conv_w_wide_bf16_128",
-        "conv_w_wide_bf16_128x256",
-        "conv_w_wide_bf16_256x128",
-    ],
+    &["conv_w_wide_bf16_128x64", "conv_w_wide_bf16_128", "conv_w_wide_bf16_128x256"],
 ];
 /// Slices of shared memory that those hold, in bytes a row and column of their tiles.
 const WIDE_SLICE: usize = 128;

@@ -30,6 +30,9 @@ pub(super) struct Tiles {
     pub(super) list: &'static [([usize; 2], f64, usize)],
     /// Multiplications a microsecond of a multiprocessor, by the best tile.
     speed: f64,
+    /// The time of a multiprocessor that holds fewer blocks than it could, which then wait for memory by themselves,
+    /// over their part of the time of all.
+    lonely: f64,
 }
 
 /// Those of convolutions by precision: measured on an H100, relative to each other alone they decide.
@@ -38,10 +41,12 @@ pub(super) static TILES: [Tiles; 3] = [Tiles::of(0.14e6), Tiles::of(0.44e6), Til
 pub(super) static WIDE: Tiles = Tiles {
     list: &[([128, 64], 0.57, 2), ([128, 128], 0.9, 1), ([128, 256], 1.0, 1), ([256, 128], 0.93, 1)],
     speed: 1.67e6,
+    lonely: 1.1,
 };
 pub(super) static WIDE_W: Tiles = Tiles {
-    list: &[([128, 64], 0.57, 2), ([128, 128], 0.75, 1), ([128, 256], 0.95, 1), ([256, 128], 0.75, 1)],
+    list: &[([128, 64], 0.57, 2), ([128, 128], 0.75, 1), ([128, 256], 0.95, 1)],
     speed: 1.67e6,
+    lonely: 1.1,
 };
 /// Those of matrix products: the same as convolutions', without the oblong.
 static SQUARE: [Tiles; 3] = [Tiles::square(0.14e6), Tiles::square(0.44e6), Tiles::square(0.95e6)];
@@ -52,19 +57,17 @@ const LAUNCH: f64 = 3.0;
 /// Numbers of k below which no piece is worth its end; pieces are of whole slices.
 const SHORTEST: usize = 256;
 const SLICE: usize = 64;
-/// The time of a multiprocessor that holds fewer blocks than it could, each then waiting for memory by itself.
-const LONELY: f64 = 1.4;
 /// Pieces at most, and rounds of blocks over a card that are considered.
 const MOST: usize = 256;
 const ROUNDS: usize = 4;
 
 impl Tiles {
     const fn of(speed: f64) -> Self {
-        Self { list: &[([64, 64], 0.45, 2), ([128, 64], 0.67, 2), ([128, 128], 1.0, 2)], speed }
+        Self { list: &[([64, 64], 0.45, 2), ([128, 64], 0.67, 2), ([128, 128], 1.0, 2)], speed, lonely: 1.4 }
     }
 
     const fn square(speed: f64) -> Self {
-        Self { list: &[([64, 64], 0.45, 2), ([128, 128], 1.0, 2)], speed }
+        Self { list: &[([64, 64], 0.45, 2), ([128, 128], 1.0, 2)], speed, lonely: 1.4 }
     }
 }
 
@@ -101,7 +104,7 @@ pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: boo
             let piece = k.div_ceil(pieces).next_multiple_of(SLICE).max(SLICE);
             let pieces = k.div_ceil(piece).max(1);
             let (full, rest) = (count * pieces / slots, (count * pieces % slots).div_ceil(busy));
-            let alone = if rest < resident { LONELY } else { 1.0 };
+            let alone = if rest < resident { tiles.lonely } else { 1.0 };
             let turns = (full * resident) as f64 + rest as f64 * alone;
             let mut time = turns * (rows * columns * piece) as f64 / (rate * tiles.speed);
             if pieces > 1 {

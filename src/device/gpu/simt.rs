@@ -122,6 +122,7 @@ pub struct Simt {
     capturing: Option<Vec<Recorded>>,
     graphs: Vec<Vec<Recorded>>,
     observer: Option<Observer>,
+    arch: u32,
 }
 
 impl Default for Simt {
@@ -139,7 +140,13 @@ impl Simt {
 
     fn over(host: Host, schedule: Schedule) -> Self {
         let (blocks, graphs) = (Vec::new(), Vec::new());
-        Self { host, blocks, schedule, capturing: None, graphs, observer: None }
+        Self { host, blocks, schedule, capturing: None, graphs, observer: None, arch: 80 }
+    }
+
+    /// As a card of another architecture than 8.0: kernels follow it.
+    #[must_use]
+    pub fn of_arch(self, arch: u32) -> Self {
+        Self { arch, ..self }
     }
 
     /// Kernels from a shared library instead of this program's own: how tests run kernels that
@@ -366,6 +373,6 @@ impl Launcher for Simt {
     }
 
     fn arch(&self) -> u32 {
-        80
+        self.arch
     }
 }

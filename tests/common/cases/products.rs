@@ -184,8 +184,7 @@ type Formula = for<'t> fn(&[Var<'t>], &[Window; 3]) -> Var<'t>;
 /// of it.
 pub fn stored() -> Vec<Case> {
     let (open, torus, one) = (Border::Open, Border::Periodic, [1, 1]);
-    let mut cases = Vec::new();
-    for (n, ci, co, window) in [
+    let shapes = [
         (5, 24, 64, Window::over([8, 6], [4, 4], [2, 2], one, torus)),
         (2, 24, 64, Window::over([24, 26], [4, 4], [2, 2], one, open)),
         (2, 64, 24, Window::over([17, 13], [3, 3], one, one, open)),
@@ -197,50 +196,76 @@ pub fn stored() -> Vec<Case> {
         (1, 3, 24, Window::over([34, 20], [4, 3], [2, 1], one, open)),
         // Few of y.
         (1, 24, 3, Window::over([12, 10], [3, 3], one, one, open)),
-    ] {
-        let window = window.unwrap();
-        let Window { image, kernel, out, .. } = window;
-        let point = |extent| Window::over(extent, one, one, [0, 0], open).unwrap();
-        let windows = [window, point(image), point(out)];
-        // Four channels become as many as are wanted.
-        let x = [real(1, [n, image[0], image[1], 4]), real(2, [1, 1, 4, ci])];
-        let g = [real(3, [n, out[0], out[1], 4]), real(4, [1, 1, 4, co])];
-        let w = [real(5, [kernel[0], kernel[1], ci, co])];
-        let like_x = [real(6, [n, image[0], image[1], ci])];
-        let like_g = [real(7, [n, out[0], out[1], co]), real(8, [n, out[0], out[1], co])];
-        let (bias_x, bias_g) = ([real(9, [ci])], [real(10, [co])]);
-        let taps = kernel[0] * kernel[1];
-        let (of_y, of_x) = (taps * ci + 8, taps * co + 8);
-        let mut add = |what: &str, roundings: usize, inputs: &[&[Input]], formula: Formula| {
-            let name = format!("conv/stored {what} {n} x {ci} -> {co}, {window:?}");
-            let bound = Bound::Sum { roundings };
-            cases.push(case(name, inputs.concat(), bound, move |_, x| formula(x, &windows)));
-        };
-        add("y", of_y, &[&x, &w], |x, [window, of_x, _]| leg_y(x, of_x, window));
-        add("y, bias", of_y, &[&x, &w, &bias_g], |x, [window, of_x, _]| {
-            (leg_y(x, of_x, window) + x[3]).leaky_relu(0.2)
-        });
-        add("y, gate", of_y, &[&x, &w, &like_g[..1]], |x, [window, of_x, _]| {
-            leg_y(x, of_x, window).gate(x[3], 0.2)
-        });
-        add("x", of_x, &[&g, &w], |x, [window, _, of_y]| leg_x(x, of_y, window));
-        add("x, bias", of_x, &[&g, &w, &bias_x], |x, [window, _, of_y]| leg_x(x, of_y, window) + x[3]);
-        add("x, gate", of_x, &[&g, &w, &like_x], |x, [window, _, of_y]| {
-            leg_x(x, of_y, window).gate(x[3], 0.2)
-        });
-        add("w", n * out[0] * out[1] + 16, &[&x, &g], |x, [window, of_x, of_y]| {
-            x[0].conv_leg_y(x[1], *of_x).conv_leg_w(x[2].conv_leg_y(x[3], *of_y), *window)
-        });
-        // Of a mask, and masked by what is stored.
-        add("mask", of_x, &[&like_g, &w], |x, [window, ..]| x[0].gate(x[1], 0.2).conv_leg_x(x[2], *window));
-        add("all", of_y + of_x, &[&x, &w, &g], |x, [window, of_x, of_y]| {
-            let gate = x[3].conv_leg_y(x[4], *of_y);
-            let z = leg_y(x, of_x, window).gate(gate, 0.2);
-            let both = z.conv_leg_x(x[2], *window).sum_to([x[1].shape()[3]]);
-            let twice = gate.conv_leg_x(x[2], *window).sum_to([x[1].shape()[3]]);
-            (both + twice) * z.sum_to([x[4].shape()[3]]).sum()
-        });
-    }
+    ];
+    shapes.into_iter().flat_map(|(n, ci, co, window)| of_stored(n, [ci, co], window.unwrap(), "")).collect()
+}
+
+/// The same for the large tiles of warpgroups, which few multiprocessors get of large results alone, and for sums long
+/// enough for pieces; some legs of each.
+pub fn wide() -> Vec<Case> {
+    let shapes = [
+        (4, 16, 128, [16, 16], "y"),
+        (2, 16, 256, [16, 16], "y"),
+        (4, 128, 16, [16, 16], "x"),
+        (2, 256, 16, [16, 16], "x"),
+        (1, 128, 256, [31, 33], "w"),
+        (1, 24, 64, [31, 33], "w"),
+        (1, 24, 128, [31, 33], "w"),
+        (1, 128, 64, [31, 33], "w"),
+    ];
+    let of = |(n, ci, co, image, leg)| {
+        let window = Window::over(image, [1, 1], [1, 1], [0, 0], Border::Open).unwrap();
+        of_stored(n, [ci, co], window, leg)
+    };
+    shapes.into_iter().flat_map(of).collect()
+}
+
+/// The cases of one shape whose names begin so.
+fn of_stored(n: usize, [ci, co]: [usize; 2], window: Window, begins: &str) -> Vec<Case> {
+    let (open, one) = (Border::Open, [1, 1]);
+    let mut cases = Vec::new();
+    let Window { image, kernel, out, .. } = window;
+    let point = |extent| Window::over(extent, one, one, [0, 0], open).unwrap();
+    let windows = [window, point(image), point(out)];
+    // Four channels become as many as are wanted.
+    let x = [real(1, [n, image[0], image[1], 4]), real(2, [1, 1, 4, ci])];
+    let g = [real(3, [n, out[0], out[1], 4]), real(4, [1, 1, 4, co])];
+    let w = [real(5, [kernel[0], kernel[1], ci, co])];
+    let like_x = [real(6, [n, image[0], image[1], ci])];
+    let like_g = [real(7, [n, out[0], out[1], co]), real(8, [n, out[0], out[1], co])];
+    let (bias_x, bias_g) = ([real(9, [ci])], [real(10, [co])]);
+    let taps = kernel[0] * kernel[1];
+    let (of_y, of_x) = (taps * ci + 8, taps * co + 8);
+    let mut add = |what: &str, roundings: usize, inputs: &[&[Input]], formula: Formula| {
+        if !what.starts_with(begins) {
+            return;
+        }
+        let name = format!("conv/stored {what} {n} x {ci} -> {co}, {window:?}");
+        let bound = Bound::Sum { roundings };
+        cases.push(case(name, inputs.concat(), bound, move |_, x| formula(x, &windows)));
+    };
+    add("y", of_y, &[&x, &w], |x, [window, of_x, _]| leg_y(x, of_x, window));
+    add("y, bias", of_y, &[&x, &w, &bias_g], |x, [window, of_x, _]| {
+        (leg_y(x, of_x, window) + x[3]).leaky_relu(0.2)
+    });
+    add("y, gate", of_y, &[&x, &w, &like_g[..1]], |x, [window, of_x, _]| {
+        leg_y(x, of_x, window).gate(x[3], 0.2)
+    });
+    add("x", of_x, &[&g, &w], |x, [window, _, of_y]| leg_x(x, of_y, window));
+    add("x, bias", of_x, &[&g, &w, &bias_x], |x, [window, _, of_y]| leg_x(x, of_y, window) + x[3]);
+    add("x, gate", of_x, &[&g, &w, &like_x], |x, [window, _, of_y]| leg_x(x, of_y, window).gate(x[3], 0.2));
+    add("w", n * out[0] * out[1] + 16, &[&x, &g], |x, [window, of_x, of_y]| {
+        x[0].conv_leg_y(x[1], *of_x).conv_leg_w(x[2].conv_leg_y(x[3], *of_y), *window)
+    });
+    // Of a mask, and masked by what is stored.
+    add("mask", of_x, &[&like_g, &w], |x, [window, ..]| x[0].gate(x[1], 0.2).conv_leg_x(x[2], *window));
+    add("all", of_y + of_x, &[&x, &w, &g], |x, [window, of_x, of_y]| {
+        let gate = x[3].conv_leg_y(x[4], *of_y);
+        let z = leg_y(x, of_x, window).gate(gate, 0.2);
+        let both = z.conv_leg_x(x[2], *window).sum_to([x[1].shape()[3]]);
+        let twice = gate.conv_leg_x(x[2], *window).sum_to([x[1].shape()[3]]);
+        (both + twice) * z.sum_to([x[4].shape()[3]]).sum()
+    });
     cases
 }
 

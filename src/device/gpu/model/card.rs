@@ -126,13 +126,14 @@ impl Card {
         Limits { multiprocessors: self.multiprocessors, shared: self.shared[1] << 10, arch: self.arch }
     }
 
-    /// Operations a second of products in that precision, at most.
+    /// Operations a second of products in that precision, at most: by warpgroups (`wide`), or by `mma.sync`.
     #[must_use]
-    pub fn peak(&self, precision: Precision) -> f64 {
+    pub fn peak(&self, precision: Precision, wide: bool) -> f64 {
+        let mma = if wide { 1.0 } else { self.mma };
         match precision {
             Precision::Fp32 => 2.0 * self.lanes * self.clock * f64::from(self.multiprocessors),
-            Precision::Tf32 => self.tensor[0] * self.mma,
-            Precision::Bf16 => self.tensor[1] * self.mma,
+            Precision::Tf32 => self.tensor[0] * mma,
+            Precision::Bf16 => self.tensor[1] * mma,
         }
     }
 

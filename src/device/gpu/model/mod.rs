@@ -286,7 +286,8 @@ fn time(seen: &Seen, work: &Work, code: Option<&KernelCode>, card: &Card) -> (f6
         let terms = f64::from(product.slices() * product.slice());
         bounds.push((blocks * terms * (rows * of_a + columns * of_b) / card.cache * uneven, Bound::Cache));
         let operations = 2.0 * blocks * terms * rows * columns;
-        bounds.push((operations / card.peak(product.precision) / 0.85 * uneven, Bound::Tensor));
+        let peak = card.peak(product.precision, product.wide);
+        bounds.push((operations / peak / 0.85 * uneven, Bound::Tensor));
     }
     let (slowest, bound) =
         bounds.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, Bound::Launch));

@@ -16,13 +16,19 @@ pub struct Product {
     pub depth: u32,
     /// Bytes of a number of either operand, in memory.
     pub bytes: [u32; 2],
+    /// Multiplied by warpgroups, two of them.
+    pub wide: bool,
 }
 
 impl Product {
     /// Terms of a slice in shared memory.
     #[must_use]
     pub fn slice(&self) -> u32 {
-        if self.precision == Precision::Bf16 { 32 } else { 16 }
+        match self.precision {
+            Precision::Bf16 if self.wide => 64,
+            Precision::Bf16 => 32,
+            _ => 16,
+        }
     }
 
     /// Slices that a block multiplies.
@@ -36,6 +42,10 @@ impl Product {
     #[must_use]
     pub fn multiplies(&self, threads: u32) -> u32 {
         let terms = self.tile[0] * self.tile[1] * self.slice();
+        if self.wide {
+            // 64 rows, all columns and 16 terms at once.
+            return terms / (64 * self.tile[1] * 16) / 2;
+        }
         match self.precision {
             Precision::Fp32 => terms / threads,
             Precision::Tf32 => terms / (16 * 8 * 8) / (threads / 32),
@@ -122,7 +132,7 @@ impl Work {
         if let Some(product @ Product { precision: Precision::Bf16, .. }) = &mut self.product {
             // Filters are rounded beforehand.
             product.bytes = match launch.kernel {
-                kernel if kernel.contains("stored") => [2; 2],
+                kernel if kernel.contains("stored") || kernel.contains("wide") => [2; 2],
                 kernel if kernel.starts_with("conv_w") => [4; 2],
                 _ => [4, 2],
             };
@@ -169,11 +179,13 @@ fn product(kernel: &str, depth: u32) -> Option<Product> {
         Some("bf16") => Precision::Bf16,
         _ => Precision::Fp32,
     };
-    Some(Product { precision, tile: [rows, columns], depth, bytes: [4; 2] })
+    let wide = rest.contains("_wide_");
+    Some(Product { precision, tile: [rows, columns], depth, bytes: [4; 2], wide })
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -188,7 +200,10 @@ mod tests {
             assert_eq!(product(name, 64).map(|p| (p.precision, p.tile)), expected, "{name}");
         }
         // A warp of four, tile 128 x 128, one slice: 64 tensor-core operations in tf32.
-        let p = Product { precision: Precision::Tf32, tile: [128; 2], depth: 64, bytes: [4; 2] };
+        let p = Product { precision: Precision::Tf32, tile: [128; 2], depth: 64, bytes: [4; 2], wide: false };
         assert_eq!([p.multiplies(128), p.slices()], [64, 4]);
+        // Two warpgroups, of which each takes 64 rows and 16 terms at a time.
+        let wide = product("conv_w_wide_bf16_256x128", 128).unwrap();
+        assert_eq!([wide.multiplies(256), wide.slices()], [8, 2]);
     }
 }

@@ -98,8 +98,9 @@ fn of_run(
         let us = us?;
         let work = Work::of(launch);
         let (gb_s, tflop_s) = (work.bytes as f64 / us / 1e3, work.flops as f64 / us / 1e6);
-        let precision = work.product.map_or(Precision::Fp32, |product| product.precision);
-        let peaks = card.and_then(|card| peaks(card, precision));
+        let (precision, wide) =
+            work.product.map_or((Precision::Fp32, false), |product| (product.precision, product.wide));
+        let peaks = card.and_then(|card| peaks(card, precision, wide));
         let share = peaks.map(|[memory, arithmetic]| (gb_s / memory).max(tflop_s / arithmetic));
         let (run, kernel) = (run.to_owned(), launch.kernel.to_owned());
         all.push(Timing { run, kernel, shape: work.shape, count, us, gb_s, tflop_s, share });
@@ -147,11 +148,11 @@ fn time(launch: &Seen, block: BufferId, launcher: &mut dyn Launcher) -> Result<f
 }
 
 /// Bandwidth, GB/s, and arithmetic, TFLOP/s, of this card; none for one that nobody described.
-fn peaks(details: &DeviceDetails, precision: Precision) -> Option<[f64; 2]> {
+fn peaks(details: &DeviceDetails, precision: Precision, wide: bool) -> Option<[f64; 2]> {
     let arch = details.capability.0 * 10 + details.capability.1;
     // Of the same architecture, by multiprocessors and clock: a part of the one in the table.
     let card = CARDS.iter().find(|card| card.arch == arch)?;
     let part = f64::from(details.multiprocessors) * f64::from(details.clock_mhz) * 1e6
         / (f64::from(card.multiprocessors) * card.clock);
-    Some([details.bandwidth / 1e9, card.peak(precision) * part / 1e12])
+    Some([details.bandwidth / 1e9, card.peak(precision, wide) * part / 1e12])
 }
