@@ -359,7 +359,8 @@ fn kernels_begin_early_where_they_wait_by_themselves() {
         (false, vec![wanted, ("INVNET_STANDIN_DRIVER", "12020")]),
     ] {
         let _ = fs::remove_file(&log);
-        let settings = [card, ("INVNET_STANDIN_LOG", log.to_str().unwrap())].into_iter().chain(given.iter().copied());
+        let settings =
+            [card, ("INVNET_STANDIN_LOG", log.to_str().unwrap())].into_iter().chain(given.iter().copied());
         if scenario(test, &settings.collect::<Vec<_>>(), run).is_none() {
             return;
         }
