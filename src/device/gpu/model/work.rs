@@ -124,6 +124,7 @@ impl Work {
         // Of leg x, one class of the stride's parity.
         let class = p.kh.div_ceil(p.sh.unsigned_abs()) * p.kw.div_ceil(p.sw.unsigned_abs());
         let depth = match &launch.kernel[..6] {
+            "conv_y" if p.pieces > 1 => p.piece.min(taps * p.ci),
             "conv_y" => taps * p.ci,
             "conv_x" => class * p.co,
             _ => p.piece.min(pixels),
