@@ -594,6 +594,34 @@ fn a_wrong_finish_is_caught() {
     }
 }
 
+/// Slices that lie otherwise than descriptors say, the wrong ones of a ring, and sums that are read too early.
+#[test]
+fn a_wrong_warpgroup_is_caught() {
+    let window = Window::over([24, 26], [4, 4], [2, 2], [1, 1], Border::Open).unwrap();
+    let legs = [Leg::Y, Leg::X, Leg::W];
+    let products =
+        legs.map(|leg| products::Product::Conv { leg, n: 2, ci: 24, co: 64, window, stored: true });
+    let exact = products.map(|product| product.reference().unwrap());
+    for (wrong, change) in [
+        (true, ["(across / 8 ^ row % 8) * 16", "(across / 8 ^ row % 4) * 16"]),
+        (true, ["part * 32, 0)", "part * 16, 0)"]),
+        (true, ["part * 16 * ATOM_ROW, apart", "part * 8 * ATOM_ROW, apart"]),
+        (true, ["        wgmma_wait<0>();\n", "\n"]),
+        (true, ["now = 0, next = stages - 2", "now = 1, next = stages - 2"]),
+        (false, ["now = 0, next = stages - 2", "now = 0, next = stages - 2 /* as it was */"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let library = changed_library(folder.path(), "conv_wgmma", change);
+        let caught = products.iter().zip(&exact).any(|(product, exact)| {
+            let simt = Simt::from_library(&library, Schedule::Forward).unwrap().of_arch(90);
+            let device = Box::new(Gpu::new(simt, Precision::Bf16));
+            // NaN is caught too.
+            !product.share(exact, device, Precision::Bf16).is_ok_and(|share| share <= 1.0)
+        });
+        assert_eq!(caught, wrong, "{change:?}");
+    }
+}
+
 /// Small whole numbers lose nothing to either precision, nor do their sums: every term counts once.
 #[test]
 fn products_of_whole_numbers_are_exact() {
