@@ -94,8 +94,13 @@ fn compile(folder: &Path, architectures: &[u32], quiet: bool) -> Result<()> {
     all.sort_unstable();
     all.dedup();
     let bar = bar((all.len() * FAMILIES.len()) as u64, "{percent} %", quiet);
-    let [count, bytes] = cubins::write(folder, &all, &|| bar.inc(1))?;
+    let written = cubins::write(folder, &all, &|| bar.inc(1));
     bar.finish_and_clear();
+    let [count, bytes] = written.map_err(|error| match error {
+        // No device was asked for: a compiler is what is missing.
+        Error::NoDevice { problem, .. } => Error::Usage(format!("--compile-to: {problem}")),
+        other => other,
+    })?;
     let names: Vec<String> = all.iter().map(|arch| format!("sm_{arch}")).collect();
     let (folder, mib) = (folder.display(), bytes as f64 / f64::from(1 << 20));
     say!("{folder}: {} for {}, {mib:.1} MiB", counted(count, "cubin"), names.join(", "))

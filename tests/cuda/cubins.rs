@@ -166,4 +166,9 @@ fn cubins_go_into_a_folder_of_their_own_for_cards_that_are_known() {
     assert!(!folder.path().join("cubins").exists());
     fs::write(folder.path().join("mine"), "").unwrap();
     refused(&[".", "--arch=sm_80"], "is not empty: name a new folder");
+    // Without a compiler it is not a device that is missing.
+    let nowhere = [("INVNET_NVRTC", Path::new("nowhere"))];
+    let output = alone(Path::new(PROGRAM), folder.path(), &["devices", "--compile-to", "cubins"], &nowhere);
+    let said = stderr(&output);
+    assert!(output.status.code() == Some(2) && said.contains("error: --compile-to: no NVRTC"), "{said}");
 }
