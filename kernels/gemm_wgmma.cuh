@@ -3,8 +3,8 @@
 //
 // C [M, N] = A [M, K] B [K, N], operands and stores as those of gemm_mma.cuh. A block of two warpgroups computes a
 // tile of ROWS x COLUMNS, each half of its rows, by wgmma. K goes by slices of 64 numbers through shared memory,
-// which every thread helps to copy by cp.async; a slice's products run while the next
-// slice's begin, so that one more slice is held.
+// which every thread helps to copy by cp.async, several ahead; a slice's products still run while the next slice's
+// begin, so that one more slice is held.
 // An operand's slice is of atoms of eight rows of 128 bytes, as wgmma reads them: rows of k (along_k), or for each
 // k a row of 64 outer indices. Chunks of 16 bytes change places within eight rows, which is the tensor cores' own
 // swizzle: copies and products touch all banks once.
@@ -45,7 +45,7 @@ DEVICE u64 operand_of(const u8* slice, u32 outer, u32 part) {
     return wgmma_matrix(slice + outer / ATOM_OUTER * apart + part * 16 * ATOM_ROW, apart);
 }
 
-// Slices in shared memory: 192 KiB, for one block a multiprocessor or for two of the smallest tile.
+// Slices in shared memory, by which the launch counts its bytes (src/device/gpu/conv.rs): 192 KiB, for one block a multiprocessor or for two of the smallest tile.
 #define WIDE_STAGES(rows, columns) ((rows) + (columns) == 256 ? 6 : 4)
 
 // The part of a tile that a warpgroup computes: HIGH times 64 rows.

@@ -1,7 +1,7 @@
 // What a kernel may use of its machine: CUDA's own words on a GPU, `host/` on a CPU.
 //
-// The only file that asks which of the two it is. A family includes this first, so that the very
-// same source is compiled by NVRTC and by the host's C++ compiler.
+// The only file that asks which of the two it is, but for gemm_wgmma.cuh, whose instructions one family has. A family
+// includes this first, so that the very same source is compiled by NVRTC and by the host's C++ compiler.
 #pragma once
 
 typedef unsigned char u8;

@@ -75,8 +75,12 @@ const WARPGROUPS: [&[&str]; 3] = [
     ],
     &["conv_w_wide_bf16_128x64", "conv_w_wide_bf16_128", "conv_w_wide_bf16_128x256"],
 ];
-/// Slices of shared memory that those hold, in bytes a row and column of their tiles.
+/// Bytes of a row or column of their tiles in a slice of shared memory; how many slices they hold, `WIDE_STAGES` of
+/// `gemm_wgmma.cuh` says too.
 const WIDE_SLICE: usize = 128;
+const fn wide_slices(rows: usize, columns: usize) -> usize {
+    if rows + columns == 256 { 6 } else { 4 }
+}
 
 /// What is done to the numbers of a result on their way out.
 #[derive(Clone, Copy)]
@@ -310,8 +314,7 @@ impl<L: Launcher> Gpu<L> {
             let cut = self.conv_cut(form, tiles, form.splits());
             let kernel = WARPGROUPS[leg][cut.tile];
             let ([rows, columns], ..) = tiles.list[cut.tile];
-            let slices = if rows + columns == 256 { 6 } else { 4 };
-            let shared = word(slices * (rows + columns) * WIDE_SLICE);
+            let shared = word(wide_slices(rows, columns) * (rows + columns) * WIDE_SLICE);
             if self.trusts(kernel) {
                 return Some(Tiled { kernel, cut, shared });
             }

@@ -109,10 +109,10 @@ impl Cuda {
         let Properties { name, multiprocessors, .. } = &self.properties;
         // The driver's own number; what it answers is only the release of CUDA.
         let module = std::fs::read_to_string("/sys/module/nvidia/version").unwrap_or_default();
-        let origin = compile::origin(self.architecture()).map(|origin| origin.build).unwrap_or_default();
+        let origin = compile::origin(self.arch()).map(|origin| origin.build).unwrap_or_default();
         vec![
             name.clone(),
-            format!("sm_{} {multiprocessors}", self.architecture()),
+            format!("sm_{} {multiprocessors}", self.arch()),
             format!("{} {module}", self.driver.version()),
             cubins::source_of(&FAMILIES[family]),
             origin,
@@ -123,12 +123,6 @@ impl Cuda {
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.pool.usage()
-    }
-
-    /// Compute capability as one number: 90 for 9.0.
-    #[must_use]
-    pub fn architecture(&self) -> u32 {
-        self.properties.architecture()
     }
 
     fn device(&self) -> String {
@@ -145,7 +139,7 @@ impl Cuda {
 
     /// The code of a family, loaded: its cubin, or what NVRTC makes of it.
     fn module(&mut self, family: usize) -> Result<Module> {
-        let arch = self.architecture();
+        let arch = self.arch();
         if let Some((file, code)) = cubins::find(&FAMILIES[family], arch) {
             match self.stream.load(&code) {
                 Ok(module) => return Ok(module),
@@ -212,7 +206,7 @@ impl Drop for Cuda {
 
 impl Launcher for Cuda {
     fn name(&self) -> String {
-        format!("{} {} (sm_{})", self.device(), self.properties.name, self.architecture())
+        format!("{} {} (sm_{})", self.device(), self.properties.name, self.arch())
     }
 
     fn alloc(&mut self, bytes: usize) -> Result<BufferId> {
@@ -345,7 +339,6 @@ impl Launcher for Cuda {
     }
 
     fn arch(&self) -> u32 {
-        let (major, minor) = self.properties.capability;
-        major * 10 + minor
+        self.properties.architecture()
     }
 }
