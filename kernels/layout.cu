@@ -103,13 +103,14 @@ KERNEL(256) mean_pool(const float* x, float* y, Pool p) {
     y[i] = sum * (1.0f / (float)(p.factor * p.factor));
 }
 
-// Every pixel repeated factor x factor times; `height` and `width` are the result's.
-KERNEL(256) upsample(const float* x, float* y, Pool p) {
+// Every pixel repeated factor x factor times, and more if given; `height` and `width` are the result's.
+KERNEL(256) upsample(const float* x, const float* more, float* y, Pool p) {
     begin_kernel();
     const u64 i = thread_in_grid();
     if (i >= p.n) return;
     const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;
     const u32 column = pixel % p.width, row = pixel / p.width;
     const u64 from = (u64)(row / p.factor) * (p.width / p.factor) + column / p.factor;
-    y[i] = x[from * p.channels + c];
+    const float v = x[from * p.channels + c];
+    y[i] = more ? v + more[i] : v;
 }

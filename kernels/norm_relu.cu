@@ -1,30 +1,12 @@
 // Normalisation with scale, shift and LeakyReLU, and its derivative over a batch.
 //
 // Formula: out = LeakyReLU(y gamma + beta), y = (x - mean) r, r = 1 / sqrt(var + eps). Of a cotangent g behind
-// the LeakyReLU's mask: d beta = sum g, d gamma = sum g y, d x = r gamma (g - mean(g) - y mean(g y)). Mask and y
-// are computed of x again, which is read anyway.
+// the LeakyReLU's mask: d beta = sum g, d gamma = sum g y, d x = r gamma (g - mean(g) - y mean(g y)), and
+// more if given. Mask and y are computed of x again, which is read anyway.
 // Launch: as norm.cu. A layer's gamma and beta are found column by column.
-// Traffic: 8 bytes an element forward, 8 + 12 back, two less of a result in bf16; bound by memory.
-// Order: as norm.cu. Every operation rounds by itself (src/device/gpu/cuda/compile.rs), so that the mask is
-// that of the forward pass.
-#include "norm.cuh"
-
-DEVICE Norm norm_of(const NormRelu& p) { return {p.rows, p.columns, p.pieces, p.piece, p.width, p.eps}; }
-
-// y gamma + beta, which the sign of the result is that of.
-DEVICE float shifted(float y, float gamma, float beta) { return y * gamma + beta; }
-
-DEVICE float normalised(float x, float mean, float r) { return (x - mean) * r; }
-
-// Numbers of a result in either type, from the one with that index on.
-template <u32 WIDTH>
-DEVICE void write_as(float* to, u32 i, const float (&from)[WIDTH], u32 bf16) {
-    if (WIDTH == 4 && bf16) {
-        reinterpret_cast<uint2*>(to)[i / 4] = make_uint2(bf16_pair(from[0], from[1 % WIDTH]), bf16_pair(from[2 % WIDTH], from[3 % WIDTH]));
-    } else {
-        write_width(to + i, from);
-    }
-}
+// Traffic: 8 bytes an element forward, 8 + 12 back, 4 of what is added, two less of a result in bf16; bound by memory.
+// Order: as norm.cu.
+#include "norm_relu.cuh"
 
 // ---- forward -------------------------------------------------------------------------------
 
@@ -74,7 +56,7 @@ struct Masked {
     float mean, r, gamma, beta, slope;
     DEVICE float2 of(const Masked& s, u64 i) {
         const float y = normalised(s.x[i], s.mean, s.r);
-        const float g = shifted(y, s.gamma, s.beta) > 0.0f ? s.g[i] : s.slope * s.g[i];
+        const float g = masked(y, s.gamma, s.beta, s.slope, s.g[i]);
         return make_float2(g, g * y);
     }
 };
@@ -99,7 +81,7 @@ KERNEL(256) norm_relu_sums_finish(const float* partial, float* sums, NormRelu p)
 }
 
 template <u32 WIDTH>
-DEVICE void gradient(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, float* out, const NormRelu& q) {
+DEVICE void gradient(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, const float* more, float* out, const NormRelu& q) {
     const Norm p = norm_of(q);
     const Groups<WIDTH, true> of(stats, p);
     float scale[WIDTH], shift[WIDTH], mean_g[WIDTH], mean_gy[WIDTH];
@@ -113,15 +95,15 @@ DEVICE void gradient(const float* x, const float* stats, const float* gamma, con
         read_width(g + i, to);
         UNROLL for (u32 k = 0; k < WIDTH; ++k) {
             const float y = normalised(v[k], of.mean[k], of.r[k]);
-            const float masked = shifted(y, scale[k], shift[k]) > 0.0f ? to[k] : q.slope * to[k];
-            to[k] = of.r[k] * scale[k] * (masked - mean_g[k] - y * mean_gy[k]);
+            to[k] = of.r[k] * scale[k] * (masked(y, scale[k], shift[k], q.slope, to[k]) - mean_g[k] - y * mean_gy[k]);
         }
+        add_more(more, i, to);
         write_as(out, i, to, q.bf16);
     }
 }
 
-KERNEL(256) norm_relu_grad(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, float* out, NormRelu p) {
+KERNEL(256) norm_relu_grad(const float* x, const float* stats, const float* gamma, const float* beta, const float* g, const float* sums, const float* more, float* out, NormRelu p) {
     begin_kernel();
-    if (p.width == 4) gradient<4>(x, stats, gamma, beta, g, sums, out, p);
-    else gradient<1>(x, stats, gamma, beta, g, sums, out, p);
+    if (p.width == 4) gradient<4>(x, stats, gamma, beta, g, sums, more, out, p);
+    else gradient<1>(x, stats, gamma, beta, g, sums, more, out, p);
 }

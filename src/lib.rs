@@ -42,4 +42,5 @@ pub mod store;
 pub mod tape;
 pub mod train;
 mod vjp;
+mod window;
 pub mod words;

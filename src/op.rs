@@ -5,6 +5,7 @@
 //! what the shapes of its inputs and output do not already say.
 
 use crate::shape::{MAX_RANK, Shape};
+pub use crate::window::{Border, Window};
 
 /// What one element of a tensor is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -83,74 +84,6 @@ pub enum Leg {
     W,
 }
 
-/// What lies beyond the edge of an image.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Border {
-    /// The opposite edge.
-    Periodic,
-    /// Nothing: a convolution sees zeros there; of a correlation only pairs of pixels within the image
-    /// count, and each vector's pairs are averaged.
-    Open,
-}
-
-/// The geometry of a convolution x `[N, H, W, CI]` * w `[KH, KW, CI, CO]` = y `[N, OH, OW, CO]`
-/// (cross-correlation). Channel and batch extents come from the shapes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Window {
-    /// H and W of x, in pixels.
-    pub image: [usize; 2],
-    /// KH and KW of the filter.
-    pub kernel: [usize; 2],
-    /// Step of the filter over x.
-    pub stride: [usize; 2],
-    /// Rows above and columns left of x that the filter begins at.
-    pub pad: [usize; 2],
-    /// OH and OW of y. With an open border the filter goes as far beyond the lower and right edges
-    /// as that needs; with a periodic one y is periodic too, one pixel for every step over x.
-    pub out: [usize; 2],
-    /// What the filter sees beyond the edges.
-    pub border: Border,
-}
-
-impl Window {
-    /// The window of a filter that begins `pad` pixels before an image. With an open border it ends as
-    /// far behind it at most; with a periodic one it goes round once.
-    ///
-    /// `None` if a stride is zero, if an open border leaves no room for the filter, or if a periodic
-    /// one is not [closed](Self::is_closed).
-    #[must_use]
-    pub fn over(
-        image: [usize; 2],
-        kernel: [usize; 2],
-        stride: [usize; 2],
-        pad: [usize; 2],
-        border: Border,
-    ) -> Option<Self> {
-        let mut out = [0; 2];
-        for i in 0..2 {
-            out[i] = match border {
-                Border::Periodic => image[i].checked_div(stride[i])?,
-                Border::Open => (image[i] + 2 * pad[i]).checked_sub(kernel[i])?.checked_div(stride[i])? + 1,
-            };
-        }
-        let window = Self { image, kernel, stride, pad, out, border };
-        window.is_closed().then_some(window)
-    }
-
-    /// Whether a periodic window goes round without a remainder, stride times y being x, and its
-    /// filter reaches at most one image beyond either edge. Always true of an open one.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.border == Border::Open
-            || (0..2).all(|i| {
-                let reach = self.image[i] + 1;
-                self.stride[i] * self.out[i] == self.image[i]
-                    && self.pad[i] < reach
-                    && self.kernel[i] <= self.pad[i] + reach
-            })
-    }
-}
-
 /// Which of the tensors of the trilinear form T(x, y, g) = sum_r g_r <x, A_r y> is computed from the
 /// other two. A_r averages the neighbours in bin r and is symmetric, so x and y are alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -226,6 +159,21 @@ impl Over {
     }
 }
 
+/// What is computed of a cotangent h of D, the derivative of a normalised layer by x ([`Op::NormReluGrad`]), with u
+/// the cotangent g behind the mask, y the normalised x and r = 1 / sqrt(var + eps).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Second {
+    /// Three rows of sums, of h, h y and h u, with <h, D> derived by gamma before them; inputs x, `Stats(x)`, gamma,
+    /// beta, g, the sums of the first derivative, h.
+    Sums,
+    /// <h, D> derived by g: gamma r (h - mean h - y mean(h y)) behind the mask; inputs x, `Stats(x)`, gamma, beta, h
+    /// and these sums.
+    ByG,
+    /// <h, D> derived by x; inputs x, `Stats(x)`, gamma, beta, g, the sums of the first derivative, h and these
+    /// sums. What else is given is added.
+    ByX,
+}
+
 /// Settings of the Adam optimiser (Kingma and Ba 2015, Algorithm 1).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AdamSettings {
@@ -296,7 +244,7 @@ pub enum Op {
     /// Mean over k x k blocks: `[N, H, W, C]` to `[N, H/k, W/k, C]`; k^-2 times the adjoint of
     /// [`Op::Upsample`].
     MeanPool(usize),
-    /// Every pixel repeated k x k times (nearest neighbour).
+    /// Every pixel repeated k x k times (nearest neighbour), and a second input, which a plan alone gives, added.
     Upsample(usize),
     /// Softmax over the last axis.
     Softmax,
@@ -313,12 +261,17 @@ pub enum Op {
     /// LeakyReLU of the given slope of y gamma + beta, with y as of [`Op::Normalise`]; inputs x, `Stats(x)`,
     /// gamma and beta `[C]`. Never recorded.
     NormRelu(Over, f64, f64),
-    /// Of the cotangent g of [`Op::NormRelu`] over a batch, behind the mask of the LeakyReLU, the sums g and
-    /// g y of every channel: the derivatives by beta and gamma, as `[2, C]` with rows as long as alignment
-    /// asks; inputs x, `Stats(x)`, gamma, beta, g. Never recorded.
-    NormReluSums(f64, f64),
-    /// The derivative of the same by x; inputs as of [`Op::NormReluSums`], and its result. Never recorded.
-    NormReluGrad(f64, f64),
+    /// Of the cotangent g of [`Op::NormRelu`], behind the mask of the LeakyReLU, the sums g and g y of every channel:
+    /// the derivatives by beta and gamma; inputs x, `Stats(x)`, gamma, beta, g. Two rows, over a batch as long as
+    /// alignment asks; of a layer the sums and means of each sample follow, see [`crate::device::LayerSums`].
+    /// Never recorded.
+    NormReluSums(Over, f64, f64),
+    /// The derivative of the same by x; inputs as of [`Op::NormReluSums`], and its result. What else is given is
+    /// added. Never recorded.
+    NormReluGrad(Over, f64, f64),
+    /// Of a cotangent h of [`Op::NormReluGrad`] over a layer, what [`Second`] says, which lists inputs. Never
+    /// recorded.
+    NormReluSecond(Second, f64, f64),
     /// x `[N, H, W, C]` to `[N, C, 6]`: the sums of x, u x, v x, u^2 x, u v x and v^2 x, with u and v
     /// the column and the row counted from the middle of the image, (W - 1) / 2 and (H - 1) / 2, where
     /// single precision loses least (paper Eq. 5). Adjoint of [`Op::QuadraticField`].
@@ -452,6 +405,9 @@ impl Op {
             Self::NormRelu(..) => "norm_relu",
             Self::NormReluSums(..) => "norm_relu_sums",
             Self::NormReluGrad(..) => "norm_relu_grad",
+            Self::NormReluSecond(Second::Sums, ..) => "norm_relu_second_sums",
+            Self::NormReluSecond(Second::ByG, ..) => "norm_relu_second_by_g",
+            Self::NormReluSecond(Second::ByX, ..) => "norm_relu_second_by_x",
             Self::Moments => "moments",
             Self::QuadraticField => "quadratic_field",
             Self::Boundary(..) => "boundary",

@@ -117,7 +117,8 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::Conv(Leg::W, window) => {
             vec![when(0, &|| x[1].conv_leg_x(g, window)), when(1, &|| x[0].conv_leg_y(g, window))]
         }
-        Op::MeanPool(k) => one(g.upsample(k).scale(1.0 / (k * k) as f64)),
+        // Scaled while it is small.
+        Op::MeanPool(k) => one(g.scale(1.0 / (k * k) as f64).upsample(k)),
         Op::Upsample(k) => one(g.mean_pool(k).scale((k * k) as f64)),
         Op::Softmax => one(y.softmax_grad(g)),
         Op::SoftmaxGrad => {
@@ -136,11 +137,11 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
             one(((x[0] - mean) * g_var.scale(2.0) + g_mean).scale(1.0 / n as f64))
         }
         Op::Normalise(over, eps) => vec![when(0, &|| x[0].normalise_grad(x[1], g, over, eps)), None],
-        Op::NormaliseGrad(over, eps) => vec![
-            when(0, &|| normalise_grad_by_x(x[0], x[1], x[2], g, over, eps)),
-            None,
-            when(2, &|| x[0].normalise_grad(x[1], g, over, eps)),
-        ],
+        Op::NormaliseGrad(over, eps) => {
+            // First, so that sums of a fold may stand in its place.
+            let by_g = when(2, &|| x[0].normalise_grad(x[1], g, over, eps));
+            vec![when(0, &|| normalise_grad_by_x(x[0], x[1], x[2], g, over, eps)), None, by_g]
+        }
         Op::Moments => one(g.quadratic_field(x[0].shape())),
         Op::QuadraticField => one(g.moments()),
         Op::Boundary(border, soft) => one(x[0].boundary_grad(g, border, soft)),
@@ -169,7 +170,9 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::Gather => vec![when(0, &|| g.scatter_add(x[1], x[0].shape())), None],
         Op::ScatterAdd => vec![when(0, &|| g.gather(x[1])), None],
         Op::ConvBias(..) | Op::ConvGate(..) | Op::Concat(_) | Op::Part(_) => made_by_a_plan(op),
-        Op::NormRelu(..) | Op::NormReluSums(..) | Op::NormReluGrad(..) => made_by_a_plan(op),
+        Op::NormRelu(..) | Op::NormReluSums(..) | Op::NormReluGrad(..) | Op::NormReluSecond(..) => {
+            made_by_a_plan(op)
+        }
         // No real input, no derivative (argmax is piecewise constant), one that is not wanted, or a change in
         // place.
         Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) | Op::Detach => {
@@ -197,7 +200,7 @@ fn per_sample(shape: &Shape) -> Shape {
 /// With a = mean(g y), b = mean(h y) and S = mean(h g) - mean(h) mean(g) - a b, phi = n r S. Then
 /// dy = r P dx and dr = -r^2 y dx / n give r P(-r (b g + a h)) - r^2 y S, where r P is
 /// [`Op::NormaliseGrad`] itself.
-fn normalise_grad_by_x<'t>(
+pub(crate) fn normalise_grad_by_x<'t>(
     x: Var<'t>,
     stats: Var<'t>,
     g: Var<'t>,

@@ -9,7 +9,7 @@ use invnet::device::Cpu;
 use invnet::gradcheck::{Input, Outcome, Values, check, numbers};
 use invnet::nn::objective;
 use invnet::nn::{self, Family, Net, Norm, Weights};
-use invnet::op::{Binary, Border, CahnHilliard, CorrelationLeg, DType, LeafId, Leg, Op, Over, Unary};
+use invnet::op::{Binary, Border, CahnHilliard, CorrelationLeg, DType, LeafId, Leg, Op, Over, Second, Unary};
 use invnet::plan::Plan;
 use invnet::samples::samples;
 use invnet::shape::Shape;
@@ -103,6 +103,9 @@ operations! {
     Op::NormRelu(..) => "norm_relu", false;
     Op::NormReluSums(..) => "norm_relu_sums", false;
     Op::NormReluGrad(..) => "norm_relu_grad", false;
+    Op::NormReluSecond(Second::Sums, ..) => "norm_relu_second_sums", false;
+    Op::NormReluSecond(Second::ByG, ..) => "norm_relu_second_by_g", false;
+    Op::NormReluSecond(Second::ByX, ..) => "norm_relu_second_by_x", false;
     Op::Moments => "moments", true;
     Op::QuadraticField => "quadratic_field", true;
     Op::Boundary(..) => "boundary", true;

@@ -87,6 +87,9 @@ fn pieces(launch: &Launch<'_>) -> Option<[u32; 3]> {
     } else if launch.kernel == "norm_relu_sums" {
         let NormRelu { rows, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
         Some([rows, pieces, piece])
+    } else if launch.kernel == "norm_layer_sums" || launch.kernel == "norm_layer_second_sums" {
+        let NormRelu { columns, channels, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([columns / channels, pieces, piece])
     } else if launch.kernel == "stats_layer" || launch.kernel == "cotangent_layer" {
         let norm: Norm = bytemuck::pod_read_unaligned(launch.params);
         of(norm, norm.columns)

@@ -7,11 +7,13 @@
 
 mod cpu;
 pub mod gpu;
+mod layer_sums;
 mod precision;
 pub mod radial;
 mod select;
 
 pub use cpu::{Cpu, Real};
+pub use layer_sums::LayerSums;
 pub use precision::Precision;
 pub use select::Kind;
 

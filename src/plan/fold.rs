@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use super::graph::Graph;
 use super::norms::{norm_relu, norm_relu_grad};
 use crate::device::ALIGN;
-use crate::op::{Binary, Leg, Op, Unary};
+use crate::op::{Binary, Leg, Op, Second, Unary};
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::Node;
 
 /// The rules, each over all nodes, in this order.
-const RULES: [fn(&mut Graph<'_>, usize); 6] = [concat, norm_relu, norm_relu_grad, conv_bias, conv_gate, part];
+const RULES: [fn(&mut Graph<'_>, usize); 8] =
+    [concat, norm_relu, norm_relu_grad, upsample_add, norm_add, conv_bias, conv_gate, part];
 
 /// Real numbers from which on a tensor is aligned, in the narrowest type they have.
 pub(super) const ALIGNED: usize = ALIGN / size_of::<f32>();
@@ -117,6 +118,35 @@ fn conv_gate(graph: &mut Graph<'_>, id: usize) {
     if alike && graph.is_only_for(from, id) && graph.is_still(from, id) {
         let [a, b] = [graph.inputs(from)[0], graph.inputs(from)[1]];
         graph.replace(id, Op::ConvGate(leg, window, slope), &[a, b, gate]);
+    }
+}
+
+/// What is added to repeated pixels joins the pass that repeats them.
+fn upsample_add(graph: &mut Graph<'_>, id: usize) {
+    add(graph, id, |op, inputs| matches!(op, Op::Upsample(_)) && inputs == 1);
+}
+
+/// What is added to the derivative of a normalised field joins the pass that makes it.
+fn norm_add(graph: &mut Graph<'_>, id: usize) {
+    add(graph, id, |op, inputs| match op {
+        Op::NormReluGrad(..) => inputs == 6,
+        Op::NormReluSecond(Second::ByX, ..) => inputs == 8,
+        _ => false,
+    });
+}
+
+/// A sum of tensors of one shape joins the operation, of those asked for by it and how many inputs it has, that makes
+/// one of them for nobody else: the other is its last input.
+fn add(graph: &mut Graph<'_>, id: usize, takes: impl Fn(Op, usize) -> bool) {
+    let (Op::Binary(Binary::Add), &[a, b]) = (graph.op(id), graph.inputs(id)) else { return };
+    for (from, other) in [(a, b), (b, a)] {
+        let alike = [from, other].iter().all(|&node| graph.shape(node) == graph.shape(id));
+        let ours = graph.is_only_for(from, id) && graph.is_still(from, id);
+        if alike && ours && takes(graph.op(from), graph.inputs(from).len()) {
+            let inputs: Vec<usize> = graph.inputs(from).iter().copied().chain([other]).collect();
+            graph.replace(id, graph.op(from), &inputs);
+            return;
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! with [`Plan::new`] is the test of this folder: bit for bit, but where a fold says otherwise.
 
 mod fold;
+mod formula;
 mod graph;
 mod norms;
 mod order;

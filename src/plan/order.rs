@@ -263,6 +263,7 @@ fn passes_over(op: &Op) -> bool {
             | Op::Normalise(..)
             | Op::NormaliseGrad(..)
             | Op::NormRelu(..)
+            | Op::NormReluGrad(..)
             | Op::Interpolate
             | Op::OneHot
     )

@@ -227,6 +227,8 @@ pub fn moving() -> Vec<Case> {
             x[0].mean_pool(3)
         }));
         cases.push(case("upsample/2", vec![real(10, [3, 5, 7, c])], exactly(), |_, x| x[0].upsample(2)));
+        let inputs = vec![real(10, [3, 5, 7, c]), real(11, [3, 10, 14, c])];
+        cases.push(case("upsample/2 and more", inputs, Bound::Units(1.0), |_, x| x[0].upsample(2) + x[1]));
         cases.push(case("upsample/3", vec![real(10, [1, 1, 7, c])], exactly(), |_, x| x[0].upsample(3)));
     }
     cases

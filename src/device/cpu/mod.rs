@@ -19,6 +19,7 @@ mod layout;
 mod matmul;
 mod moments;
 mod norm;
+mod norm_layer;
 mod norm_relu;
 mod optim;
 mod pairs;
@@ -40,7 +41,7 @@ pub use real::Real;
 
 use crate::device::{BufferId, Device, Place, Precision, element_bytes};
 use crate::error::Result;
-use crate::op::{CorrelationLeg, Leg, Op};
+use crate::op::{CorrelationLeg, Leg, Op, Over, Second};
 use crate::words::counted;
 use finish::Finish;
 use scratch::Line;
@@ -55,7 +56,7 @@ pub struct Cpu<T> {
 }
 
 /// Most inputs of an op that has a result.
-const MOST_INPUTS: usize = 6;
+const MOST_INPUTS: usize = 9;
 
 /// The tensors of one call: bytes as they lie in memory, typed on the way out.
 struct Io<'a> {
@@ -179,6 +180,8 @@ impl<T: Real> Cpu<T> {
     fn compute(precision: Precision, batch: usize, op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
         let shapes = |i: usize| &io.places[i].shape;
         let x = |i: usize| io.real::<T>(i);
+        // Inputs that only some have.
+        let given = |i: usize| (i < io.places.len()).then(|| x(i));
         match *op {
             Op::ArgMax => return index::argmax(x(0), shapes(0).channels(), out_bytes),
             Op::RandomIndex { stream, below } => {
@@ -233,7 +236,7 @@ impl<T: Real> Cpu<T> {
             Op::Interpolate => penalty::interpolate(x(0), x(1), x(2), out),
             Op::RowNorm(eps) => penalty::row_norm(x(0), shapes(0), T::of(eps), out),
             Op::MeanPool(k) => pool::mean_pool(x(0), shapes(0), k, out),
-            Op::Upsample(k) => pool::upsample(x(0), shapes(0), k, out),
+            Op::Upsample(k) => pool::upsample(x(0), shapes(0), k, given(1), out),
             Op::Softmax => softmax::softmax(x(0), out_shape.channels(), out),
             Op::SoftmaxGrad => softmax::softmax_grad(x(0), x(1), out_shape.channels(), out),
             Op::Stats(over) => norm::stats(over, x(0), shapes(0), out),
@@ -244,11 +247,27 @@ impl<T: Real> Cpu<T> {
             Op::NormRelu(over, eps, slope) => {
                 norm_relu::norm_relu(over, &norm_fields(io, eps, slope), shapes(0), out);
             }
-            Op::NormReluSums(eps, slope) => {
-                norm_relu::norm_relu_sums(&norm_fields(io, eps, slope), x(4), out);
+            Op::NormReluSums(over, eps, slope) => {
+                let of = norm_fields(io, eps, slope);
+                match over {
+                    Over::Batch => norm_relu::norm_relu_sums(&of, x(4), out),
+                    Over::Layer => norm_layer::sums(&of, x(4), shapes(0), out),
+                }
             }
-            Op::NormReluGrad(eps, slope) => {
-                norm_relu::norm_relu_grad(&norm_fields(io, eps, slope), x(4), x(5), out);
+            Op::NormReluGrad(over, eps, slope) => {
+                let (of, more) = (norm_fields(io, eps, slope), given(6));
+                match over {
+                    Over::Batch => norm_relu::norm_relu_grad(&of, x(4), x(5), more, out),
+                    Over::Layer => norm_layer::grad(&of, [x(4), x(5)], shapes(0), more, out),
+                }
+            }
+            Op::NormReluSecond(what, eps, slope) => {
+                let (of, shape) = (norm_fields(io, eps, slope), shapes(0));
+                match what {
+                    Second::Sums => norm_layer::second_sums(&of, [x(4), x(5), x(6)], shape, out),
+                    Second::ByG => norm_layer::by_g(&of, [x(4), x(5)], shape, out),
+                    Second::ByX => norm_layer::by_x(&of, [x(4), x(5), x(6), x(7)], shape, given(8), out),
+                }
             }
             Op::Moments => moments::moments(x(0), shapes(0), out),
             Op::QuadraticField => moments::quadratic_field(x(0), out_shape, out),

@@ -1,4 +1,4 @@
-//! Normalisation with scale, shift and LeakyReLU in one pass over memory, and its derivative over a batch in two.
+//! Normalisation with scale, shift and LeakyReLU in one pass over memory, and its derivative in two.
 
 use pulp::{Simd, WithSimd};
 
@@ -11,7 +11,7 @@ use super::vector::{lanes, load, store, tiled};
 use crate::op::Over;
 use crate::shape::Shape;
 
-/// x, its statistics, gamma and beta: what all three need.
+/// x, its statistics, gamma and beta: what all of them need.
 pub(super) struct Fields<'a, T> {
     pub(super) x: &'a [T],
     pub(super) stats: &'a [T],
@@ -28,10 +28,17 @@ impl<T: Real> Fields<'_, T> {
         let [mean, r, gamma, beta] = [&self.stats[..self.gamma.len()], &r, self.gamma, self.beta].map(tiled);
         Channels { mean, r, gamma, beta, slope: self.slope }
     }
+
+    /// What belongs to each channel of a sample, given the inverse deviations of all `[N]`.
+    pub(super) fn sample(&self, i: usize, r: &[T]) -> Channels<T> {
+        let [gamma, beta] = [self.gamma, self.beta].map(tiled);
+        let [mean, r] = [self.stats[i], r[i]].map(|number| vec![number; gamma.len()]);
+        Channels { mean, r, gamma, beta, slope: self.slope }
+    }
 }
 
 /// What belongs to each channel, repeated to whole vectors.
-struct Channels<T> {
+pub(super) struct Channels<T> {
     mean: Vec<T>,
     r: Vec<T>,
     gamma: Vec<T>,
@@ -41,18 +48,24 @@ struct Channels<T> {
 
 impl<T: Real> Channels<T> {
     /// After how many numbers all repeats.
-    fn period(&self) -> usize {
+    pub(super) fn period(&self) -> usize {
         self.mean.len()
     }
 
     /// Numbers of a task, whole periods of them.
-    fn piece(&self) -> usize {
+    pub(super) fn piece(&self) -> usize {
         (CHUNK / self.period()).max(1) * self.period()
     }
 
-    /// y = (x - mean) r and y gamma + beta of the numbers `at` that place of a period.
+    /// gamma of the numbers `at` that place of a period.
     #[inline(always)]
-    fn normalised<S: Simd>(&self, simd: S, x: T::Of<S>, at: usize) -> [T::Of<S>; 2] {
+    pub(super) fn gamma<S: Simd>(&self, at: usize) -> T::Of<S> {
+        load::<T, S>(&self.gamma[at..])
+    }
+
+    /// y = (x - mean) r and y gamma + beta.
+    #[inline(always)]
+    pub(super) fn normalised<S: Simd>(&self, simd: S, x: T::Of<S>, at: usize) -> [T::Of<S>; 2] {
         let of = |row: &[T]| load::<T, S>(&row[at..]);
         let y = T::times(simd, T::minus(simd, x, of(&self.mean)), of(&self.r));
         [y, T::plus(simd, T::times(simd, y, of(&self.gamma)), of(&self.beta))]
@@ -60,8 +73,64 @@ impl<T: Real> Channels<T> {
 
     /// v where `gate` is positive, slope v elsewhere.
     #[inline(always)]
-    fn gated<S: Simd>(&self, simd: S, gate: T::Of<S>, v: T::Of<S>) -> T::Of<S> {
+    pub(super) fn gated<S: Simd>(&self, simd: S, gate: T::Of<S>, v: T::Of<S>) -> T::Of<S> {
         T::where_positive(simd, gate, v, T::times(simd, T::splat(simd, self.slope), v))
+    }
+}
+
+/// What a pass over pixels makes of the numbers of K fields, vector by vector.
+pub(super) trait Pointwise<T: Real, const K: usize>: Sync {
+    /// What belongs to each channel.
+    fn channels(&self) -> &Channels<T>;
+
+    /// Of the numbers `at` that place of a period.
+    fn of<S: Simd>(&self, simd: S, fields: [T::Of<S>; K], at: usize) -> T::Of<S>;
+}
+
+/// Such a pass, and what is added to its results.
+pub(super) struct Pass<'a, T, F, const K: usize> {
+    pub(super) f: &'a F,
+    pub(super) fields: [&'a [T]; K],
+    pub(super) more: Option<&'a [T]>,
+    pub(super) out: &'a mut [T],
+}
+
+impl<'a, T: Real, F: Pointwise<T, K>, const K: usize> Pass<'a, T, F, K> {
+    /// Runs that over the i-th `out`, of as many numbers as all before it.
+    pub(super) fn run(
+        f: &'a F,
+        fields: [&'a [T]; K],
+        more: Option<&'a [T]>,
+        i: usize,
+        out: &'a mut [T],
+        piece: usize,
+    ) {
+        let part = |field: &'a [T]| &field[i * piece..][..out.len()];
+        let (fields, more) = (fields.map(part), more.map(part));
+        pulp::Arch::new().dispatch(Self { f, fields, more, out });
+    }
+}
+
+impl<T: Real, F: Pointwise<T, K>, const K: usize> WithSimd for Pass<'_, T, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { f, fields, more, out } = self;
+        let (lanes, period) = (lanes::<T, S>(), f.channels().period());
+        for (first, out) in out.chunks_mut(period).enumerate() {
+            let part = |field: &'_ [T]| first * period..first * period + out.len().min(field.len());
+            let fields = fields.map(|field| &field[part(field)]);
+            let more = more.map(|field| &field[part(field)]);
+            for (i, out) in out.chunks_mut(lanes).enumerate() {
+                let (at, whole) = (i * lanes, out.len() == lanes);
+                let get =
+                    |field: &[T]| if whole { load::<T, S>(&field[at..]) } else { T::get(simd, &field[at..]) };
+                let v = f.of(simd, fields.map(get), at);
+                let v = more.map_or(v, |more| T::plus(simd, v, get(more)));
+                if whole { store::<T, S>(out, v) } else { T::put(simd, out, v) }
+            }
+        }
     }
 }
 
@@ -69,47 +138,32 @@ impl<T: Real> Channels<T> {
 pub(super) fn norm_relu<T: Real>(over: Over, of: &Fields<'_, T>, shape: &Shape, out: &mut [T]) {
     match over {
         Over::Batch => {
-            let channels = &of.channels();
-            let piece = channels.piece();
-            out.par_chunks_mut(piece).zip(of.x.par_chunks(piece)).each(&|(out, x)| {
-                pulp::Arch::new().dispatch(Forward { x, channels, out });
-            });
+            let f = &Forward(of.channels());
+            let piece = f.0.piece();
+            let pieces = out.par_chunks_mut(piece).enumerate();
+            pieces.each(&|(i, out)| Pass::run(f, [of.x], None, i, out, piece));
         }
         Over::Layer => {
             let (length, r) = (shape.numel() / shape[0], inverse_roots(of.stats, shape[0], of.eps));
-            let (gamma, beta, slope) = (tiled(of.gamma), tiled(of.beta), of.slope);
-            out.par_chunks_mut(length).zip(of.x.par_chunks(length)).enumerate().each(&|(i, (out, x))| {
-                let [mean, r] = [of.stats[i], r[i]].map(|number| vec![number; gamma.len()]);
-                let channels = &Channels { mean, r, gamma: gamma.clone(), beta: beta.clone(), slope };
-                pulp::Arch::new().dispatch(Forward { x, channels, out });
+            let samples = out.par_chunks_mut(length).enumerate();
+            samples.each(&|(i, out)| {
+                Pass::run(&Forward(of.sample(i, &r)), [of.x], None, i, out, length);
             });
         }
     }
 }
 
-/// Whole pixels.
-struct Forward<'a, T> {
-    x: &'a [T],
-    channels: &'a Channels<T>,
-    out: &'a mut [T],
-}
+struct Forward<T>(Channels<T>);
 
-impl<T: Real> WithSimd for Forward<'_, T> {
-    type Output = ();
+impl<T: Real> Pointwise<T, 1> for Forward<T> {
+    fn channels(&self) -> &Channels<T> {
+        &self.0
+    }
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, channels, out } = self;
-        let (lanes, period) = (lanes::<T, S>(), channels.period());
-        for (out, x) in out.chunks_mut(period).zip(x.chunks(period)) {
-            for (i, (out, x)) in out.chunks_mut(lanes).zip(x.chunks(lanes)).enumerate() {
-                let whole = x.len() == lanes;
-                let x = if whole { load::<T, S>(x) } else { T::get(simd, x) };
-                let [_, v] = channels.normalised(simd, x, i * lanes);
-                let v = channels.gated(simd, v, v);
-                if whole { store::<T, S>(out, v) } else { T::put(simd, out, v) }
-            }
-        }
+    fn of<S: Simd>(&self, simd: S, [x]: [T::Of<S>; 1], at: usize) -> T::Of<S> {
+        let [_, v] = self.0.normalised(simd, x, at);
+        self.0.gated(simd, v, v)
     }
 }
 
@@ -132,11 +186,11 @@ pub(super) fn norm_relu_sums<T: Real>(of: &Fields<'_, T>, g: &[T], out: &mut [T]
 }
 
 /// Adds up whole pixels, place by place of a period.
-struct Sums<'a, T> {
-    x: &'a [T],
-    g: &'a [T],
-    channels: &'a Channels<T>,
-    sums: &'a mut [T],
+pub(super) struct Sums<'a, T> {
+    pub(super) x: &'a [T],
+    pub(super) g: &'a [T],
+    pub(super) channels: &'a Channels<T>,
+    pub(super) sums: &'a mut [T],
 }
 
 impl<T: Real> WithSimd for Sums<'_, T> {
@@ -164,9 +218,15 @@ impl<T: Real> WithSimd for Sums<'_, T> {
     }
 }
 
-/// r gamma (g - mean(g) - y mean(g y)), g behind the mask, its sums given.
-pub(super) fn norm_relu_grad<T: Real>(of: &Fields<'_, T>, g: &[T], sums: &[T], out: &mut [T]) {
-    let channels = &of.channels();
+/// r gamma (g - mean(g) - y mean(g y)), g behind the mask, its sums given; and more.
+pub(super) fn norm_relu_grad<T: Real>(
+    of: &Fields<'_, T>,
+    g: &[T],
+    sums: &[T],
+    more: Option<&[T]>,
+    out: &mut [T],
+) {
+    let channels = of.channels();
     let (count, n) = (of.gamma.len(), T::of((of.x.len() / of.gamma.len()) as f64));
     let (plain, weighted) = sums.split_at(sums.len() / 2);
     let [mean_g, mean_gy] = [plain, weighted].map(|row| {
@@ -174,51 +234,32 @@ pub(super) fn norm_relu_grad<T: Real>(of: &Fields<'_, T>, g: &[T], sums: &[T], o
         tiled(&means)
     });
     let by: Vec<T> = channels.r.iter().zip(&channels.gamma).map(|(&r, &gamma)| r * gamma).collect();
-    let means = &Means { by, mean_g, mean_gy };
-    let piece = channels.piece();
-    let pieces = out.par_chunks_mut(piece).zip(of.x.par_chunks(piece)).zip(g.par_chunks(piece));
-    pieces.each(&|((out, x), g)| {
-        pulp::Arch::new().dispatch(Back { x, g, channels, means, out });
-    });
+    let f = &Back { channels, by, mean_g, mean_gy };
+    let piece = f.channels.piece();
+    let pieces = out.par_chunks_mut(piece).enumerate();
+    pieces.each(&|(i, out)| Pass::run(f, [of.x, g], more, i, out, piece));
 }
 
-/// What belongs to each channel besides.
-struct Means<T> {
+/// The derivative over a batch: what belongs to each channel besides.
+struct Back<T> {
+    channels: Channels<T>,
     /// r gamma
     by: Vec<T>,
     mean_g: Vec<T>,
     mean_gy: Vec<T>,
 }
 
-/// Whole pixels.
-struct Back<'a, T> {
-    x: &'a [T],
-    g: &'a [T],
-    channels: &'a Channels<T>,
-    means: &'a Means<T>,
-    out: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for Back<'_, T> {
-    type Output = ();
+impl<T: Real> Pointwise<T, 2> for Back<T> {
+    fn channels(&self) -> &Channels<T> {
+        &self.channels
+    }
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, g, channels, means, out } = self;
-        let (lanes, period) = (lanes::<T, S>(), channels.period());
-        for ((out, x), g) in out.chunks_mut(period).zip(x.chunks(period)).zip(g.chunks(period)) {
-            for (i, ((out, x), g)) in
-                out.chunks_mut(lanes).zip(x.chunks(lanes)).zip(g.chunks(lanes)).enumerate()
-            {
-                let whole = x.len() == lanes;
-                let x = if whole { load::<T, S>(x) } else { T::get(simd, x) };
-                let g = if whole { load::<T, S>(g) } else { T::get(simd, g) };
-                let [y, v] = channels.normalised(simd, x, i * lanes);
-                let weighted = T::times(simd, y, load::<T, S>(&means.mean_gy[i * lanes..]));
-                let g = T::minus(simd, channels.gated(simd, v, g), load::<T, S>(&means.mean_g[i * lanes..]));
-                let v = T::times(simd, load::<T, S>(&means.by[i * lanes..]), T::minus(simd, g, weighted));
-                if whole { store::<T, S>(out, v) } else { T::put(simd, out, v) }
-            }
-        }
+    fn of<S: Simd>(&self, simd: S, [x, g]: [T::Of<S>; 2], at: usize) -> T::Of<S> {
+        let of = |row: &[T]| load::<T, S>(&row[at..]);
+        let [y, v] = self.channels.normalised(simd, x, at);
+        let weighted = T::times(simd, y, of(&self.mean_gy));
+        let g = T::minus(simd, self.channels.gated(simd, v, g), of(&self.mean_g));
+        T::times(simd, of(&self.by), T::minus(simd, g, weighted))
     }
 }

@@ -72,14 +72,21 @@ impl<L: Launcher> Gpu<L> {
     }
 
     pub(super) fn mean_pool(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {
-        self.pool("mean_pool", x, factor, y)
+        self.pool("mean_pool", &[Span::read(x), Span::write(y)], factor, y)
     }
 
-    pub(super) fn upsample(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {
-        self.pool("upsample", x, factor, y)
+    pub(super) fn upsample(
+        &mut self,
+        x: &Place,
+        factor: usize,
+        more: Option<&Place>,
+        y: &Place,
+    ) -> Result<()> {
+        let more = more.map_or(Span::NONE, Span::read);
+        self.pool("upsample", &[Span::read(x), more, Span::write(y)], factor, y)
     }
 
-    fn pool(&mut self, kernel: &'static str, x: &Place, factor: usize, y: &Place) -> Result<()> {
+    fn pool(&mut self, kernel: &'static str, spans: &[Span], factor: usize, y: &Place) -> Result<()> {
         let n = y.shape.numel();
         let params = Pool {
             n: word(n),
@@ -88,6 +95,6 @@ impl<L: Launcher> Gpu<L> {
             channels: word(y.shape[3]),
             factor: word(factor),
         };
-        self.launch(kernel, blocks_for(n, 256), &[Span::read(x), Span::write(y)], &params)
+        self.launch(kernel, blocks_for(n, 256), spans, &params)
     }
 }

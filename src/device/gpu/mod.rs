@@ -19,6 +19,7 @@ mod matmul;
 pub mod model;
 mod moments;
 mod norm;
+mod norm_layer;
 mod norm_relu;
 mod optim;
 pub mod params;
@@ -47,7 +48,7 @@ use std::time::Duration;
 
 use crate::device::{BufferId, Device, GraphId, Place, Timer, Typed};
 use crate::error::Result;
-use crate::op::{Binary, CorrelationLeg, DType, Op};
+use crate::op::{Binary, CorrelationLeg, DType, Op, Over};
 use crate::shape::Shape;
 
 /// Working space of an op, in a block that all ops share: work runs in order, so no two use it at
@@ -185,15 +186,18 @@ impl<L: Launcher> Gpu<L> {
             Op::Interpolate => self.interpolate(&x[0], &x[1], &x[2], y),
             Op::RowNorm(eps) => self.row_norm(eps, &x[0], y),
             Op::MeanPool(k) => self.mean_pool(&x[0], k, y),
-            Op::Upsample(k) => self.upsample(&x[0], k, y),
+            Op::Upsample(k) => self.upsample(&x[0], k, x.get(1), y),
             Op::Softmax => self.softmax(&x[0], y),
             Op::SoftmaxGrad => self.softmax_grad(&x[0], &x[1], y),
             Op::Stats(over) => self.stats(over, &x[0], y),
             Op::Normalise(over, eps) => self.normalise(over, eps, &x[0], &x[1], y),
             Op::NormaliseGrad(over, eps) => self.normalise_grad(over, eps, &x[0], &x[1], &x[2], y),
             Op::NormRelu(over, eps, slope) => self.norm_relu(over, eps, slope, x, y),
-            Op::NormReluSums(eps, slope) => self.norm_relu_sums(eps, slope, x, y),
-            Op::NormReluGrad(eps, slope) => self.norm_relu_grad(eps, slope, x, y),
+            Op::NormReluSums(Over::Batch, eps, slope) => self.norm_relu_sums(eps, slope, x, y),
+            Op::NormReluSums(Over::Layer, eps, slope) => self.norm_layer_sums(eps, slope, x, y),
+            Op::NormReluGrad(Over::Batch, eps, slope) => self.norm_relu_grad(eps, slope, x, y),
+            Op::NormReluGrad(Over::Layer, eps, slope) => self.norm_layer_grad(eps, slope, x, y),
+            Op::NormReluSecond(what, eps, slope) => self.norm_layer_second(what, eps, slope, x, y),
             Op::Moments => self.moments(&x[0], y),
             Op::QuadraticField => self.quadratic_field(&x[0], y),
             Op::Boundary(border, soft) => self.boundary(border, soft, &x[0], y),

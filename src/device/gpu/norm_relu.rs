@@ -8,13 +8,13 @@ use crate::error::Result;
 use crate::op::{DType, Over};
 
 /// Of inputs x, statistics, gamma, beta and so on, all as kernels read them.
-fn spans(x: &[Place]) -> Vec<Span> {
+pub(super) fn spans(x: &[Place]) -> Vec<Span> {
     x.iter().map(Span::read).collect()
 }
 
 /// The parameters: those of normalisation, the slope, numbers from one row of the sums to the other, and the type
 /// of the result.
-fn params(p: &Norm, x: &[Place], slope: f64, row: usize, y: &Place) -> NormRelu {
+pub(super) fn params(p: &Norm, x: &[Place], slope: f64, row: usize, y: &Place) -> NormRelu {
     let Norm { rows, columns, pieces, piece, width, eps } = *p;
     let channels = word(x[2].shape.numel());
     let bf16 = u32::from(y.dtype == DType::Bf16);
@@ -52,7 +52,8 @@ impl<L: Launcher> Gpu<L> {
     pub(super) fn norm_relu_grad(&mut self, eps: f64, slope: f64, x: &[Place], y: &Place) -> Result<()> {
         let p = self.norm_params(Over::Batch, &x[0], eps);
         let params = params(&p, x, slope, x[5].shape[1], y);
-        let mut spans = spans(x);
+        let mut spans = spans(&x[..6]);
+        spans.push(x.get(6).map_or(Span::NONE, Span::read));
         spans.push(Span::write(y));
         self.launch("norm_relu_grad", Self::element_grid(Over::Batch, &p), &spans, &params)
     }

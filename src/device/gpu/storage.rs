@@ -6,7 +6,7 @@ use super::launch::Launcher;
 use super::reduce::sums_columns;
 use super::{Gpu, Precision};
 use crate::device::Typed;
-use crate::op::{Binary, DType, Leg, Op, Window};
+use crate::op::{Binary, DType, Leg, Op, Second, Window};
 
 /// Numbers that what makes a tensor in bf16 writes at a time, along its last axis.
 const FOUR: usize = 4;
@@ -27,6 +27,7 @@ impl<L: Launcher> Gpu<L> {
                 conv(*leg, window)
             }
             Op::NormRelu(..) | Op::NormReluGrad(..) => real && fours,
+            Op::NormReluSecond(Second::ByG | Second::ByX, ..) => real && fours,
             Op::Binary(Binary::Gate(_)) => {
                 real && fours && inputs.iter().all(|(shape, _)| *shape == output.0)
             }

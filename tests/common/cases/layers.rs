@@ -3,6 +3,7 @@
 use invnet::gradcheck::Input;
 use invnet::op::Over;
 use invnet::shape::Shape;
+use invnet::tape::{Tape, Var};
 
 use super::super::{U, real, values};
 use super::{Bound, Case, case, images, together};
@@ -110,7 +111,8 @@ pub fn normalisation() -> Vec<Case> {
     cases
 }
 
-/// Normalisation with scale, shift and LeakyReLU, and its derivative over a batch by all three, which plans fold.
+/// Normalisation with scale, shift and LeakyReLU, its derivatives by all three, and those of a layer once more, which
+/// plans fold.
 pub fn norm_relus() -> Vec<Case> {
     const EPS: f64 = 1e-3;
     /// What the normalised number is off by, relative to one more than itself, and that number.
@@ -132,24 +134,57 @@ pub fn norm_relus() -> Vec<Case> {
         }
         bound
     }
-    fn back(inputs: &[Input]) -> Vec<f64> {
+    /// Of the derivatives by x, gamma and beta, one behind the other.
+    fn back(over: Over, inputs: &[Input]) -> Vec<f64> {
         let [x, gamma, g] = [0, 1, 3].map(|i| values(&inputs[i]));
-        let (mut by_x, mut by_gamma, mut by_beta) = (vec![0.0; x.len()], Vec::new(), Vec::new());
-        for (c, group) in groups(&inputs[0].shape, Over::Batch).iter().enumerate() {
-            let (slack, mean, r) = slack(x, group);
+        let count = gamma.len();
+        let mut by_x = vec![0.0; x.len()];
+        let (mut by_gamma, mut by_beta) = (vec![0.0; count], vec![0.0; count]);
+        for group in groups(&inputs[0].shape, over) {
+            let (slack, mean, r) = slack(x, &group);
             let n = group.len() as f64;
-            let slack = slack + U * (together(group.len()) + 8.0);
+            // A layer's derivatives by gamma and beta add up as many more.
+            let slack = slack + U * (together(x.len()) + 8.0);
             let y = |i: usize| ((x[i] - mean) * r).abs();
-            let sum: f64 = group.iter().map(|&i| g[i].abs()).sum();
-            let weighted: f64 = group.iter().map(|&i| g[i].abs() * (1.0 + y(i))).sum();
-            for &i in group {
-                let parts = g[i].abs() + sum / n + (1.0 + y(i)) * (weighted + sum) / n;
-                by_x[i] = r * gamma[c].abs() * 2.0 * slack * parts;
+            let u = |i: usize| (g[i] * gamma[i % count]).abs();
+            let sum: f64 = group.iter().map(|&i| u(i)).sum();
+            let weighted: f64 = group.iter().map(|&i| u(i) * (1.0 + y(i))).sum();
+            for &i in &group {
+                let parts = u(i) + sum / n + (1.0 + y(i)) * (weighted + sum) / n;
+                by_x[i] = r * 2.0 * slack * parts;
+                by_gamma[i % count] += slack * g[i].abs() * (1.0 + y(i));
+                by_beta[i % count] += slack * g[i].abs();
             }
-            by_gamma.push(slack * weighted);
-            by_beta.push(slack * sum);
         }
         [by_x, by_gamma, by_beta].concat()
+    }
+    /// Of D, the derivative of a layer by x, and of <h, D> by x, gamma and g.
+    fn again(inputs: &[Input]) -> Vec<f64> {
+        let [x, gamma, g, h] = [0, 1, 3, 4].map(|i| values(&inputs[i]));
+        let count = gamma.len();
+        let [mut first, mut by_x, mut by_g] = [(); 3].map(|()| vec![0.0; x.len()]);
+        let mut by_gamma = vec![0.0; count];
+        for group in groups(&inputs[0].shape, Over::Layer) {
+            let (slack, mean, r) = slack(x, &group);
+            let slack = slack + U * (together(x.len()) + 8.0);
+            let y = |i: usize| 1.0 + ((x[i] - mean) * r).abs();
+            let u = |i: usize| (g[i] * gamma[i % count]).abs();
+            let mean =
+                |of: &dyn Fn(usize) -> f64| group.iter().map(|&i| of(i)).sum::<f64>() / group.len() as f64;
+            // Means of absolute values, which those of u, u y, h and h y are no larger than.
+            let (of_u, of_h) = (mean(&|i| u(i) * y(i)), mean(&|i| h[i].abs() * y(i)));
+            let of_both = mean(&|i| h[i].abs() * u(i)) + 2.0 * of_u * of_h;
+            for &i in &group {
+                let d = r * (u(i) + y(i) * of_u);
+                let q = r * (h[i].abs() + y(i) * of_h);
+                first[i] = 2.0 * slack * d;
+                // Each term has up to four factors that are off by as much.
+                by_x[i] = 4.0 * slack * (r * (of_h * d + of_u * q) + r * r * of_both * y(i));
+                by_gamma[i % count] += 2.0 * slack * g[i].abs() * q;
+                by_g[i] = 2.0 * slack * gamma[i % count].abs() * q;
+            }
+        }
+        [first, by_x, by_gamma, by_g].concat()
     }
     let mut cases = Vec::new();
     for shape in images().into_iter().filter(|s| s.numel() > s[3]) {
@@ -161,19 +196,43 @@ pub fn norm_relus() -> Vec<Case> {
                 (x[0].normalise(over, EPS) * x[1] + x[2]).leaky_relu(0.2)
             }));
         }
-        let bound = Bound::Each(back(&inputs()));
-        cases.push(case(format!("norm_relu_grad {shape:?}"), inputs(), bound, |tape, x| {
-            let y = (x[0].normalise(Over::Batch, EPS) * x[1] + x[2]).leaky_relu(0.2);
-            let flat = |v: invnet::tape::Var<'_>| v.shape().numel();
-            let parts: Vec<_> = tape
-                .pullback(y, x[3], &x[..3])
-                .into_iter()
-                .map(|gradient| gradient.reshape([flat(gradient)]))
-                .collect();
-            tape.concat(&parts, 0)
-        }));
+        for (name, over) in [("batch", Over::Batch), ("layer", Over::Layer)] {
+            // With and without what is added to the derivative by x.
+            for more in [false, true] {
+                let bound = Bound::Each(back(over, &inputs()).into_iter().map(|b| b + U).collect());
+                let name = format!("norm_relu_grad/{name} {shape:?} {more}");
+                cases.push(case(name, inputs(), bound, move |tape, x| {
+                    let y = (x[0].normalise(over, EPS) * x[1] + x[2]).leaky_relu(0.2);
+                    let mut parts = tape.pullback(y, x[3], &x[..3]);
+                    if more {
+                        parts[0] = parts[0] + x[3];
+                    }
+                    joined(tape, &parts)
+                }));
+            }
+        }
+        for more in [false, true] {
+            let inputs = || [inputs(), vec![real(5, shape)]].concat();
+            let bound = Bound::Each(again(&inputs()).into_iter().map(|b| b + U).collect());
+            let name = format!("norm_relu_second {shape:?} {more}");
+            cases.push(case(name, inputs(), bound, move |tape, x| {
+                let y = (x[0].normalise(Over::Layer, EPS) * x[1] + x[2]).leaky_relu(0.2);
+                let d = tape.pullback(y, x[3], &x[..1])[0];
+                let mut parts = tape.pullback(d, x[4], &[x[0], x[1], x[3]]);
+                if more {
+                    parts[0] = parts[0] + x[3];
+                }
+                joined(tape, &[vec![d], parts].concat())
+            }));
+        }
     }
     cases
+}
+
+/// The numbers of several tensors, one behind the other.
+fn joined<'t>(tape: &'t Tape, parts: &[Var<'t>]) -> Var<'t> {
+    let flat: Vec<Var<'t>> = parts.iter().map(|part| part.reshape([part.shape().numel()])).collect();
+    tape.concat(&flat, 0)
 }
 
 /// The passes of the gradient penalty.

@@ -29,7 +29,7 @@ pub fn options(family: &str) -> Vec<&'static str> {
     let mut options = vec!["--std=c++17", "-default-device"];
     // Each operation rounds by itself: every device draws the same numbers, bit for bit; and a mask is that of
     // the forward pass wherever it is computed.
-    if matches!(family, "random" | "norm_relu") {
+    if matches!(family, "random" | "norm_relu" | "norm_layer") {
         options.push("--fmad=false");
     }
     options

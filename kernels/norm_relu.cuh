@@ -1,0 +1,35 @@
+// What the kernels of normalisation with scale, shift and LeakyReLU share. Families that include this round every
+// operation by itself (src/device/gpu/cuda/compile.rs), so that a mask is that of the forward pass.
+#pragma once
+#include "norm.cuh"
+
+DEVICE Norm norm_of(const NormRelu& p) { return {p.rows, p.columns, p.pieces, p.piece, p.width, p.eps}; }
+
+// y gamma + beta, which the sign of the result is that of.
+DEVICE float shifted(float y, float gamma, float beta) { return y * gamma + beta; }
+
+DEVICE float normalised(float x, float mean, float r) { return (x - mean) * r; }
+
+// Numbers of a result in either type, from the one with that index on.
+template <u32 WIDTH>
+DEVICE void write_as(float* to, u32 i, const float (&from)[WIDTH], u32 bf16) {
+    if (WIDTH == 4 && bf16) {
+        reinterpret_cast<uint2*>(to)[i / 4] = make_uint2(bf16_pair(from[0], from[1 % WIDTH]), bf16_pair(from[2 % WIDTH], from[3 % WIDTH]));
+    } else {
+        write_width(to + i, from);
+    }
+}
+
+// v where a LeakyReLU of y gamma + beta has slope one, slope v elsewhere.
+DEVICE float masked(float y, float gamma, float beta, float slope, float v) {
+    return shifted(y, gamma, beta) > 0.0f ? v : slope * v;
+}
+
+// Adds numbers that may not be there, from the one with that index on.
+template <u32 WIDTH>
+DEVICE void add_more(const float* more, u32 i, float (&to)[WIDTH]) {
+    if (!more) return;
+    float v[WIDTH];
+    read_width(more + i, v);
+    UNROLL for (u32 k = 0; k < WIDTH; ++k) to[k] += v[k];
+}
