@@ -1,5 +1,5 @@
-// A matrix product of operands in bf16 by the tensor cores of compute capability 9.0: the core of the legs of a
-// convolution there.
+// A matrix product by the tensor cores of compute capability 9.0: the core of the legs of a convolution there, of
+// operands in bf16 here, and in tf32 in gemm_wgmma_tf32.cuh.
 //
 // C [M, N] = A [M, K] B [K, N], operands and stores as those of gemm_mma.cuh. A block of two warpgroups computes a
 // tile of ROWS x COLUMNS, each half of its rows, by wgmma. K goes by slices of 64 numbers through shared memory,
@@ -21,6 +21,8 @@
 struct WideBf16 {
     typedef uint4 Group, Filter;
     enum { SLICE = 64, BYTES = 2, THREADS = 256 };
+    template <bool a_along_k, bool b_along_k, u32 count>
+    DEVICE void multiply(float (&sum)[count][4], u64 a, u64 b) { wgmma_bf16<a_along_k, b_along_k>(sum, a, b); }
 };
 
 #define ATOM_ROW 128
@@ -37,19 +39,23 @@ struct Place<WideBf16> {
     }
 };
 
-// The descriptor of 16 numbers of k, the `part`th of a slice, from row `outer` on.
-template <bool along_k>
+// Parts of a slice that an instruction takes: 32 bytes of k.
+#define PARTS 4
+
+// The descriptor of the numbers of k that are the `part`th of a slice, from row `outer` on.
+template <typename Number, bool along_k>
 DEVICE u64 operand_of(const u8* slice, u32 outer, u32 part) {
-    const u32 apart = WideBf16::SLICE * ATOM_ROW;
+    const u32 apart = (u32)Number::SLICE * ATOM_ROW;
     if (along_k) return wgmma_matrix(slice + outer * ATOM_ROW + part * 32, 0);
-    return wgmma_matrix(slice + outer / ATOM_OUTER * apart + part * 16 * ATOM_ROW, apart);
+    return wgmma_matrix(slice + outer / ATOM_OUTER * apart + part * (apart / PARTS), apart);
 }
 
-// Slices in shared memory, by which the launch counts its bytes (src/device/gpu/conv.rs): 192 KiB, for one block a multiprocessor or for two of the smallest tile.
+// Slices in shared memory, by which the launch counts its bytes (src/device/gpu/conv/wide.rs): 192 KiB, for one block a
+// multiprocessor or for two of the smallest tile.
 #define WIDE_STAGES(rows, columns) ((rows) + (columns) == 256 ? 6 : 4)
 
 // The part of a tile that a warpgroup computes: HIGH times 64 rows.
-template <u32 ROWS, u32 COLUMNS>
+template <typename Number, u32 ROWS, u32 COLUMNS>
 struct Wide {
     enum { HIGH = ROWS / 128, CHUNKS = COLUMNS / 8 };
     float sum[HIGH][CHUNKS][4];
@@ -64,10 +70,11 @@ struct Wide {
     template <bool a_along_k, bool b_along_k>
     MEMBER void multiply(const u8* slice_a, const u8* slice_b) {
         wgmma_begin();
-        UNROLL for (u32 k = 0; k < WideBf16::SLICE / 16; ++k)
+        UNROLL for (u32 k = 0; k < PARTS; ++k)
             UNROLL for (u32 i = 0; i < HIGH; ++i)
-                wgmma_bf16<a_along_k, b_along_k>(sum[i], operand_of<a_along_k>(slice_a, row() + 64 * i, k),
-                                                 operand_of<b_along_k>(slice_b, 0, k));
+                Number::template multiply<a_along_k, b_along_k>(sum[i],
+                                                                operand_of<Number, a_along_k>(slice_a, row() + 64 * i, k),
+                                                                operand_of<Number, b_along_k>(slice_b, 0, k));
         wgmma_commit();
     }
     MEMBER void settle() {
@@ -93,7 +100,7 @@ struct Gemm<WideBf16> {
         DYNAMIC_SHARED(u8, memory);
         Feed<WideBf16, A, ROWS> feed_a(a, data_a, row);
         Feed<WideBf16, B, COLUMNS> feed_b(b, data_b, column);
-        Wide<ROWS, COLUMNS> part;
+        Wide<WideBf16, ROWS, COLUMNS> part;
         const u32 second = ROWS * ATOM_ROW, both = (ROWS + COLUMNS) * ATOM_ROW;
         const u32 steps = (depth + WideBf16::SLICE - 1) / WideBf16::SLICE;
         UNROLL for (u32 step = 0; step < stages - 2; ++step) {

@@ -4,15 +4,16 @@
 // p -= rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps).
 // Launch: all tensors of an optimiser in one launch; block b finds its tensor among the first
 // blocks, 4096 elements a block, four at a time.
-// Without memory of gradients (b1 = 0) m is the gradient, and is not kept.
-// Traffic: Adam 28 bytes an element, 20 without m, averages 12; bound by memory.
+// Without memory of gradients (b1 = 0) m is the gradient, and is not kept. Of a parameter that tensor cores multiply as
+// bf16 a copy is written beside it, rounded as `narrow` (layout.cu) rounds: whole fours.
+// Traffic: Adam 28 bytes an element, 20 without m, 2 more with a copy, averages 12; bound by memory.
 // Order: none, every element is its own.
 #include "common.cuh"
 #include "params.cuh"
 
 #define BLOCK_ELEMENTS 4096
 
-struct AdamTable { float* at[4 * MAX_TENSORS + 2]; };
+struct AdamTable { float* at[5 * MAX_TENSORS + 2]; };
 struct LerpTable { float* at[2 * MAX_TENSORS + 1]; };
 struct RecordTable { float* at[18]; };
 
@@ -27,7 +28,7 @@ DEVICE u32 tensor_of(const u32* first_block, u32 count, u32 b) {
     return low;
 }
 
-// Pointers: step, learning rate, then parameter, gradient, m (unless b1 is 0), v of each tensor.
+// Pointers: step, learning rate, then parameter, gradient, m (unless b1 is 0), v and copy (or null) of each tensor.
 KERNEL(256) adam(AdamTable table, Adam p) {
     begin_kernel();
     SHARED(float, factors, 2);
@@ -41,11 +42,12 @@ KERNEL(256) adam(AdamTable table, Adam p) {
     const float beta1 = (float)p.beta1, beta2 = (float)p.beta2;
     const u32 tensor = tensor_of(p.first_block, p.count, blockIdx.x);
     const bool remembers = p.beta1 != 0.0;
-    float* const* const at = table.at + 2 + tensor * (remembers ? 4 : 3);
+    float* const* const at = table.at + 2 + tensor * (remembers ? 5 : 4);
     float* const weight = at[0];
     const float* const gradient = at[1];
     float* const first = at[2];
     float* const second = at[remembers ? 3 : 2];
+    uint2* const copy = reinterpret_cast<uint2*>(at[remembers ? 4 : 3]);
     const u32 begin = (blockIdx.x - p.first_block[tensor]) * BLOCK_ELEMENTS;
     const u32 end = least(begin + BLOCK_ELEMENTS, p.numel[tensor]);
     for (u32 i = begin + 4 * threadIdx.x; i < end; i += 4 * 256) {
@@ -61,6 +63,7 @@ KERNEL(256) adam(AdamTable table, Adam p) {
         }
         if (remembers) write_four(first + i, count, m);
         write_four(second + i, count, v), write_four(weight + i, count, w);
+        if (copy) copy[i / 4] = make_uint2(bf16_pair(w[0], w[1]), bf16_pair(w[2], w[3]));
     }
 }
 

@@ -49,6 +49,14 @@ struct Place {
 // Four numbers as bf16, and four zeros.
 DEVICE uint2 bf16_four(float4 v) { return make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w)); }
 DEVICE uint2 bf16_four(uint2 v) { return v; }
+// A number as tensor cores are to read it that cut off the last 13 bits: what they see is rounded to nearest, a tie away
+// from zero, as cvt.rna does, in one instruction of compute capability 9.0. Infinities stay, and NaNs but those of negative
+// sign whose first bits are all ones, which no arithmetic makes.
+DEVICE u32 tf32_near(float value) {
+    const u32 bits = __float_as_uint(value), more = bits + 0x1000;
+    return (i32)more > (i32)bits ? more : bits;
+}
+DEVICE uint4 tf32_four(float4 v) { return make_uint4(tf32_near(v.x), tf32_near(v.y), tf32_near(v.z), tf32_near(v.w)); }
 DEVICE void clear(float4& v) { v = make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
 DEVICE void clear(uint2& v) { v = make_uint2(0, 0); }
 

@@ -138,6 +138,7 @@ fn record() -> Reached {
         for arch in [80, 90] {
             run(device_of(Precision::Bf16, arch), &case.inputs, &case.build);
         }
+        run(device_of(Precision::Tf32, 90), &case.inputs, &case.build);
     }
     for case in cases::all() {
         run(device(Precision::Fp32), &case.inputs, &case.build);

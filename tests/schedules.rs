@@ -49,10 +49,16 @@ fn every_order_gives_the_same_bits() {
         same_bits("exact", &inputs, &build);
     }
     for case in cases::stored().iter().chain(&cases::wide()) {
-        let of =
-            |order| -> Box<dyn Device> { Box::new(Gpu::new(Simt::new(order).of_arch(90), Precision::Bf16)) };
-        let [want, rest @ ..] = ORDERS.map(|order| run(of(order), &case.inputs, &case.build).0);
-        assert!(rest.iter().all(|got| *got == want), "{} by warpgroups", case.name);
+        for precision in [Precision::Tf32, Precision::Bf16] {
+            let of = |order| Box::new(Gpu::new(Simt::new(order).of_arch(90), precision));
+            let [want, rest @ ..] = ORDERS.map(|order| run(of(order), &case.inputs, &case.build).0);
+            assert!(
+                rest.iter().all(|got| *got == want),
+                "{} by warpgroups in {}",
+                case.name,
+                precision.name()
+            );
+        }
     }
     let want = updates(device(Schedule::Forward, Precision::Fp32));
     for order in &ORDERS[1..] {

@@ -55,6 +55,7 @@ struct State : Thread {
     std::vector<Copy> copies;
     unsigned products_committed;
     std::vector<std::pair<Product, unsigned>> products;  // and their groups
+    bool unpublished;  // wrote to shared memory what products may not see yet
 };
 
 // The lanes of a warp that meet in one collective.
@@ -124,6 +125,7 @@ struct Worker {
     std::size_t arena_used = 0, static_bytes = 0;
     void* dynamic = nullptr;
     bool failed = false;
+    bool unpublished = false;  // a thread has passed a barrier so
     char* error = nullptr;
     std::size_t capacity = 0;
     char begin = 0, end = 0, barriers[2] = {0, 0};
@@ -305,6 +307,7 @@ void run_block(Worker& w) {
     w.release_arrays();
     w.dynamic = w.launch->dynamic_bytes ? w.take_array(w.launch->dynamic_bytes) : nullptr;
     w.cursor = w.done = w.rounds = 0;
+    w.unpublished = false;
     w.free.insert(w.free.end(), w.resting.begin(), w.resting.end());
     w.resting.clear();
     for (unsigned i = 0; i < w.threads; ++i) {
@@ -318,6 +321,7 @@ void run_block(Worker& w) {
         t.copies.clear();
         t.products_committed = 0;
         t.products.clear();
+        t.unpublished = false;
     }
     w.arrange();
     RELEASE(&w.begin);
@@ -363,6 +367,7 @@ void* dynamic_shared() {
 void barrier(const char* file, int line) {
     State& t = state();
     Worker& w = worker();
+    w.unpublished = w.unpublished || t.unpublished;
     t.status = Status::AtBarrier;
     t.what = "__syncthreads";
     t.file = file;
@@ -444,12 +449,18 @@ void async_wait(unsigned groups_left) {
         }
         std::memcpy(copy.to, copy.from, copy.valid);
         std::memset(static_cast<char*>(copy.to) + copy.valid, 0, copy.bytes - copy.valid);
+        t.unpublished = true;
     }
     t.copies.resize(kept);
 }
 
+void product_bring() { state().unpublished = true; }
+
+void product_publish() { state().unpublished = false; }
+
 void product_begin(const Product& product) {
     State& t = state();
+    if (t.unpublished || worker().unpublished) fail("a product may not see what was written to shared memory");
     const Own own;
     t.products.emplace_back(product, t.products_committed);
 }

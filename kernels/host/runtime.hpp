@@ -71,6 +71,9 @@ struct Product {
     unsigned long long a, b;
 };
 void product_begin(const Product& product);
+// This thread has written what products will read, and has made what it wrote known to them.
+void product_bring();
+void product_publish();
 void product_commit();
 void product_wait(unsigned groups_left);
 

@@ -77,6 +77,7 @@ pub fn list() -> Vec<Product> {
         (2, 256, 16, [16, 16], one, one, [0, 0], Border::Open),
         (4, 128, 16, [16, 16], one, one, [0, 0], Border::Open),
         (1, 512, 256, [2, 2], one, one, [0, 0], Border::Open),
+        (1, 64, 128, [4, 4], [4, 4], two, one, Border::Open),
     ] {
         let Some(window) = Window::over(image, kernel, stride, pad, border) else { continue };
         // Those of few channels have kernels for either.

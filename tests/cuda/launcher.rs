@@ -90,18 +90,22 @@ fn warpgroups_agree_with_the_host() {
     let nine = [("INVNET_STANDIN_CC", "9.0"), ("INVNET_STANDIN_CODE", "9.0")];
     scenario("launcher::warpgroups_agree_with_the_host", &nine, || {
         let mut reached = BTreeSet::new();
-        for case in cases::stored().iter().chain(&cases::wide()) {
-            let (host, launched) = observed(Precision::Bf16, 90);
+        let (stored, wide) = (cases::stored(), cases::wide());
+        let cases =
+            stored.iter().chain(&wide).flat_map(|case| [(case, Precision::Tf32), (case, Precision::Bf16)]);
+        for (case, precision) in cases {
+            let (host, launched) = observed(precision, 90);
             let want = run(host, &case.inputs, &case.build).0;
             let launched = launched.lock().unwrap().clone();
             if !launched.is_subset(&reached) {
-                let cuda = Box::new(Gpu::new(Cuda::new(0).unwrap(), Precision::Bf16));
+                let cuda = Box::new(Gpu::new(Cuda::new(0).unwrap(), precision));
                 assert!(run(cuda, &case.inputs, &case.build).0 == want, "{}: other bits", case.name);
                 reached.extend(launched);
             }
         }
-        let family = FAMILIES.iter().find(|family| family.has_warpgroups()).unwrap();
-        let missed: Vec<_> = family.kernels.iter().filter(|kernel| !reached.contains(kernel.name)).collect();
+        let families = FAMILIES.iter().filter(|family| family.has_warpgroups());
+        let kernels = families.flat_map(|family| family.kernels);
+        let missed: Vec<_> = kernels.filter(|kernel| !reached.contains(kernel.name)).collect();
         assert!(missed.is_empty(), "never launched over the driver: {missed:?}");
     });
 }

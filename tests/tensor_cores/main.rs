@@ -26,7 +26,7 @@ use invnet::device::gpu::{Gpu, Precision};
 use invnet::device::{Cpu, Device, Kind};
 use invnet::first_use::products;
 use invnet::gradcheck::numbers;
-use invnet::op::{Border, Leg, Window};
+use invnet::op::{AdamSettings, Border, Leg, Window};
 use invnet::plan::Plan;
 use invnet::store::Store;
 use invnet::tape::Tape;
@@ -34,11 +34,13 @@ use invnet::tape::Tape;
 #[test]
 fn few_channels_err_by_no_more_than_rounding() {
     let mut worst = 0.0f64;
-    for product in few_channels() {
+    for (product, precision) in
+        few_channels().into_iter().flat_map(|p| PRECISIONS.map(|precision| (p, precision)))
+    {
         for finish in [Finish::Bare, Finish::Bias, Finish::Leaky, Finish::Gate] {
-            let (error, mut kernels) = product.checked(Precision::Bf16, finish);
+            let (error, mut kernels) = product.checked(precision, finish);
             kernels.retain(|&kernel| !prepares(kernel));
-            assert_eq!(kernels, ["conv_x_bf16_few"], "{product:?}");
+            assert_eq!(kernels, [format!("conv_x_{}_few", precision.name())], "{product:?}");
             worst = worst.max(error);
         }
     }
@@ -223,14 +225,16 @@ fn a_large_card_errs_by_no_more_than_rounding() {
     }
 }
 
-/// Products of what plans store in bf16, as a card of compute capability 9.0 computes them.
+/// Products in tf32 and of what plans store in bf16, as a card of compute capability 9.0 computes them.
 #[test]
 fn warpgroups_err_by_no_more_than_rounding() {
     let mut reached = BTreeSet::new();
     for schedule in [Schedule::Forward, Schedule::Shuffled(3)] {
         for product in products::list() {
             let exact = product.reference().unwrap();
-            for multiprocessors in [4, 132] {
+            for (multiprocessors, precision) in
+                [4, 132].into_iter().flat_map(|size| PRECISIONS.map(|p| (size, p)))
+            {
                 let launcher: Box<dyn Launcher> = match common::kind() {
                     Kind::Cuda(ordinal) => Box::new(Cuda::new(ordinal).unwrap()),
                     _ => Box::new(common::simt(schedule)),
@@ -239,21 +243,20 @@ fn warpgroups_err_by_no_more_than_rounding() {
                     return;
                 }
                 let limits = Limits { multiprocessors, shared: launcher.shared_limit(), arch: 90 };
-                let kernels = product.kernels(limits, Precision::Bf16).unwrap();
+                let kernels = product.kernels(limits, precision).unwrap();
                 if !kernels.iter().any(|kernel| kernel.contains("_wide_")) {
                     continue;
                 }
                 let (launcher, launched) = Watch::new(launcher, Some(multiprocessors));
-                let device = Box::new(Gpu::new(launcher.of_arch(90), Precision::Bf16));
-                let share = product.share(&exact, device, Precision::Bf16).unwrap();
+                let device = Box::new(Gpu::new(launcher.of_arch(90), precision));
+                let share = product.share(&exact, device, precision).unwrap();
                 assert!(share <= 1.0, "{product:?}: {share} of what rounding allows");
                 reached.extend(launched.lock().unwrap().iter().copied());
             }
         }
     }
-    let family = FAMILIES.iter().find(|family| family.name == "conv_wgmma").unwrap();
-    let missed: Vec<_> =
-        family.kernels.iter().map(|k| k.name).filter(|name| !reached.contains(name)).collect();
+    let kernels = FAMILIES.iter().filter(|family| family.has_warpgroups()).flat_map(|family| family.kernels);
+    let missed: Vec<_> = kernels.map(|kernel| kernel.name).filter(|name| !reached.contains(name)).collect();
     assert!(missed.is_empty(), "no product reaches {missed:?}");
 }
 
@@ -321,23 +324,60 @@ fn a_wrong_warpgroup_is_caught() {
     let products =
         legs.map(|leg| products::Product::Conv { leg, n: 2, ci: 24, co: 64, window, stored: true });
     let exact = products.map(|product| product.reference().unwrap());
-    for (wrong, change) in [
-        (true, ["(across / 8 ^ row % 8) * 16", "(across / 8 ^ row % 4) * 16"]),
-        (true, ["part * 32, 0)", "part * 16, 0)"]),
-        (true, ["part * 16 * ATOM_ROW, apart", "part * 8 * ATOM_ROW, apart"]),
-        (true, ["        wgmma_wait<0>();\n", "\n"]),
-        (true, ["now = 0, next = stages - 2", "now = 1, next = stages - 2"]),
-        (false, ["now = 0, next = stages - 2", "now = 0, next = stages - 2 /* as it was */"]),
+    let [tf32, bf16] = PRECISIONS;
+    for (precision, wrong, change) in [
+        (bf16, true, ["(across / 8 ^ row % 8) * 16", "(across / 8 ^ row % 4) * 16"]),
+        (bf16, true, ["part * 32, 0)", "part * 16, 0)"]),
+        (bf16, true, ["part * (apart / PARTS), apart", "part * (apart / 8), apart"]),
+        (bf16, true, ["        wgmma_wait<0>();\n", "\n"]),
+        (bf16, true, ["            wgmma_publish();\n", "\n"]),
+        (bf16, true, ["now = 0, next = stages - 2", "now = 1, next = stages - 2"]),
+        (bf16, false, ["now = 0, next = stages - 2", "now = 0, next = stages - 2 /* as it was */"]),
+        (tf32, true, ["(chunk ^ row % 8) * 16", "(chunk ^ row % 4) * 16"]),
+        (tf32, true, ["tf32_four(turned[j])", "tf32_four(v[j])"]),
+        (tf32, true, ["WideTf32::SLICE - 3", "WideTf32::SLICE - 4"]),
+        (
+            tf32,
+            true,
+            [
+                "            carry_b.fetch();\n            wgmma_publish();\n",
+                "            carry_b.fetch();\n",
+            ],
+        ),
+        (tf32, true, ["now + 1 == TF32_STAGES", "now + 1 == 1"]),
+        (tf32, false, ["now + 1 == TF32_STAGES", "now + 1 == TF32_STAGES /* as it was */"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let library = changed_library(folder.path(), "conv_wgmma", change);
+        let family = if precision == tf32 { "conv_tf32_wgmma" } else { "conv_wgmma" };
+        let library = changed_library(folder.path(), family, change);
         let caught = products.iter().zip(&exact).any(|(product, exact)| {
             let simt = Simt::from_library(&library, Schedule::Forward).unwrap().of_arch(90);
-            let device = Box::new(Gpu::new(simt, Precision::Bf16));
+            let device = Box::new(Gpu::new(simt, precision));
             // NaN is caught too.
-            !product.share(exact, device, Precision::Bf16).is_ok_and(|share| share <= 1.0)
+            !product.share(exact, device, precision).is_ok_and(|share| share <= 1.0)
         });
         assert_eq!(caught, wrong, "{change:?}");
+    }
+}
+
+/// Numbers just below those that an operand keeps become them, and are not cut off.
+#[test]
+fn warpgroups_round_to_the_nearest() {
+    let below = |v: &f64| 1.0 + (v.abs() * 1000.0).floor() / 1024.0 - f64::powi(2.0, -20);
+    let folder = tempfile::tempdir().unwrap();
+    let change = ["more = bits + 0x1000", "more = bits"];
+    let library = changed_library(folder.path(), "conv_tf32_wgmma", change);
+    for product in legs(2, [24, 64], [24, 26], [4, 4], [2, 2], [1, 1]) {
+        let operands: Vec<Vec<f64>> =
+            product.operands().iter().map(|v| v.iter().map(below).collect()).collect();
+        let exact = product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare);
+        let cut = Simt::from_library(&library, Schedule::Forward).unwrap();
+        for (simt, wrong) in [(Simt::new(Schedule::Forward), false), (cut, true)] {
+            let device = Box::new(Gpu::new(simt.of_arch(90), Precision::Tf32));
+            let found = product.run(device, &operands, Finish::Bare);
+            let far = |(f, e): (&f64, &f64)| (f - e).abs() > f64::powi(2.0, -12) * e;
+            assert_eq!(found.iter().zip(&exact).any(far), wrong, "{product:?}");
+        }
     }
 }
 
@@ -401,7 +441,9 @@ fn precision_and_channels_choose_the_kernel() {
         (conv([12, 10])[1], tf32, "conv_x_64"),
         // Few channels of the result, whatever the precision.
         (conv([12, 4])[0], tf32, "conv_y_few"),
-        (conv([4, 16])[1], tf32, "conv_x_few_4"),
+        (conv([4, 16])[1], tf32, "conv_x_tf32_few"),
+        (conv([4, 12])[1], tf32, "conv_x_tf32_few"),
+        (conv([4, 10])[1], tf32, "conv_x_few_4"),
         // Eights of channels for those that tensor cores sum.
         (conv([4, 16])[1], bf16, "conv_x_bf16_few"),
         (conv([4, 12])[1], bf16, "conv_x_few_4"),
@@ -466,4 +508,51 @@ fn rounded_filters_follow_theirs() {
     store.write(w, &numbers(12, filter.numel())).unwrap();
     check(&mut store, &replayed);
     check(&mut store, &planned);
+}
+
+/// Adam writes the copy of a filter that products read, with the bits of rounding the filter anew.
+#[test]
+fn adam_rounds_the_filters_that_it_changes() {
+    let product = legs(2, [12, 16], [6, 5], [3, 3], [1, 1], [1, 1])[0];
+    let [image, filter] = product.shapes();
+    let numel = filter.numel();
+    for beta1 in [0.0, 0.5] {
+        let settings = AdamSettings { beta1, beta2: 0.9, eps: 1e-8 };
+        let (device, launched) = watched(Schedule::Forward, Precision::Bf16);
+        let mut store = Store::on(device);
+        let operands = product.operands();
+        let x = store.add_real("x", image, &operands[0]).unwrap();
+        let w = store.add_real("w", filter, &operands[1]).unwrap();
+        let other = store.add_real("other", filter, &operands[1]).unwrap();
+        let [gradient, moment] =
+            [5, 6].map(|seed| store.add_real("of w", filter, &numbers(seed, numel)).unwrap());
+        let zeros = ["v", "other v"].map(|name| store.add_zeros(name, filter).unwrap());
+        let step = store.add_zeros("step", []).unwrap();
+        let tape = Tape::new();
+        let var = |leaf| store.var(&tape, leaf);
+        let before = product.product(var(x), var(w));
+        // A tensor without a copy stands beside it.
+        let updates = [(w, zeros[0]), (other, zeros[1])].map(|(tensor, v)| {
+            let all = [tensor, gradient, moment, v];
+            all.into_iter().filter(|&leaf| leaf != moment || beta1 > 0.0).map(var).collect::<Vec<_>>()
+        });
+        tape.adam(settings, var(step), tape.fill(0.01, []), &updates);
+        let after = product.product(var(x), var(w));
+        let plan = Plan::new(&tape, &[before, after], &store);
+        let mut last = None;
+        for _ in 0..3 {
+            plan.run(&mut store).unwrap();
+            let operands = [
+                operands[0].clone(),
+                store.read(w).unwrap(),
+                vec![0.0; product.channels()],
+                vec![0.0; product.result().numel()],
+            ];
+            let fresh = product.run(watched(Schedule::Forward, Precision::Bf16).0, &operands, Finish::Bare);
+            assert!(last.replace(fresh.clone()).is_none_or(|last| plan.read(&mut store, 0).unwrap() == last));
+            assert!(plan.read(&mut store, 1).unwrap() == fresh, "beta1 {beta1}");
+        }
+        // Nobody rounds it again.
+        assert_eq!(launched.lock().unwrap().iter().filter(|&&kernel| kernel == "narrow").count(), 1);
+    }
 }

@@ -1,11 +1,12 @@
 //! Launches of `kernels/conv*.cu`: which kernel computes a leg, and its grid.
 
 mod images;
+mod wide;
 
 use images::{IMAGE_SHARED, IMAGE_Y};
 
 use super::launch::{Launcher, Span};
-use super::matmul::{self, Cut, TILES, Tiles, WIDE, WIDE_W};
+use super::matmul::{self, Cut, TILES, Tiles};
 use super::params::Conv;
 use super::{Gpu, Precision, blocks_for, word};
 use crate::device::{Place, Typed};
@@ -22,8 +23,9 @@ const FEW_CHANNELS: usize = 8;
 /// Rows and strides of a block of `conv_few_mma.cu`, and numbers of a stride's columns that its lanes share out.
 const FEW_MMA_TILE: [usize; 2] = [8, 64];
 const FEW_MMA_NUMBERS: usize = 32;
-/// Its kernels, of operands in single precision and in bf16.
+/// Its kernels: by bf16, of operands in single precision and in bf16, and by tf32.
 const FEW_MMA: [&str; 2] = ["conv_x_bf16_few", "conv_x_stored_bf16_few"];
+const FEW_TF32: &str = "conv_x_tf32_few";
 /// Channels of x and taps along an axis up to which `conv_image_mma.cu` takes them, and its legs w, of operands in
 /// single precision and in bf16.
 const IMAGE: usize = 4;
@@ -54,33 +56,12 @@ const KERNELS: [[[&str; 3]; 3]; 3] = [
     ],
 ];
 
-/// The kernels for operands in bf16, by leg and tile; and those of warpgroups, by tiles as [`matmul::WIDE`] lists them.
+/// The kernels for operands in bf16, by leg and tile.
 const STORED: [[&str; 3]; 3] = [
     ["conv_y_stored_bf16_64", "conv_y_stored_bf16_128x64", "conv_y_stored_bf16_128"],
     ["conv_x_stored_bf16_64", "conv_x_stored_bf16_128x64", "conv_x_stored_bf16_128"],
     ["conv_w_stored_bf16_64", "conv_w_stored_bf16_128x64", "conv_w_stored_bf16_128"],
 ];
-const WARPGROUPS: [&[&str]; 3] = [
-    &[
-        "conv_y_wide_bf16_128x64",
-        "conv_y_wide_bf16_128",
-        "conv_y_wide_bf16_128x256",
-        "conv_y_wide_bf16_256x128",
-    ],
-    &[
-        "conv_x_wide_bf16_128x64",
-        "conv_x_wide_bf16_128",
-        "conv_x_wide_bf16_128x256",
-        "conv_x_wide_bf16_256x128",
-    ],
-    &["conv_w_wide_bf16_128x64", "conv_w_wide_bf16_128", "conv_w_wide_bf16_128x256"],
-];
-/// Bytes of a row or column of their tiles in a slice of shared memory; how many slices they hold, `WIDE_STAGES` of
-/// `gemm_wgmma.cuh` says too.
-const WIDE_SLICE: usize = 128;
-const fn wide_slices(rows: usize, columns: usize) -> usize {
-    if rows + columns == 256 { 6 } else { 4 }
-}
 
 /// What is done to the numbers of a result on their way out.
 #[derive(Clone, Copy)]
@@ -106,8 +87,8 @@ pub(super) struct Form {
 enum Route {
     /// A kernel for few channels of the result, its grid and its dynamic shared memory.
     Few(&'static str, [u32; 3], u32),
-    /// The same on tensor cores, by bf16: one of [`FEW_MMA`].
-    FewMma([u32; 3], u32),
+    /// The same on tensor cores: one of [`FEW_MMA`], or [`FEW_TF32`].
+    FewMma(Precision, [u32; 3], u32),
     /// Legs y and w of images, by bf16.
     Image,
     /// One of these three as the leg of another form.
@@ -191,9 +172,10 @@ impl Form {
 
     /// Grid and dynamic shared memory of leg x to few channels on tensor cores; none if they cannot read its operands,
     /// or need more of that than a block can have.
-    fn few_mma(&self, shared_limit: u32) -> Option<([u32; 3], u32)> {
+    fn few_mma(&self, precision: Precision, shared_limit: u32) -> Option<([u32; 3], u32)> {
         let Window { image, kernel, stride, out, border, .. } = self.window;
-        if !self.co.is_multiple_of(EIGHT) || stride[1] * self.ci > FEW_MMA_NUMBERS {
+        let group = if precision == Precision::Bf16 { EIGHT } else { FOUR };
+        if !self.co.is_multiple_of(group) || stride[1] * self.ci > FEW_MMA_NUMBERS {
             return None;
         }
         let [rows, strides] = FEW_MMA_TILE;
@@ -300,7 +282,10 @@ impl<L: Launcher> Gpu<L> {
     fn tiled(&self, form: &Form, precision: Precision) -> Tiled {
         let split = form.leg == Leg::W || precision != Precision::Fp32 && form.splits();
         let cut = self.conv_cut(form, &TILES[precision as usize], split);
-        Tiled { kernel: KERNELS[form.leg as usize][precision as usize][cut.tile], cut, shared: 0 }
+        let tiled =
+            Tiled { kernel: KERNELS[form.leg as usize][precision as usize][cut.tile], cut, shared: 0 };
+        let wide = if precision == Precision::Tf32 { self.wide(form, precision) } else { None };
+        wide.filter(|wide| wide.cut.time < cut.time).unwrap_or(tiled)
     }
 
     /// The kernel for operands in bf16; none if they cannot be read eight at a time or none is trusted.
@@ -308,20 +293,11 @@ impl<L: Launcher> Gpu<L> {
         if !form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) {
             return None;
         }
-        let leg = form.leg as usize;
-        if self.launcher.warpgroups() {
-            let tiles = if form.leg == Leg::W { &WIDE_W } else { &WIDE };
-            let cut = self.conv_cut(form, tiles, form.splits());
-            let kernel = WARPGROUPS[leg][cut.tile];
-            let ([rows, columns], ..) = tiles.list[cut.tile];
-            let shared = word(wide_slices(rows, columns) * (rows + columns) * WIDE_SLICE);
-            if self.trusts(kernel) {
-                return Some(Tiled { kernel, cut, shared });
-            }
-        }
-        let cut = self.conv_cut(form, &TILES[Precision::Bf16 as usize], form.splits());
-        let kernel = STORED[leg][cut.tile];
-        self.trusts(kernel).then_some(Tiled { kernel, cut, shared: 0 })
+        self.wide(form, Precision::Bf16).or_else(|| {
+            let cut = self.conv_cut(form, &TILES[Precision::Bf16 as usize], form.splits());
+            let kernel = STORED[form.leg as usize][cut.tile];
+            self.trusts(kernel).then_some(Tiled { kernel, cut, shared: 0 })
+        })
     }
 
     fn route(&self, form: &Form) -> Route {
@@ -333,13 +309,15 @@ impl<L: Launcher> Gpu<L> {
         }
         let few = form.leg != Leg::W && form.extents()[1] <= FEW;
         let (limit, tensors) = (self.launcher.shared_limit(), form.numels());
+        let precision = self.product_precision(&[form.co], &tensors);
+        let few_mma = if precision == Precision::Tf32 { FEW_TF32 } else { FEW_MMA[0] };
         if few
             && form.leg == Leg::X
-            && self.product_precision(&[form.co], &tensors) == Precision::Bf16
-            && let Some((grid, shared)) = form.few_mma(limit)
-            && self.trusts(FEW_MMA[0])
+            && precision != Precision::Fp32
+            && let Some((grid, shared)) = form.few_mma(precision, limit)
+            && self.trusts(few_mma)
         {
-            return Route::FewMma(grid, shared);
+            return Route::FewMma(precision, grid, shared);
         }
         if let Some((kernel, grid, shared)) = few.then(|| form.few(limit)).flatten()
             && self.trusts(kernel)
@@ -347,15 +325,11 @@ impl<L: Launcher> Gpu<L> {
             return Route::Few(kernel, grid, shared);
         }
         let image = if form.leg == Leg::Y { IMAGE_Y } else { IMAGE_W[0] };
-        if form.is_of_image()
-            && self.product_precision(&[form.co], &tensors) == Precision::Bf16
-            && limit >= IMAGE_SHARED
-            && self.trusts(image)
-        {
+        if form.is_of_image() && precision == Precision::Bf16 && limit >= IMAGE_SHARED && self.trusts(image) {
             return Route::Image;
         }
         let wide = form.leg != Leg::X && !form.ci.is_multiple_of(FOUR);
-        if wide && self.product_precision(&[form.co], &tensors) != Precision::Fp32 {
+        if wide && precision != Precision::Fp32 {
             return Route::Widened;
         }
         let precision = self.product_precision(&form.rows(), &tensors);
@@ -413,7 +387,11 @@ impl<L: Launcher> Gpu<L> {
                 let spans = [Span::read(a), Span::read(b), extra, Span::write(y)];
                 return self.launch_shared(kernel, grid, shared, &spans, &params);
             }
-            Route::FewMma(grid, shared) => {
+            Route::FewMma(Precision::Tf32, grid, shared) => {
+                let spans = [Span::read(a), Span::read(b), extra, Span::write(y)];
+                return self.launch_shared(FEW_TF32, grid, shared, &spans, &params);
+            }
+            Route::FewMma(_, grid, shared) => {
                 let kernel = FEW_MMA[usize::from(a.dtype == DType::Bf16)];
                 let spans = [Span::read(a), self.narrowed(b)?, extra, Span::write(y)];
                 return self.launch_shared(kernel, grid, shared, &spans, &params);

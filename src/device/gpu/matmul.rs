@@ -48,6 +48,13 @@ pub(super) static WIDE_W: Tiles = Tiles {
     speed: 1.67e6,
     lonely: 1.1,
 };
+/// Those of `conv_tf32_wgmma.cu`, which no card has timed: assumed are three quarters of what the second-level cache
+/// lets the best tile have, and shares as each tile reads from it.
+pub(super) static WIDE_TF32: Tiles = Tiles {
+    list: &[([128, 64], 0.5, 2), ([128, 128], 0.75, 1), ([128, 256], 1.0, 1), ([256, 128], 0.95, 1)],
+    speed: 0.65e6,
+    lonely: 1.1,
+};
 /// Those of matrix products: the same as convolutions', without the oblong.
 static SQUARE: [Tiles; 3] = [Tiles::square(0.14e6), Tiles::square(0.44e6), Tiles::square(0.95e6)];
 
@@ -74,6 +81,8 @@ impl Tiles {
 /// How a product [M, N] over K is cut: tiles, and pieces of K.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Cut {
+    /// Microseconds that it should take.
+    pub(super) time: f64,
     /// Which of the list, and its extent.
     pub(super) tile: usize,
     extent: [usize; 2],
@@ -92,7 +101,7 @@ impl Cut {
 /// The cut of `classes` products alike, for a device with `busy` multiprocessors: the one whose busiest
 /// multiprocessor is done first, the largest of equals. `split` allows pieces of K, which a second launch adds.
 pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: bool, tiles: &Tiles) -> Cut {
-    let mut best: Option<(f64, Cut)> = None;
+    let mut best: Option<Cut> = None;
     for (tile, &(extent, rate, resident)) in tiles.list.iter().enumerate() {
         let [rows, columns] = extent;
         let count = m.div_ceil(rows) * n.div_ceil(columns) * classes;
@@ -110,12 +119,12 @@ pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: boo
             if pieces > 1 {
                 time += LAUNCH + (2 * pieces * m * n * size_of::<f32>()) as f64 / SUMMED;
             }
-            if best.as_ref().is_none_or(|(least, _)| time <= *least) {
-                best = Some((time, Cut { tile, extent, pieces: word(pieces), piece: word(piece) }));
+            if best.is_none_or(|best| time <= best.time) {
+                best = Some(Cut { time, tile, extent, pieces: word(pieces), piece: word(piece) });
             }
         }
     }
-    best.expect("there are tiles to choose among").1
+    best.expect("there are tiles to choose among")
 }
 
 impl<L: Launcher> Gpu<L> {
@@ -201,6 +210,14 @@ mod tests {
             (132, [2048, 256, 16_384], 1, true, &WIDE_W, [128, 256], 8),
             (132, [4096, 512, 4096], 1, true, &WIDE_W, [128, 128], 1),
             (132, [8192, 1024, 1024], 1, true, &WIDE_W, [128, 256], 1),
+            // The same in tf32.
+            (132, [65_536, 128, 1024], 1, false, &WIDE_TF32, [256, 128], 1),
+            (132, [16_384, 256, 2048], 1, false, &WIDE_TF32, [128, 256], 1),
+            (132, [1024, 1024, 8192], 1, true, &WIDE_TF32, [128, 256], 4),
+            (132, [65_536, 64, 512], 4, false, &WIDE_TF32, [128, 64], 1),
+            (132, [1024, 512, 4096], 4, false, &WIDE_TF32, [128, 128], 1),
+            (132, [1024, 128, 65_536], 1, true, &WIDE_TF32, [256, 128], 32),
+            (132, [8192, 1024, 1024], 1, true, &WIDE_TF32, [128, 256], 1),
         ] {
             let found = cut(busy, extents, classes, split, tiles);
             assert_eq!((found.extent, found.pieces), (tile, pieces), "{busy} {extents:?} {classes}");

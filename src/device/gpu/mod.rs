@@ -270,10 +270,9 @@ impl<L: Launcher> Device for Gpu<L> {
         if !op.in_place() {
             self.shadows.written(output.buffer);
         }
-        self.run_op(op, inputs, output)?;
         let changed = inputs.iter().enumerate().filter(|&(i, _)| op.mutates(i));
         changed.for_each(|(_, place)| self.shadows.changed(place.buffer));
-        Ok(())
+        self.run_op(op, inputs, output)
     }
 
     fn runs_in_bf16(&self, op: &Op, inputs: &[Typed], output: Typed) -> bool {

@@ -49,11 +49,14 @@ impl<L: Launcher> Gpu<L> {
                 numel,
             };
             let mut spans = vec![Span::read(&x[0]), Span::read(&x[1])];
-            spans.extend(updates.iter().enumerate().map(|(i, place)| match i % each {
-                1 => Span::read(place),
-                _ => Span::update(place),
-            }));
-            self.launch_table("adam", blocks, &spans, 4 * MAX_TENSORS + 2, &params)?;
+            for update in updates.chunks_exact(each) {
+                spans.extend(update.iter().enumerate().map(|(i, place)| match i {
+                    1 => Span::read(place),
+                    _ => Span::update(place),
+                }));
+                spans.push(self.shadows.renewed(&update[0]));
+            }
+            self.launch_table("adam", blocks, &spans, 5 * MAX_TENSORS + 2, &params)?;
         }
         Ok(())
     }

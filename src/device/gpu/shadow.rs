@@ -1,5 +1,5 @@
 //! Filters rounded to bf16, kept while they do not change: tensor cores read half as many bytes of them, and
-//! nobody rounds them again for every tile.
+//! nobody rounds them again for every tile. Adam writes a filter's copy beside the filter.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,6 +43,17 @@ impl Shadows {
     /// Anything may have changed.
     pub(super) fn all_changed(&mut self) {
         self.kept.values_mut().for_each(|shadow| shadow.fresh = false);
+    }
+
+    /// Where who changes a filter is to write its copy, which from then on is of the filter as it is; nowhere if the
+    /// filter has none of its own.
+    pub(super) fn renewed(&mut self, filter: &Place) -> Span {
+        let bytes = filter.shape.numel() * size_of::<u16>();
+        let shadow = self.kept.get_mut(&filter.buffer).filter(|shadow| shadow.copy.bytes == bytes);
+        let Some(shadow) = shadow.filter(|_| filter.offset == 0) else { return Span::NONE };
+        let Some(buffer) = shadow.copy.block else { return Span::NONE };
+        shadow.fresh = true;
+        Span { buffer, offset: 0, bytes, access: Access::Write }
     }
 
     /// A block is given back: so is the copy of what it held.

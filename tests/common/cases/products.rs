@@ -212,6 +212,7 @@ pub fn wide() -> Vec<Case> {
         (1, 24, 64, [31, 33], "w"),
         (1, 24, 128, [31, 33], "w"),
         (1, 128, 64, [31, 33], "w"),
+        (1, 1024, 128, [2, 2], "w"),
     ];
     let of = |(n, ci, co, image, leg)| {
         let window = Window::over(image, [1, 1], [1, 1], [0, 0], Border::Open).unwrap();

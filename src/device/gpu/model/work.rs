@@ -26,6 +26,7 @@ impl Product {
     pub fn slice(&self) -> u32 {
         match self.precision {
             Precision::Bf16 if self.wide => 64,
+            Precision::Tf32 if self.wide => 32,
             Precision::Bf16 => 32,
             _ => 16,
         }
@@ -43,8 +44,8 @@ impl Product {
     pub fn multiplies(&self, threads: u32) -> u32 {
         let terms = self.tile[0] * self.tile[1] * self.slice();
         if self.wide {
-            // 64 rows, all columns and 16 terms at once.
-            return terms / (64 * self.tile[1] * 16) / 2;
+            // 64 rows, all columns and a quarter of a slice at once.
+            return terms / (64 * self.tile[1] * (self.slice() / 4)) / 2;
         }
         match self.precision {
             Precision::Fp32 => terms / threads,
@@ -140,12 +141,15 @@ impl Work {
         }
         if launch.kernel == "conv_y_few" {
             self.trips = Some([f64::from(depth.div_ceil(32)), 0.0]);
-        } else if launch.kernel.ends_with("_bf16_few") {
-            // Rows that meet one of x, 32 channels at a time, of 64 (or 40) columns by 16 numbers of the filter's row.
-            let columns = if launch.kernel.contains("stored") { 64 } else { 40 };
+        } else if let Some(kind) = launch.kernel.strip_prefix("conv_x_").and_then(|k| k.strip_suffix("_few"))
+        {
+            // Rows that meet one of x, 32 (tf32: 16) channels at a time, of 64 (or 40) columns by 16 numbers of the
+            // filter's row.
+            let columns = if kind == "bf16" { 40 } else { 64 };
+            let channels = if kind == "tf32" { 16 } else { 32 };
             let rows = p.kh.div_ceil(p.sh.unsigned_abs());
             let across = p.ow.min(64).div_ceil(columns) * (p.kw * p.ci).div_ceil(16);
-            let turns = f64::from(across * rows * p.co.div_ceil(32));
+            let turns = f64::from(across * rows * p.co.div_ceil(channels));
             self.trips = Some([turns, 0.0]);
         } else if launch.kernel.ends_with("_bf16_image") {
             // Of a warp: rows of taps of 16 pixels, and those, around which it runs about .6 (one of two types, one of
@@ -206,5 +210,7 @@ mod tests {
         // Two warpgroups, of which each takes 64 rows and 16 terms at a time.
         let wide = product("conv_w_wide_bf16_256x128", 128).unwrap();
         assert_eq!([wide.multiplies(256), wide.slices()], [8, 2]);
+        let wide = product("conv_y_wide_tf32_128", 128).unwrap();
+        assert_eq!([wide.multiplies(256), wide.slices()], [4, 4]);
     }
 }
