@@ -32,15 +32,15 @@ const BUDGETS: &[(&str, usize, u64, u64)] = &[
     ("circles-acgan-quick", 274, 319, 7),
     ("two-phase-stinis-quick", 255, 340, 7),
     ("circles", 1616, 25274, 2631),
-    ("circle-square", 794, 12654, 1164),
-    ("two-phase", 846, 13247, 1162),
-    ("two-phase-p1", 634, 12417, 1161),
-    ("two-phase-p2", 622, 12553, 1162),
-    ("polycrystal", 665, 13370, 1190),
+    ("circle-square", 781, 12218, 1164),
+    ("two-phase", 833, 12810, 1162),
+    ("two-phase-p1", 621, 11981, 1161),
+    ("two-phase-p2", 609, 12117, 1162),
+    ("polycrystal", 652, 12934, 1190),
     ("circles-wgan-gp", 846, 17264, 2102),
     ("circles-cgan", 889, 18908, 2170),
     ("circles-acgan", 957, 17418, 2102),
-    ("two-phase-stinis", 488, 9354, 950),
+    ("two-phase-stinis", 479, 9052, 950),
 ];
 
 #[test]

@@ -524,8 +524,8 @@ fn adam_rounds_the_filters_that_it_changes() {
         let x = store.add_real("x", image, &operands[0]).unwrap();
         let w = store.add_real("w", filter, &operands[1]).unwrap();
         let other = store.add_real("other", filter, &operands[1]).unwrap();
-        let [gradient, moment] =
-            [5, 6].map(|seed| store.add_real("of w", filter, &numbers(seed, numel)).unwrap());
+        let [gradient, moment] = [("g", 5), ("m", 6)]
+            .map(|(name, seed)| store.add_real(name, filter, &numbers(seed, numel)).unwrap());
         let zeros = ["v", "other v"].map(|name| store.add_zeros(name, filter).unwrap());
         let step = store.add_zeros("step", []).unwrap();
         let tape = Tape::new();
