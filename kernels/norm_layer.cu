@@ -184,7 +184,7 @@ DEVICE void fields(const Fields& of, const float* sums, const float* second, con
             x[k] = f.of(y, g[k], of.h ? h[k] : 0.0f, of.gamma[channel], of.beta[channel]);
             channel = channel + 1 == p.channels ? 0 : channel + 1;
         }
-        add_more(more, i, x);
+        add_more(more, i, x, p);
         write_as(out, i, x, p.bf16);
         first += advance;
         if (first >= p.channels) first -= p.channels;

@@ -97,7 +97,7 @@ DEVICE void gradient(const float* x, const float* stats, const float* gamma, con
             const float y = normalised(v[k], of.mean[k], of.r[k]);
             to[k] = of.r[k] * scale[k] * (masked(y, scale[k], shift[k], q.slope, to[k]) - mean_g[k] - y * mean_gy[k]);
         }
-        add_more(more, i, to);
+        add_more(more, i, to, q);
         write_as(out, i, to, q.bf16);
     }
 }

@@ -25,10 +25,15 @@ DEVICE float masked(float y, float gamma, float beta, float slope, float v) {
     return shifted(y, gamma, beta) > 0.0f ? v : slope * v;
 }
 
-// Adds numbers that may not be there, from the one with that index on.
+// Adds numbers that may not be there, to results from the one with that index on; those of a smaller image, of whose
+// pixels all `WIDTH` are of one, are repeated.
 template <u32 WIDTH>
-DEVICE void add_more(const float* more, u32 i, float (&to)[WIDTH]) {
+DEVICE void add_more(const float* more, u32 i, float (&to)[WIDTH], const NormRelu& p) {
     if (!more) return;
+    if (p.factor > 1) {
+        const u32 pixel = i / p.channels, row = pixel / p.line, column = pixel - row * p.line;
+        i = (row / p.factor * (p.line / p.factor) + column / p.factor) * p.channels + i - pixel * p.channels;
+    }
     float v[WIDTH];
     read_width(more + i, v);
     UNROLL for (u32 k = 0; k < WIDTH; ++k) to[k] += v[k];

@@ -128,7 +128,7 @@ struct Norm {
     float eps;
 };
 
-// norm_relu, norm_relu_sums, norm_relu_grad: as Norm, the LeakyReLU's slope and the type of the result.
+// norm_relu and norm_layer: as Norm, the LeakyReLU's slope and the type of the result.
 struct NormRelu {
     u32 rows;
     u32 columns;
@@ -139,7 +139,9 @@ struct NormRelu {
     u32 row;  // numbers from one row of the sums to the other
     float eps;
     float slope;
-    u32 bf16;  // whether the result is stored in bf16
+    u32 bf16;    // whether the result is stored in bf16
+    u32 factor;  // how often each pixel of what is added is repeated, along either axis,
+    u32 line;    // and pixels of a line of the result
 };
 
 // moments and quadratic_field.

@@ -170,7 +170,7 @@ pub enum Second {
     /// and these sums.
     ByG,
     /// <h, D> derived by x; inputs x, `Stats(x)`, gamma, beta, g, the sums of the first derivative, h and these
-    /// sums. What else is given is added.
+    /// sums. What else is given is added, pixels of a smaller image repeated.
     ByX,
 }
 
@@ -267,7 +267,7 @@ pub enum Op {
     /// Never recorded.
     NormReluSums(Over, f64, f64),
     /// The derivative of the same by x; inputs as of [`Op::NormReluSums`], and its result. What else is given is
-    /// added. Never recorded.
+    /// added, pixels of a smaller image repeated. Never recorded.
     NormReluGrad(Over, f64, f64),
     /// Of a cotangent h of [`Op::NormReluGrad`] over a layer, what [`Second`] says, which lists inputs. Never
     /// recorded.

@@ -301,6 +301,25 @@ fn its_derivative_over_a_layer_is_two_passes() {
     );
 }
 
+#[test]
+fn repeated_pixels_are_added_as_they_are() {
+    for (over, channels) in [(0, 3), (0, 8), (1, 3), (1, 8)] {
+        let (field, vector) = ([5, 6, 8, channels], [channels]);
+        let inputs: [&[usize]; 5] = [&field, &vector, &vector, &field, &[5, 3, 4, channels]];
+        let build: [Build; 2] = [
+            |tape, x| {
+                let gradients = tape.pullback(layer(Over::Batch, x), x[3], &x[..3]);
+                vec![gradients[0] + x[4].upsample(2), gradients[1], gradients[2]]
+            },
+            |tape, x| {
+                let gradients = tape.pullback(layer(Over::Layer, x), x[3], &x[..3]);
+                vec![x[4].upsample(2) + gradients[0], gradients[1], gradients[2]]
+            },
+        ];
+        nearly(&inputs, build[over], &["stats", "norm_relu_sums", "norm_relu_grad"], 2e-5);
+    }
+}
+
 /// <h, D> derived by x, gamma and g, with D the derivative of a normalised layer; and another field added.
 fn derived_again<'t>(tape: &'t Tape, x: &[Var<'t>]) -> Vec<Var<'t>> {
     let d = tape.pullback(layer(Over::Layer, x), x[3], &x[..1])[0];

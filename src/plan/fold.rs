@@ -15,7 +15,7 @@ use crate::tape::Node;
 
 /// The rules, each over all nodes, in this order.
 const RULES: [fn(&mut Graph<'_>, usize); 8] =
-    [concat, norm_relu, norm_relu_grad, upsample_add, norm_add, conv_bias, conv_gate, part];
+    [concat, norm_relu, norm_relu_grad, norm_add, upsample_add, conv_bias, conv_gate, part];
 
 /// Real numbers from which on a tensor is aligned, in the narrowest type they have.
 pub(super) const ALIGNED: usize = ALIGN / size_of::<f32>();
@@ -121,33 +121,40 @@ fn conv_gate(graph: &mut Graph<'_>, id: usize) {
     }
 }
 
-/// What is added to repeated pixels joins the pass that repeats them.
-fn upsample_add(graph: &mut Graph<'_>, id: usize) {
-    add(graph, id, |op, inputs| matches!(op, Op::Upsample(_)) && inputs == 1);
-}
-
-/// What is added to the derivative of a normalised field joins the pass that makes it.
+/// What is added to the derivative of a normalised field joins the pass that makes it; repeated pixels do as they are
+/// before.
 fn norm_add(graph: &mut Graph<'_>, id: usize) {
-    add(graph, id, |op, inputs| match op {
+    let takes = |op, inputs| match op {
         Op::NormReluGrad(..) => inputs == 6,
         Op::NormReluSecond(Second::ByX, ..) => inputs == 8,
         _ => false,
-    });
+    };
+    let Some((from, other)) = summand(graph, id, takes) else { return };
+    let repeated = matches!(graph.op(other), Op::Upsample(_))
+        && graph.inputs(other).len() == 1
+        && graph.is_only_for(other, id)
+        && graph.is_still(other, id);
+    let other = if repeated { graph.inputs(other)[0] } else { other };
+    let inputs: Vec<usize> = graph.inputs(from).iter().copied().chain([other]).collect();
+    graph.replace(id, graph.op(from), &inputs);
 }
 
-/// A sum of tensors of one shape joins the operation, of those asked for by it and how many inputs it has, that makes
-/// one of them for nobody else: the other is its last input.
-fn add(graph: &mut Graph<'_>, id: usize, takes: impl Fn(Op, usize) -> bool) {
-    let (Op::Binary(Binary::Add), &[a, b]) = (graph.op(id), graph.inputs(id)) else { return };
-    for (from, other) in [(a, b), (b, a)] {
+/// What is added to repeated pixels joins the pass that repeats them.
+fn upsample_add(graph: &mut Graph<'_>, id: usize) {
+    let takes = |op, inputs| matches!(op, Op::Upsample(_)) && inputs == 1;
+    let Some((from, other)) = summand(graph, id, takes) else { return };
+    graph.replace(id, graph.op(from), &[graph.inputs(from)[0], other]);
+}
+
+/// Of a sum of two tensors of one shape, the one that an operation, of those asked for by it and how many inputs it
+/// has, makes for nobody else; and the other.
+fn summand(graph: &Graph<'_>, id: usize, takes: impl Fn(Op, usize) -> bool) -> Option<(usize, usize)> {
+    let (Op::Binary(Binary::Add), &[a, b]) = (graph.op(id), graph.inputs(id)) else { return None };
+    [(a, b), (b, a)].into_iter().find(|&(from, other)| {
         let alike = [from, other].iter().all(|&node| graph.shape(node) == graph.shape(id));
         let ours = graph.is_only_for(from, id) && graph.is_still(from, id);
-        if alike && ours && takes(graph.op(from), graph.inputs(from).len()) {
-            let inputs: Vec<usize> = graph.inputs(from).iter().copied().chain([other]).collect();
-            graph.replace(id, graph.op(from), &inputs);
-            return;
-        }
-    }
+        alike && ours && takes(graph.op(from), graph.inputs(from).len())
+    })
 }
 
 /// A slice that lies in its input as it is, and begins where a tensor may, is not copied.

@@ -182,6 +182,7 @@ impl<T: Real> Cpu<T> {
         let x = |i: usize| io.real::<T>(i);
         // Inputs that only some have.
         let given = |i: usize| (i < io.places.len()).then(|| x(i));
+        let more = |i: usize| given(i).map(|field| norm_relu::More::of(field, shapes(i), &io.output.shape));
         match *op {
             Op::ArgMax => return index::argmax(x(0), shapes(0).channels(), out_bytes),
             Op::RandomIndex { stream, below } => {
@@ -255,7 +256,7 @@ impl<T: Real> Cpu<T> {
                 }
             }
             Op::NormReluGrad(over, eps, slope) => {
-                let (of, more) = (norm_fields(io, eps, slope), given(6));
+                let (of, more) = (norm_fields(io, eps, slope), more(6));
                 match over {
                     Over::Batch => norm_relu::norm_relu_grad(&of, x(4), x(5), more, out),
                     Over::Layer => norm_layer::grad(&of, [x(4), x(5)], shapes(0), more, out),
@@ -266,7 +267,7 @@ impl<T: Real> Cpu<T> {
                 match what {
                     Second::Sums => norm_layer::second_sums(&of, [x(4), x(5), x(6)], shape, out),
                     Second::ByG => norm_layer::by_g(&of, [x(4), x(5)], shape, out),
-                    Second::ByX => norm_layer::by_x(&of, [x(4), x(5), x(6), x(7)], shape, given(8), out),
+                    Second::ByX => norm_layer::by_x(&of, [x(4), x(5), x(6), x(7)], shape, more(8), out),
                 }
             }
             Op::Moments => moments::moments(x(0), shapes(0), out),

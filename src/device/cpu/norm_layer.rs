@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::Real;
 use super::norm::inverse_roots;
-use super::norm_relu::{Channels, Fields, Pass, Pointwise, Sums};
+use super::norm_relu::{Channels, Fields, More, Pass, Pointwise, Sums};
 use super::pieces::*;
 use super::scratch;
 use super::vector::{lanes, load, store};
@@ -121,18 +121,23 @@ impl<T: Real> WithSimd for SecondSums<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { fields: [x, g, h], channels, sums } = self;
         let (lanes, period) = (lanes::<T, S>(), channels.period());
+        let (plain, others) = sums.split_at_mut(period);
+        let (by_y, by_u) = others.split_at_mut(period);
+        let add = |sum: &mut [T], v| store::<T, S>(sum, T::plus(simd, load::<T, S>(sum), v));
         for ((x, g), h) in x.chunks(period).zip(g.chunks(period)).zip(h.chunks(period)) {
-            for (i, ((x, g), h)) in x.chunks(lanes).zip(g.chunks(lanes)).zip(h.chunks(lanes)).enumerate() {
+            let fields = x.chunks(lanes).zip(g.chunks(lanes)).zip(h.chunks(lanes));
+            let sums = plain.chunks_exact_mut(lanes).zip(by_y.chunks_exact_mut(lanes));
+            let sums = sums.zip(by_u.chunks_exact_mut(lanes));
+            for (i, (((x, g), h), ((plain, by_y), by_u))) in fields.zip(sums).enumerate() {
                 // Behind the last pixel h is zero, and adds nothing.
                 let whole = x.len() == lanes;
-                let [x, g, h] =
-                    [x, g, h].map(|field| if whole { load::<T, S>(field) } else { T::get(simd, field) });
+                let get = |field: &[T]| if whole { load::<T, S>(field) } else { T::get(simd, field) };
+                let (x, g, h) = (get(x), get(g), get(h));
                 let [y, v] = channels.normalised(simd, x, i * lanes);
                 let u = channels.gated(simd, v, g);
-                for (k, v) in [h, T::times(simd, h, y), T::times(simd, h, u)].into_iter().enumerate() {
-                    let sum = &mut sums[k * period + i * lanes..];
-                    store::<T, S>(sum, T::plus(simd, load::<T, S>(sum), v));
-                }
+                add(plain, h);
+                add(by_y, T::times(simd, h, y));
+                add(by_u, T::times(simd, h, u));
             }
         }
     }
@@ -143,13 +148,13 @@ fn each_sample<T: Real, F: Pointwise<T, K>, const K: usize>(
     of: &Fields<'_, T>,
     samples: usize,
     fields: [&[T]; K],
-    more: Option<&[T]>,
+    more: Option<More<'_, T>>,
     out: &mut [T],
     f: impl Fn(Channels<T>, T, usize) -> F + Sync,
 ) {
     let (length, r) = (out.len() / samples, inverse_roots(of.stats, samples, of.eps));
     out.par_chunks_mut(length).enumerate().each(&|(i, out)| {
-        Pass::run(&f(of.sample(i, &r), r[i], i), fields, more, i, out, length);
+        Pass::run(&f(of.sample(i, &r), r[i], i), fields, more, i * length, out);
     });
 }
 
@@ -158,7 +163,7 @@ pub(super) fn grad<T: Real>(
     of: &Fields<'_, T>,
     [g, sums]: [&[T]; 2],
     shape: &Shape,
-    more: Option<&[T]>,
+    more: Option<More<'_, T>>,
     out: &mut [T],
 ) {
     let layout = LayerSums::of(shape);
@@ -239,7 +244,7 @@ pub(super) fn by_x<T: Real>(
     of: &Fields<'_, T>,
     [g, first, h, second]: [&[T]; 4],
     shape: &Shape,
-    more: Option<&[T]>,
+    more: Option<More<'_, T>>,
     out: &mut [T],
 ) {
     let layout = LayerSums::of(shape);

@@ -87,27 +87,57 @@ pub(super) trait Pointwise<T: Real, const K: usize>: Sync {
     fn of<S: Simd>(&self, simd: S, fields: [T::Of<S>; K], at: usize) -> T::Of<S>;
 }
 
-/// Such a pass, and what is added to its results.
-pub(super) struct Pass<'a, T, F, const K: usize> {
-    pub(super) f: &'a F,
-    pub(super) fields: [&'a [T]; K],
-    pub(super) more: Option<&'a [T]>,
-    pub(super) out: &'a mut [T],
+/// What is added to the results of a pass over `[N, H, W, C]`: a field of that shape, or a smaller one whose pixels are
+/// repeated.
+#[derive(Clone, Copy)]
+pub(super) struct More<'a, T> {
+    field: &'a [T],
+    factor: usize,
+    /// W and C of the results.
+    row: [usize; 2],
 }
 
-impl<'a, T: Real, F: Pointwise<T, K>, const K: usize> Pass<'a, T, F, K> {
-    /// Runs that over the i-th `out`, of as many numbers as all before it.
-    pub(super) fn run(
-        f: &'a F,
-        fields: [&'a [T]; K],
-        more: Option<&'a [T]>,
-        i: usize,
-        out: &'a mut [T],
-        piece: usize,
-    ) {
-        let part = |field: &'a [T]| &field[i * piece..][..out.len()];
-        let (fields, more) = (fields.map(part), more.map(part));
-        pulp::Arch::new().dispatch(Self { f, fields, more, out });
+impl<'a, T: Real> More<'a, T> {
+    pub(super) fn of(field: &'a [T], shape: &Shape, results: &Shape) -> Self {
+        let row = [results[results.rank() - 2], results.channels()];
+        Self { field, factor: row[0] / shape[shape.rank() - 2], row }
+    }
+
+    /// Repeats what is added to the results from that one on, which a pixel begins at.
+    fn repeat(&self, from: usize, to: &mut [T]) {
+        let Self { field, factor, row: [width, channels] } = *self;
+        for (pixel, to) in (from / channels..).zip(to.chunks_exact_mut(channels)) {
+            let (row, column) = (pixel / width / factor, pixel % width / factor);
+            to.copy_from_slice(&field[(row * (width / factor) + column) * channels..][..channels]);
+        }
+    }
+}
+
+/// Such a pass, and what is added to its results.
+pub(super) struct Pass<'a, T, F, const K: usize> {
+    f: &'a F,
+    fields: [&'a [T]; K],
+    more: Option<&'a [T]>,
+    out: &'a mut [T],
+}
+
+impl<T: Real, F: Pointwise<T, K>, const K: usize> Pass<'_, T, F, K> {
+    /// Makes the results from number `first` of the fields on.
+    pub(super) fn run(f: &F, fields: [&[T]; K], more: Option<More<'_, T>>, first: usize, out: &mut [T]) {
+        let piece = f.channels().piece();
+        for (i, out) in out.chunks_mut(piece).enumerate() {
+            let from = first + i * piece;
+            let fields = fields.map(|field| &field[from..][..out.len()]);
+            let mut pass =
+                |more: Option<&[T]>| pulp::Arch::new().dispatch(Pass { f, fields, more, out: &mut *out });
+            match more {
+                Some(more) if more.factor > 1 => scratch::with(fields[0].len(), |repeated: &mut [T]| {
+                    more.repeat(from, repeated);
+                    pass(Some(repeated));
+                }),
+                more => pass(more.map(|more| &more.field[from..][..fields[0].len()])),
+            }
+        }
     }
 }
 
@@ -119,9 +149,9 @@ impl<T: Real, F: Pointwise<T, K>, const K: usize> WithSimd for Pass<'_, T, F, K>
         let Self { f, fields, more, out } = self;
         let (lanes, period) = (lanes::<T, S>(), f.channels().period());
         for (first, out) in out.chunks_mut(period).enumerate() {
-            let part = |field: &'_ [T]| first * period..first * period + out.len().min(field.len());
-            let fields = fields.map(|field| &field[part(field)]);
-            let more = more.map(|field| &field[part(field)]);
+            let part = first * period..first * period + out.len();
+            let fields = fields.map(|field| &field[part.clone()]);
+            let more = more.map(|more| &more[part]);
             for (i, out) in out.chunks_mut(lanes).enumerate() {
                 let (at, whole) = (i * lanes, out.len() == lanes);
                 let get =
@@ -141,13 +171,13 @@ pub(super) fn norm_relu<T: Real>(over: Over, of: &Fields<'_, T>, shape: &Shape, 
             let f = &Forward(of.channels());
             let piece = f.0.piece();
             let pieces = out.par_chunks_mut(piece).enumerate();
-            pieces.each(&|(i, out)| Pass::run(f, [of.x], None, i, out, piece));
+            pieces.each(&|(i, out)| Pass::run(f, [of.x], None, i * piece, out));
         }
         Over::Layer => {
             let (length, r) = (shape.numel() / shape[0], inverse_roots(of.stats, shape[0], of.eps));
             let samples = out.par_chunks_mut(length).enumerate();
             samples.each(&|(i, out)| {
-                Pass::run(&Forward(of.sample(i, &r)), [of.x], None, i, out, length);
+                Pass::run(&Forward(of.sample(i, &r)), [of.x], None, i * length, out);
             });
         }
     }
@@ -223,7 +253,7 @@ pub(super) fn norm_relu_grad<T: Real>(
     of: &Fields<'_, T>,
     g: &[T],
     sums: &[T],
-    more: Option<&[T]>,
+    more: Option<More<'_, T>>,
     out: &mut [T],
 ) {
     let channels = of.channels();
@@ -237,7 +267,7 @@ pub(super) fn norm_relu_grad<T: Real>(
     let f = &Back { channels, by, mean_g, mean_gy };
     let piece = f.channels.piece();
     let pieces = out.par_chunks_mut(piece).enumerate();
-    pieces.each(&|(i, out)| Pass::run(f, [of.x, g], more, i, out, piece));
+    pieces.each(&|(i, out)| Pass::run(f, [of.x, g], more, i * piece, out));
 }
 
 /// The derivative over a batch: what belongs to each channel besides.

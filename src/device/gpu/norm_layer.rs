@@ -1,8 +1,8 @@
 //! Launches of `kernels/norm_layer.cu`.
 
 use super::launch::{Launcher, Span};
-use super::norm_relu::{params, spans};
-use super::params::NormRelu;
+use super::norm_relu::{add, params, spans};
+use super::params::{Norm, NormRelu};
 use super::{Gpu, blocks_for, word};
 use crate::device::{LayerSums, Place};
 use crate::error::Result;
@@ -58,14 +58,17 @@ impl<L: Launcher> Gpu<L> {
         (x, given): (&[Place], usize),
         y: &Place,
     ) -> Result<()> {
-        let params = self.layer_params(eps, slope, x, y);
+        let mut params = self.layer_params(eps, slope, x, y);
         let mut spans = spans(&x[..given]);
         if kernel != "norm_layer_by_g" {
-            spans.push(x.get(given).map_or(Span::NONE, Span::read));
+            spans.push(add(&mut params, x.get(given), y));
+        }
+        if params.factor > 1 && !params.channels.is_multiple_of(4) {
+            params.width = 1; // numbers of one pixel
         }
         spans.push(Span::write(y));
-        let grid = Self::element_grid(Over::Layer, &self.norm_params(Over::Layer, &x[0], eps));
-        self.launch(kernel, grid, &spans, &params)
+        let norm = Norm { width: params.width, ..self.norm_params(Over::Layer, &x[0], eps) };
+        self.launch(kernel, Self::element_grid(Over::Layer, &norm), &spans, &params)
     }
 
     pub(super) fn norm_layer_second(

@@ -18,7 +18,8 @@ pub(super) fn params(p: &Norm, x: &[Place], slope: f64, row: usize, y: &Place) -
     let Norm { rows, columns, pieces, piece, width, eps } = *p;
     let channels = word(x[2].shape.numel());
     let bf16 = u32::from(y.dtype == DType::Bf16);
-    NormRelu { rows, columns, pieces, piece, width, channels, row: word(row), eps, slope: slope as f32, bf16 }
+    let (slope, row) = (slope as f32, word(row));
+    NormRelu { rows, columns, pieces, piece, width, channels, row, eps, slope, bf16, factor: 1, line: 0 }
 }
 
 impl<L: Launcher> Gpu<L> {
@@ -51,10 +52,18 @@ impl<L: Launcher> Gpu<L> {
 
     pub(super) fn norm_relu_grad(&mut self, eps: f64, slope: f64, x: &[Place], y: &Place) -> Result<()> {
         let p = self.norm_params(Over::Batch, &x[0], eps);
-        let params = params(&p, x, slope, x[5].shape[1], y);
+        let mut params = params(&p, x, slope, x[5].shape[1], y);
         let mut spans = spans(&x[..6]);
-        spans.push(x.get(6).map_or(Span::NONE, Span::read));
+        spans.push(add(&mut params, x.get(6), y));
         spans.push(Span::write(y));
         self.launch("norm_relu_grad", Self::element_grid(Over::Batch, &p), &spans, &params)
     }
+}
+
+/// What is added to y, if anything is: parameters say how its pixels are repeated.
+pub(super) fn add(params: &mut NormRelu, more: Option<&Place>, y: &Place) -> Span {
+    let Some(more) = more else { return Span::NONE };
+    let axis = y.shape.rank() - 2;
+    (params.factor, params.line) = (word(y.shape[axis] / more.shape[axis]), word(y.shape[axis]));
+    Span::read(more)
 }

@@ -63,10 +63,10 @@ params! {
     }
     /// stats, normalise, normalise_grad.
     Norm { rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, eps: f32, }
-    /// norm_relu, norm_relu_sums, norm_relu_grad.
+    /// norm_relu and norm_layer.
     NormRelu {
         rows: u32, columns: u32, pieces: u32, piece: u32, width: u32, channels: u32, row: u32, eps: f32,
-        slope: f32, bf16: u32,
+        slope: f32, bf16: u32, factor: u32, line: u32,
     }
     /// moments and quadratic_field.
     Image { n: u32, h: u32, w: u32, c: u32, pieces: u32, piece: u32, }

@@ -197,36 +197,66 @@ pub fn norm_relus() -> Vec<Case> {
             }));
         }
         for (name, over) in [("batch", Over::Batch), ("layer", Over::Layer)] {
-            // With and without what is added to the derivative by x.
-            for more in [false, true] {
+            for more in Added::of(shape) {
                 let bound = Bound::Each(back(over, &inputs()).into_iter().map(|b| b + U).collect());
-                let name = format!("norm_relu_grad/{name} {shape:?} {more}");
-                cases.push(case(name, inputs(), bound, move |tape, x| {
+                let name = format!("norm_relu_grad/{name} {shape:?} {more:?}");
+                let inputs = [inputs(), vec![real(6, more.shape(shape))]].concat();
+                cases.push(case(name, inputs, bound, move |tape, x| {
                     let y = (x[0].normalise(over, EPS) * x[1] + x[2]).leaky_relu(0.2);
                     let mut parts = tape.pullback(y, x[3], &x[..3]);
-                    if more {
-                        parts[0] = parts[0] + x[3];
-                    }
+                    parts[0] = more.to(parts[0], x[4]);
                     joined(tape, &parts)
                 }));
             }
         }
-        for more in [false, true] {
-            let inputs = || [inputs(), vec![real(5, shape)]].concat();
+        for more in Added::of(shape) {
+            let inputs = || [inputs(), vec![real(5, shape), real(6, more.shape(shape))]].concat();
             let bound = Bound::Each(again(&inputs()).into_iter().map(|b| b + U).collect());
-            let name = format!("norm_relu_second {shape:?} {more}");
+            let name = format!("norm_relu_second {shape:?} {more:?}");
             cases.push(case(name, inputs(), bound, move |tape, x| {
                 let y = (x[0].normalise(Over::Layer, EPS) * x[1] + x[2]).leaky_relu(0.2);
                 let d = tape.pullback(y, x[3], &x[..1])[0];
                 let mut parts = tape.pullback(d, x[4], &[x[0], x[1], x[3]]);
-                if more {
-                    parts[0] = parts[0] + x[3];
-                }
+                parts[0] = more.to(parts[0], x[5]);
                 joined(tape, &[vec![d], parts].concat())
             }));
         }
     }
     cases
+}
+
+/// What is added to the derivative of a field by a pass.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Added {
+    Nothing,
+    /// As large a field.
+    Alike,
+    /// Pixels, each repeated so often along either axis.
+    Repeated(usize),
+}
+
+impl Added {
+    /// What can be added to a field of that shape.
+    fn of(field: Shape) -> Vec<Self> {
+        let repeated = [2, 3].into_iter().find(|&k| (1..3).all(|axis| field[axis].is_multiple_of(k)));
+        [Self::Nothing, Self::Alike].into_iter().chain(repeated.map(Self::Repeated)).collect()
+    }
+
+    /// Of what is added.
+    fn shape(self, field: Shape) -> Shape {
+        match self {
+            Self::Repeated(k) => Shape::from([field[0], field[1] / k, field[2] / k, field[3]]),
+            _ => field,
+        }
+    }
+
+    fn to<'t>(self, field: Var<'t>, more: Var<'t>) -> Var<'t> {
+        match self {
+            Self::Nothing => field,
+            Self::Alike => field + more,
+            Self::Repeated(k) => field + more.upsample(k),
+        }
+    }
 }
 
 /// The numbers of several tensors, one behind the other.
