@@ -40,7 +40,7 @@ fn image(net: &Net, grid: [usize; 2], z: &[f64]) -> (Vec<f64>, [usize; 2]) {
     let r = store.add_real("r", [1, R.len()], &R).unwrap();
     let tape = Tape::new();
     let weights = Weights::new(named.into_iter().map(|(name, leaf)| (name, store.var(&tape, leaf))));
-    let input = nn::generator_input(store.var(&tape, z), store.var(&tape, r));
+    let input = nn::generator_input(net, store.var(&tape, z), store.var(&tape, r));
     let logits = nn::generator(net, &weights, input, &Norm::Running);
     let shape = logits.shape();
     assert_eq!((shape[0], shape[3]), (1, 3));
@@ -122,10 +122,35 @@ fn a_generator_of_latent_maps_makes_images_of_any_size() {
 #[test]
 fn the_condition_is_the_same_in_every_cell() {
     let tape = Tape::new();
+    let net = net(Family::Resize, [16, 16], Border::Periodic);
     let (z, r) = (tape.fill(0.0, [2, 3, 5, NOISE]), tape.fill(0.0, [2, 4]));
-    assert_eq!(nn::generator_input(z, r).shape(), Shape::from([2, 3, 5, NOISE + 4]));
+    assert_eq!(nn::generator_input(&net, z, r).shape(), Shape::from([2, 3, 5, NOISE + 4]));
     let z = tape.fill(0.0, [2, NOISE]);
-    assert_eq!(nn::generator_input(z, r).shape(), Shape::from([2, NOISE + 4]));
+    assert_eq!(nn::generator_input(&net, z, r).shape(), Shape::from([2, NOISE + 4]));
+}
+
+/// The last numbers of the first cell's noise are everywhere, those of the other cells nowhere.
+#[test]
+fn cells_share_the_end_of_the_noise() {
+    for (family, modulated) in Family::ALL.into_iter().flat_map(|family| [(family, 0), (family, R.len() + 1)]) {
+        let net = Net { shared: 1, modulated, ..net(family, [48, 48], Border::Periodic) };
+        let grid = net.base().grid;
+        let z = latent(4, grid);
+        let with = |cell: usize, number: usize| {
+            let mut z = z.clone();
+            z[cell * NOISE + number] += 1.0;
+            image(&net, grid, &z).0
+        };
+        let (plain, last) = (image(&net, grid, &z).0, NOISE - 1);
+        assert_eq!(difference(&plain, &with(7, last)), 0.0, "{family:?}: another cell's");
+        let [mine, shared] = [with(0, 0), with(0, last)];
+        let changed = |image: &[f64]| {
+            let different = |(a, b): (&[f64], &[f64])| difference(a, b) > 1e-9;
+            plain.chunks(3).zip(image.chunks(3)).filter(|&pair| different(pair)).count()
+        };
+        let (all, own) = (changed(&shared), changed(&mine));
+        assert!(2 * all > 48 * 48 && own < all, "{family:?} {modulated}: {all} and {own} pixels");
+    }
 }
 
 #[test]

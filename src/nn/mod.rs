@@ -75,6 +75,8 @@ pub struct Net {
     /// Whether every cell of the base grid has an input [z, r] of its own. The generator is then
     /// convolutional throughout, and makes images from a base grid of any size.
     pub latent_map: bool,
+    /// How many numbers at the end of the noise z all cells of a latent map share.
+    pub shared: usize,
     /// How many numbers at the end of an input also scale and shift coarse features; 0 for none.
     pub modulated: usize,
 }
@@ -83,7 +85,8 @@ impl Net {
     /// A pair that sees zeros beyond the edges, and has one input [z, r] an image.
     #[must_use]
     pub fn new(family: Family, size: [usize; 2], width: usize, classes: usize) -> Self {
-        Self { family, size, width, classes, border: Border::Open, latent_map: false, modulated: 0 }
+        let (border, latent_map, shared, modulated) = (Border::Open, false, 0, 0);
+        Self { family, size, width, classes, border, latent_map, shared, modulated }
     }
 
     /// The base of the pair's images.
@@ -182,15 +185,22 @@ pub fn generator_statistics(net: &Net, input: usize) -> Vec<(String, Shape)> {
 }
 
 /// Inputs [z, r] of the generator: noise z `[N, Z]`, or `[N, BH, BW, Z]` of a latent map, and
-/// conditions r `[N, R]`, the same for all of an image.
-pub fn generator_input<'t>(z: Var<'t>, r: Var<'t>) -> Var<'t> {
-    let (cells, rank) = (z.shape(), z.shape().rank());
-    if rank == 2 {
-        return z.tape().concat(&[z, r], 1);
+/// conditions r `[N, R]`, the same for all of an image. Of a latent map the last `net.shared` numbers of z are
+/// those of the first cell everywhere: what cells draw by themselves is over many cells always the mean, so
+/// that images of one target could not differ as wholes.
+pub fn generator_input<'t>(net: &Net, z: Var<'t>, r: Var<'t>) -> Var<'t> {
+    let (shape, tape) = (z.shape(), z.tape());
+    if shape.rank() == 2 {
+        return tape.concat(&[z, r], 1);
     }
-    let [n, length] = [r.shape()[0], r.shape()[1]];
-    let everywhere = r.reshape([n, 1, 1, length]).broadcast([n, cells[1], cells[2], length]);
-    z.tape().concat(&[z, everywhere], rank - 1)
+    let [n, h, w, own] = [shape[0], shape[1], shape[2], shape[3] - net.shared];
+    let everywhere = |x: Var<'t>, length| x.reshape([n, 1, 1, length]).broadcast([n, h, w, length]);
+    let r = everywhere(r, r.shape()[1]);
+    if net.shared == 0 {
+        return tape.concat(&[z, r], 3);
+    }
+    let shared = everywhere(z.slice(&[0, 0, 0, own], [n, 1, 1, net.shared]), net.shared);
+    tape.concat(&[z.slice(&[0; 4], [n, h, w, own]), shared, r], 3)
 }
 
 /// Logits `[N, H, W, classes]` of inputs [z, r] `[N, input]`, or, of a latent map,
@@ -314,7 +324,8 @@ fn modulation(net: &Net, level: usize, channels: usize) -> Option<Parameter> {
 }
 
 /// Features x `[N, H, W, C]` times 1 + r A plus r B, r being the numbers at the end of the input: a batch norm's
-/// scale and shift that follow what is asked (Dumoulin, Shlens and Kudlur 2017). Numbers that are only part of an
+/// scale and shift that follow what is asked, and what noise says of the whole image (Dumoulin, Shlens and
+/// Kudlur 2017). Numbers that are only part of an
 /// input can add to features, but what they add is as large in a fine image as in a coarse one.
 fn modulated<'t>(net: &Net, weights: &Weights<'t>, level: usize, input: Var<'t>, x: Var<'t>) -> Var<'t> {
     if net.modulated == 0 || level >= MODULATED {

@@ -158,5 +158,5 @@ pub(super) fn logits<'t>(
     r: Var<'t>,
     norm: &Norm<'_, 't>,
 ) -> Var<'t> {
-    nn::generator(net, weights, nn::generator_input(z, r), norm)
+    nn::generator(net, weights, nn::generator_input(net, z, r), norm)
 }

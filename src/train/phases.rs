@@ -190,7 +190,8 @@ pub(super) fn net(config: &Config, task: &Task) -> Net {
     Net {
         border: config.net.border.border(images),
         latent_map: config.net.latent_map,
-        modulated: if config.net.modulate { task.columns().len() } else { 0 },
+        shared: config.net.latent_shared,
+        modulated: if config.net.modulate { config.net.latent_shared + task.columns().len() } else { 0 },
         ..Net::new(config.net.family, images.size, config.net.width, images.classes)
     }
 }

@@ -103,6 +103,8 @@ pub struct Networks {
     pub border: Edges,
     /// Whether every cell of the base grid has noise of its own, so that samples can be of any size.
     pub latent_map: bool,
+    /// How many of the numbers of z, the last ones, all cells share.
+    pub latent_shared: usize,
     /// Whether the numbers asked for also scale and shift coarse features.
     pub modulate: bool,
     /// Rounds in which outlines of samples relax by their curvature.
@@ -149,10 +151,17 @@ pub(super) const NET: &[Key] = &[
         false,
         "noise for every cell, so that samples can be larger than the images; of textures only",
     ),
+    Key::whole(
+        "latent_shared",
+        0,
+        (0, 4096),
+        "a whole number from 0 to 4096",
+        "how many numbers of z all cells share: images of one target differ as wholes",
+    ),
     Key::flag(
         "modulate",
         false,
-        "numbers asked for also scale coarse features: coarseness and size are followed",
+        "numbers asked for, and shared noise, also scale coarse features: coarseness and size are followed",
     ),
     Key::whole(
         "relax",

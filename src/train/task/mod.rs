@@ -10,7 +10,7 @@ mod supply;
 
 use std::sync::Arc;
 
-use super::config::Config;
+use super::config::{Config, Networks};
 use super::target;
 use crate::data::figure::Figure;
 use crate::data::source::{Known, Look, Problem, Source};
@@ -101,6 +101,11 @@ impl Task {
         if config.net.latent_map && look == Look::Figures {
             let problem = "figures are not made cell by cell: a latent map is for textures".into();
             return Err(config.net_mistake(origin, &("latent_map", problem)));
+        }
+        let Networks { latent, latent_shared, .. } = config.net;
+        if latent_shared > latent {
+            let problem = format!("of the noise's latent = {latent} numbers no more than all can be shared");
+            return Err(config.net_mistake(origin, &("latent_shared", problem)));
         }
         Self::ask(config, images, look, origin)
     }
