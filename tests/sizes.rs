@@ -127,6 +127,11 @@ fn a_latent_map_makes_larger_samples() {
         &["generate", "--run=run", "--count=1", "--overwrite", "--size=50x80"],
         &["size 50x80", "multiples of 4", "48x80 and 52x80"],
     );
+    bad(
+        here,
+        &["generate", "--run=run", "--count=1", "--overwrite", "--size=3"],
+        &["multiples of 4", "the nearest is 4x4"],
+    );
     bad(here, &["generate", "--run=run", "--count=1", "--target=p1=2", "--size=32"], &["p1 = 2"]);
 }
 

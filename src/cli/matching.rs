@@ -69,7 +69,7 @@ pub(super) struct MatchArgs {
     #[arg(long, value_name = "DIR", required_unless_present = "no_model")]
     run: Option<PathBuf>,
     /// Without a generator, from noise.
-    #[arg(long, conflicts_with = "run")]
+    #[arg(long, conflicts_with_all = ["run", "tries"])]
     no_model: bool,
     /// A configuration whose every `[[ask]]` is asked, with --no-model [default: the correlation of
     /// every class but the first].

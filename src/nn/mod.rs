@@ -314,12 +314,17 @@ fn batch_norm<'t>(weights: &Weights<'t>, layer: &str, x: Var<'t>, norm: &Norm<'_
 /// Levels whose features numbers scale and shift: they say where grains and phases lie, and how coarse they are.
 const MODULATED: usize = 2;
 
+/// Standard deviation of the weights of [`modulated`] at first, where noise is among the numbers.
+const SHARED_INIT: f64 = 0.2;
+
 /// What [`modulated`] needs at a level with so many channels.
 fn modulation(net: &Net, level: usize, channels: usize) -> Option<Parameter> {
     (net.modulated > 0 && level < MODULATED).then(|| Parameter {
         name: format!("modulate{level}.w"),
         shape: Shape::from([net.modulated, 2 * channels]),
-        init: Init::Constant(0.0),
+        // What noise says at first decides what it comes to mean: of zeros it is nothing that a critic could
+        // pull apart. Numbers asked for have their meaning from the losses.
+        init: if net.shared > 0 { Init::Normal(SHARED_INIT) } else { Init::Constant(0.0) },
     })
 }
 

@@ -39,7 +39,9 @@ fn grid_of(net: &Net, size: [usize; 2]) -> Result<[usize; 2], String> {
     if size.iter().any(|side| *side == 0 || side % step != 0) {
         let [a, b] = size.map(|side| (side / step).max(1) * step);
         let [c, d] = size.map(|side| side.max(1).next_multiple_of(step));
-        return Err(format!("sides must be multiples of {step}: the nearest are {a}x{b} and {c}x{d}"));
+        let nearest =
+            if [a, b] == [c, d] { format!("is {a}x{b}") } else { format!("are {a}x{b} and {c}x{d}") };
+        return Err(format!("sides must be multiples of {step}: the nearest {nearest}"));
     }
     Ok(size.map(|side| side / step))
 }

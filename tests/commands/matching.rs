@@ -26,6 +26,10 @@ fn what_reading_changes_of_an_image_is_said() {
     assert!(said.contains("warning: no pixel of the source is of class f2"), "{said}");
     let said = matched(here, &["--threshold=100", "--tile=8", "--stride=4"]);
     assert!(said.contains("images: the mean of their numbers is asked for"), "{said}");
-    let output = invnet(here, &["match", "thin.npy", "--run=run", "--ask=a.toml"]);
-    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("cannot be used with '--ask"));
+    // What would do nothing is refused.
+    for [one, other] in [["--run=run", "--ask=a.toml"], ["--no-model", "--tries=3"]] {
+        let output = invnet(here, &["match", "thin.npy", one, other]);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("cannot be used with '--"), "{said}");
+    }
 }

@@ -166,8 +166,8 @@ pub(super) const NET: &[Key] = &[
     Key::whole(
         "relax",
         0,
-        (0, 8),
-        "a whole number from 0 to 8",
+        (0, 32),
+        "a whole number from 0 to 32",
         "rounds of curvature flow over samples: smooth outlines, no specks",
     ),
     Key::flag("exact_shares", true, "shifts the logits of a sample until classes fill the shares asked for"),
