@@ -132,7 +132,8 @@ fn the_condition_is_the_same_in_every_cell() {
 /// The last numbers of the first cell's noise are everywhere, those of the other cells nowhere.
 #[test]
 fn cells_share_the_end_of_the_noise() {
-    for (family, modulated) in Family::ALL.into_iter().flat_map(|family| [(family, 0), (family, R.len() + 1)]) {
+    for (family, modulated) in Family::ALL.into_iter().flat_map(|family| [(family, 0), (family, R.len() + 1)])
+    {
         let net = Net { shared: 1, modulated, ..net(family, [48, 48], Border::Periodic) };
         let grid = net.base().grid;
         let z = latent(4, grid);

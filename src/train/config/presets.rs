@@ -30,7 +30,7 @@ pub const PRESETS: &[Preset] = &[
     preset!("two-phase-p1-128", "phases, 128 x 128: volume fraction"),
     preset!("two-phase-p2-128", "phases, 128 x 128: two-point correlation"),
     preset!("polycrystal-128", "grains of five orientations, 128 x 128: fraction of each"),
-    preset!("circles", "two circles, 128 x 128, with the paper's steps"),
+    preset!("circles", "two circles, 128 x 128, with the paper's settings"),
     preset!("circle-square", "a circle and a square, 128 x 128"),
     preset!("two-phase", "phases that separate, 128 x 128: first and second moment together"),
     preset!("two-phase-p1", "phases that separate, 128 x 128: volume fraction"),
