@@ -151,7 +151,7 @@ fn a_wrong_sum_of_few_channels_is_caught() {
     for (product, finish, wrong, change) in [
         (torus, Finish::Bare, true, ["a[0].z, a[1].z", "a[1].z, a[0].z"]),
         (torus, Finish::Bare, true, ["wrapped(column, p.ow, p)", "column"]),
-        (torus, Finish::Bare, true, ["if (k + 4 > eights)", "if (k > eights)"]),
+        (torus, Finish::Bare, true, ["if (k + 4 > groups)", "if (k > groups)"]),
         (
             torus,
             Finish::Bare,
