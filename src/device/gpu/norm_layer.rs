@@ -46,28 +46,28 @@ impl<L: Launcher> Gpu<L> {
     }
 
     pub(super) fn norm_layer_grad(&mut self, eps: f64, slope: f64, x: &[Place], y: &Place) -> Result<()> {
-        self.layer_fields("norm_layer_grad", eps, slope, (x, 6), y)
+        let mut params = self.layer_params(eps, slope, x, y);
+        let more = add(&mut params, x.get(6), y);
+        self.layer_field("norm_layer_grad", params, &x[..6], &[more], y)
     }
 
-    /// A kernel that makes a field of the first `given` inputs, and adds another, if there may be and is one.
-    fn layer_fields(
+    /// A kernel that makes a field of these inputs, and adds `more` if it takes any.
+    fn layer_field(
         &mut self,
         kernel: &'static str,
-        eps: f64,
-        slope: f64,
-        (x, given): (&[Place], usize),
+        mut params: NormRelu,
+        x: &[Place],
+        more: &[Span],
         y: &Place,
     ) -> Result<()> {
-        let mut params = self.layer_params(eps, slope, x, y);
-        let mut spans = spans(&x[..given]);
-        if kernel != "norm_layer_by_g" {
-            spans.push(add(&mut params, x.get(given), y));
-        }
         if params.factor > 1 && !params.channels.is_multiple_of(4) {
             params.width = 1; // numbers of one pixel
         }
+        let mut spans = spans(x);
+        spans.extend(more);
         spans.push(Span::write(y));
-        let norm = Norm { width: params.width, ..self.norm_params(Over::Layer, &x[0], eps) };
+        let NormRelu { rows, columns, pieces, piece, width, eps, .. } = params;
+        let norm = Norm { rows, columns, pieces, piece, width, eps };
         self.launch(kernel, Self::element_grid(Over::Layer, &norm), &spans, &params)
     }
 
@@ -79,9 +79,9 @@ impl<L: Launcher> Gpu<L> {
         x: &[Place],
         y: &Place,
     ) -> Result<()> {
+        let mut params = self.layer_params(eps, slope, x, y);
         match what {
             Second::Sums => {
-                let params = self.layer_params(eps, slope, x, y);
                 let kernels =
                     ["norm_layer_second_sums", "norm_layer_second_sums_finish", "norm_layer_by_gamma"];
                 let [stats, first] = [&x[1], &x[5]].map(Span::read);
@@ -89,8 +89,11 @@ impl<L: Launcher> Gpu<L> {
                 inputs.push(Span::read(&x[6]));
                 self.sample_sums(3, kernels, &inputs, (&x[2], &[stats, first]), params, y)
             }
-            Second::ByG => self.layer_fields("norm_layer_by_g", eps, slope, (x, 6), y),
-            Second::ByX => self.layer_fields("norm_layer_by_x", eps, slope, (x, 8), y),
+            Second::ByG => self.layer_field("norm_layer_by_g", params, x, &[], y),
+            Second::ByX => {
+                let more = add(&mut params, x.get(8), y);
+                self.layer_field("norm_layer_by_x", params, &x[..8], &[more], y)
+            }
         }
     }
 }
