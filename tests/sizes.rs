@@ -143,6 +143,11 @@ fn sizes_that_cannot_be_are_told_the_nearest() {
     bad(here, &["train", "two-phase-quick", &size("101")], &["data.size", "96 x 96 and 112 x 112"]);
     bad(here, &["train", "two-phase-quick", &size("48x224")], &["48 x 128 and 96 x 224"]);
     bad(here, &["train", "circles-quick", "--set=latent_map=true"], &["net.latent_map = true", "textures"]);
+    bad(
+        here,
+        &["train", "two-phase-quick", "--set=latent=8", "--set=latent_shared=9"],
+        &["net.latent_shared = 9", "latent = 8"],
+    );
     train(here, "fixed", "two-phase-p1-quick", &["--set=size=16", "--set=latent_map=false"]);
     bad(
         here,

@@ -10,7 +10,7 @@ mod supply;
 
 use std::sync::Arc;
 
-use super::config::{Config, Networks};
+use super::config::Config;
 use super::target;
 use crate::data::figure::Figure;
 use crate::data::source::{Known, Look, Problem, Source};
@@ -102,9 +102,9 @@ impl Task {
             let problem = "figures are not made cell by cell: a latent map is for textures".into();
             return Err(config.net_mistake(origin, &("latent_map", problem)));
         }
-        let Networks { latent, latent_shared, .. } = config.net;
-        if latent_shared > latent {
-            let problem = format!("of the noise's latent = {latent} numbers no more than all can be shared");
+        if config.net.latent_shared > config.net.latent {
+            let problem =
+                format!("the noise has latent = {} numbers: share at most these", config.net.latent);
             return Err(config.net_mistake(origin, &("latent_shared", problem)));
         }
         Self::ask(config, images, look, origin)
