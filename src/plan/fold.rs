@@ -2,7 +2,7 @@
 //!
 //! Every rule looks at one node and what it reads, and moves the work of both to the later one. It may do so
 //! where nobody else reads what is in between, and where no op in place comes between them. Results
-//! keep their bits unless a rule says otherwise; tests/folds.rs holds each against [`super::Plan::eager`].
+//! keep their bits unless a rule says otherwise; tests/folds holds each against [`super::Plan::eager`].
 
 use std::collections::HashMap;
 
