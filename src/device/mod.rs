@@ -17,7 +17,10 @@ pub use layer_sums::LayerSums;
 pub use precision::Precision;
 pub use select::Kind;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::op::{DType, Op};
@@ -52,6 +55,17 @@ impl Timer {
             Self::Cuda(_) => unreachable!("a timer is stopped by the device that started it"),
         }
     }
+}
+
+/// What bits of a run depend on that a card found out of its kernels.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct Settled {
+    /// Kernels that it does without because they were wrong on it, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub avoided: Vec<String>,
+    /// Of products that several kernels can compute, by what is multiplied, the one that was fastest on it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chosen: BTreeMap<String, String>,
 }
 
 /// Shape and element type of a tensor.
@@ -140,14 +154,14 @@ pub trait Device: Send {
         Ok(timer.host_elapsed())
     }
 
-    /// Kernels that this device does without, sorted: those that were wrong on it, and what it was told.
-    fn avoided(&self) -> Vec<String> {
-        Vec::new()
+    /// What this device has found out of its kernels, and what it was told.
+    fn settled(&self) -> Settled {
+        Settled::default()
     }
 
-    /// Does without some kernels from here on, so that a run goes on with those it began with. Before anything
-    /// is planned; names that the device does not know are passed over.
-    fn avoid(&mut self, _kernels: &[String]) {}
+    /// Keeps to what was found out before, so that a run goes on with the kernels that it began with. Before
+    /// anything is planned; names that the device does not know are passed over.
+    fn settle(&mut self, _settled: &Settled) {}
 
     /// Most bytes of working space held beside the blocks so far.
     fn workspace_bytes(&self) -> usize;

@@ -4,8 +4,10 @@
 //! portable ones beside them. Before a plan or a launch on a card first takes one, it computes a small product
 //! that is compared with double precision, within the bound of the proof of a device. What was found is kept by
 //! card, driver, source and compiler. A kernel that is wrong is not used, and a checkpoint names it, so that a
-//! run goes on with the kernels that it has.
+//! run goes on with the kernels that it has. Of several that are right, those that the model holds to be about as fast are
+//! timed where they are first used, and the fastest is kept in the same way.
 
+mod choices;
 pub mod products;
 
 use std::cell::OnceCell;
@@ -18,6 +20,7 @@ use crate::device::gpu::watch::Watch;
 use crate::device::gpu::{Gpu, Launcher, Precision, is_fast};
 use crate::device::{Device, Kind};
 use crate::error::Result;
+use choices::Kept;
 use products::Product;
 
 /// Multiprocessors by which tiles are chosen so that products reach every kernel: few, and many.
@@ -25,7 +28,7 @@ const SIZES: [u32; 2] = [4, 132];
 /// The first architecture with tensor cores that kernels use.
 const OLDEST: u32 = 80;
 
-/// The device, whose fast kernels are judged before their first use if it is a card.
+/// The device; if it is a card, its fast kernels are judged before their first use, and products timed.
 ///
 /// # Errors
 /// As [`Kind::open`].
@@ -36,7 +39,12 @@ pub fn open(kind: Kind, precision: Precision) -> Result<Box<dyn Device>> {
         Limits { multiprocessors: cuda.multiprocessors(), shared: cuda.shared_limit(), arch: cuda.arch() };
     let bench =
         Bench { ordinal, limits, cases: BTreeMap::from(Precision::ALL.map(|p| (p, OnceCell::new()))) };
-    Ok(Box::new(Gpu::new(cuda, precision).judged(Box::new(move |kernel| bench.holds(kernel)))))
+    let gpu = Gpu::new(cuda, precision).judged(Box::new(move |kernel| bench.holds(kernel)));
+    let timed = choices::wanted().then(|| Box::new(Kept::of(ordinal)));
+    Ok(match timed {
+        Some(kept) => Box::new(gpu.timed(kept)),
+        None => Box::new(gpu),
+    })
 }
 
 /// What a kernel multiplies, by its name.

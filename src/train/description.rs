@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::task::Task;
 use crate::data::source::Look;
+use crate::device::Settled;
 use crate::error::{Error, Result};
 use crate::invariance::Images;
 use crate::op::Border;
@@ -28,9 +29,9 @@ pub struct Description {
     /// What each class was in the files that the images are from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     labels: Vec<f64>,
-    /// Kernels that the run does without, because they were wrong on its card.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    avoided: Vec<String>,
+    /// What its card found out of its kernels.
+    #[serde(flatten)]
+    settled: Settled,
     /// The numbers asked for, in the order of the condition vector: (name, unit).
     columns: Vec<(String, String)>,
 }
@@ -48,20 +49,20 @@ impl Description {
             periodic: images.border == Border::Periodic,
             look: task.look().name().into(),
             labels: task.labels().to_vec(),
-            avoided: Vec::new(),
+            settled: Settled::default(),
             columns: task.columns().iter().map(|c| (c.name.clone(), c.unit.clone())).collect(),
         }
     }
 
-    /// The same run, without some kernels.
-    pub(super) fn avoiding(&self, kernels: Vec<String>) -> Self {
-        Self { avoided: kernels, ..self.clone() }
+    /// The same run, on a card that found this out of its kernels.
+    pub(super) fn settled_as(&self, settled: Settled) -> Self {
+        Self { settled, ..self.clone() }
     }
 
-    /// Kernels that the run does without.
+    /// What its card found out of its kernels.
     #[must_use]
-    pub fn avoided(&self) -> &[String] {
-        &self.avoided
+    pub fn settled(&self) -> &Settled {
+        &self.settled
     }
 
     /// Reads what a file says; `origin` is the file.

@@ -8,7 +8,7 @@ use super::dataset::{Dataset, Real};
 use super::description::Description;
 use super::phases::{Phase, Phases, TABLE};
 use super::sampler::Sampler;
-use crate::device::{Device, GraphId, Kind};
+use crate::device::{Device, GraphId, Kind, Settled};
 use crate::error::{Error, Result};
 use crate::first_use;
 use crate::invariance::Images;
@@ -79,7 +79,7 @@ impl Trainer {
     /// # Errors
     /// If the device is not there or fails.
     pub fn on(config: &Config, kind: Kind) -> Result<Self> {
-        Self::opened(config, kind, &[])
+        Self::opened(config, kind, &Settled::default())
     }
 
     /// The same, to go on from a checkpoint of a run with the same configuration, and with its kernels.
@@ -89,8 +89,8 @@ impl Trainer {
     /// of a file have changed since.
     pub fn resume(config: &Config, kind: Kind, path: &Path) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
-        let mut trainer = Self::opened(config, kind, checkpoint.description().avoided())?;
-        let avoided = trainer.store.device().avoided();
+        let mut trainer = Self::opened(config, kind, checkpoint.description().settled())?;
+        let avoided = trainer.store.device().settled().avoided;
         if !avoided.is_empty() {
             log::warn!("{}: goes on without kernels {}, as it began", path.display(), avoided.join(", "));
         }
@@ -98,9 +98,9 @@ impl Trainer {
         Ok(trainer)
     }
 
-    fn opened(config: &Config, kind: Kind, avoided: &[String]) -> Result<Self> {
+    fn opened(config: &Config, kind: Kind, settled: &Settled) -> Result<Self> {
         let mut device = first_use::open(kind, config.net.precision)?;
-        device.avoid(avoided);
+        device.settle(settled);
         let data = Dataset::of(config, &mut *kind.for_data()?)?;
         Ok(Self { kind, ..Self::with_dataset(config, device, data)? })
     }
@@ -267,7 +267,7 @@ impl Trainer {
     /// # Errors
     /// If the device fails.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let description = self.description.avoiding(self.store.device().avoided());
+        let description = self.description.settled_as(self.store.device().settled());
         Checkpoint::take(&mut self.store, &self.phases.transient, description)
     }
 

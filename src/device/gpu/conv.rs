@@ -1,12 +1,13 @@
 //! Launches of `kernels/conv*.cu`: which kernel computes a leg, and its grid.
 
 mod images;
+mod tiles;
 mod wide;
 
 use images::{IMAGE_SHARED, IMAGE_Y};
+use tiles::Operands;
 
 use super::launch::{Launcher, Span};
-use super::matmul::{self, Cut, TILES, Tiles};
 use super::params::Conv;
 use super::{Gpu, Precision, blocks_for, word};
 use crate::device::{Place, Typed};
@@ -34,34 +35,8 @@ const IMAGE_W: [&str; 2] = ["conv_w_bf16_image", "conv_w_stored_bf16_image"];
 const FOUR: usize = 4;
 /// Pixels of a result below which a warp for each of them does it sooner than a tile.
 const FEW_PIXELS: usize = 64;
-
 /// Numbers of bf16 that they are read by where memory holds it.
 const EIGHT: usize = 8;
-/// The kernels, by leg, precision and tile, as [`matmul::TILES`] lists them.
-const KERNELS: [[[&str; 3]; 3]; 3] = [
-    [
-        ["conv_y_64", "conv_y_128x64", "conv_y_128"],
-        ["conv_y_tf32_64", "conv_y_tf32_128x64", "conv_y_tf32_128"],
-        ["conv_y_bf16_64", "conv_y_bf16_128x64", "conv_y_bf16_128"],
-    ],
-    [
-        ["conv_x_64", "conv_x_128x64", "conv_x_128"],
-        ["conv_x_tf32_64", "conv_x_tf32_128x64", "conv_x_tf32_128"],
-        ["conv_x_bf16_64", "conv_x_bf16_128x64", "conv_x_bf16_128"],
-    ],
-    [
-        ["conv_w_64", "conv_w_128x64", "conv_w_128"],
-        ["conv_w_tf32_64", "conv_w_tf32_128x64", "conv_w_tf32_128"],
-        ["conv_w_bf16_64", "conv_w_bf16_128x64", "conv_w_bf16_128"],
-    ],
-];
-
-/// The kernels for operands in bf16, by leg and tile.
-const STORED: [[&str; 3]; 3] = [
-    ["conv_y_stored_bf16_64", "conv_y_stored_bf16_128x64", "conv_y_stored_bf16_128"],
-    ["conv_x_stored_bf16_64", "conv_x_stored_bf16_128x64", "conv_x_stored_bf16_128"],
-    ["conv_w_stored_bf16_64", "conv_w_stored_bf16_128x64", "conv_w_stored_bf16_128"],
-];
 
 /// What is done to the numbers of a result on their way out.
 #[derive(Clone, Copy)]
@@ -264,42 +239,7 @@ impl Finish<'_> {
     }
 }
 
-/// The kernel of a leg in tiles: how the leg is cut, and dynamic shared memory.
-#[derive(Clone, Copy)]
-struct Tiled {
-    kernel: &'static str,
-    cut: Cut,
-    shared: u32,
-}
-
 impl<L: Launcher> Gpu<L> {
-    fn conv_cut(&self, form: &Form, tiles: &Tiles, split: bool) -> Cut {
-        let busy = self.launcher.multiprocessors() as usize;
-        matmul::cut(busy, form.extents(), form.classes(), split, tiles)
-    }
-
-    /// The kernel for operands as they lie in memory in single precision.
-    fn tiled(&self, form: &Form, precision: Precision) -> Tiled {
-        let split = form.leg == Leg::W || precision != Precision::Fp32 && form.splits();
-        let cut = self.conv_cut(form, &TILES[precision as usize], split);
-        let tiled =
-            Tiled { kernel: KERNELS[form.leg as usize][precision as usize][cut.tile], cut, shared: 0 };
-        let wide = if precision == Precision::Tf32 { self.wide(form, precision) } else { None };
-        wide.filter(|wide| wide.cut.time < cut.time).unwrap_or(tiled)
-    }
-
-    /// The kernel for operands in bf16; none if they cannot be read eight at a time or none is trusted.
-    fn stored(&self, form: &Form) -> Option<Tiled> {
-        if !form.rows().iter().all(|row| row.is_multiple_of(EIGHT)) {
-            return None;
-        }
-        self.wide(form, Precision::Bf16).or_else(|| {
-            let cut = self.conv_cut(form, &TILES[Precision::Bf16 as usize], form.splits());
-            let kernel = STORED[form.leg as usize][cut.tile];
-            self.trusts(kernel).then_some(Tiled { kernel, cut, shared: 0 })
-        })
-    }
-
     fn route(&self, form: &Form) -> Route {
         if let Some(mirrored) = form.mirrored()
             && self.precision == Precision::Bf16
@@ -333,7 +273,8 @@ impl<L: Launcher> Gpu<L> {
             return Route::Widened;
         }
         let precision = self.product_precision(&form.rows(), &tensors);
-        Route::Tiles(self.trusted(precision, |p| self.tiled(form, p).kernel))
+        let tensor_cores = precision != Precision::Fp32 && self.in_tiles(form, Operands::Single(precision));
+        Route::Tiles(if tensor_cores { precision } else { Precision::Fp32 })
     }
 
     /// Whether a leg takes and makes tensors of these types: its operands rounded already, its result to be rounded,
@@ -355,14 +296,14 @@ impl<L: Launcher> Gpu<L> {
         }
         let tiles = matches!(route, Route::Tiles(Precision::Bf16));
         if form.leg == Leg::W {
-            return tiles && a && b && !is_bf16(&y) && self.stored(form).is_some();
+            return tiles && a && b && !is_bf16(&y) && self.in_tiles(form, Operands::Stored);
         }
         let widened = || {
             let wide = Form { ci: form.ci.next_multiple_of(FOUR), ..*form };
             matches!(route, Route::Widened) && matches!(self.route(&wide), Route::Tiles(Precision::Bf16))
         };
         !b && (tiles || matches!(route, Route::Image) || widened())
-            && (!a || tiles && self.stored(form).is_some())
+            && (!a || tiles && self.in_tiles(form, Operands::Stored))
             && (!is_bf16(&y) || y.0.channels().is_multiple_of(EIGHT))
             // A bias is small.
             && inputs.get(2).is_none_or(|extra| !is_bf16(extra) || extra.0 == y.0)
@@ -378,7 +319,6 @@ impl<L: Launcher> Gpu<L> {
         y: &Place,
     ) -> Result<()> {
         let form = Form::new(leg, window, [&a.shape, &b.shape], &y.shape);
-        let extents = form.extents();
         let mut params = form.params();
         let extra = finish.join(&mut params);
         params.result_bf16 = u32::from(y.dtype == DType::Bf16);
@@ -401,32 +341,8 @@ impl<L: Launcher> Gpu<L> {
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
             Route::Tiles(precision) => precision,
         };
-        let stored = (a.dtype == DType::Bf16).then(|| self.stored(&form)).flatten();
-        let Tiled { kernel, cut, shared } = stored.unwrap_or_else(|| self.tiled(&form, precision));
-        (params.pieces, params.piece) = (cut.pieces, cut.piece);
-        let [rows, columns] = cut.tiles(extents[0], extents[1]);
-        if leg == Leg::W {
-            let grid = [rows, columns, cut.pieces];
-            return self.in_pieces(cut.pieces, y, |gpu, to| {
-                gpu.launch_shared(kernel, grid, shared, &[Span::read(a), Span::read(b), to], &params)
-            });
-        }
-        let filter = if precision == Precision::Bf16 { self.narrowed(b)? } else { Span::read(b) };
-        if cut.pieces == 1 {
-            let spans = [Span::read(a), filter, extra, Span::write(y)];
-            return self.launch_shared(
-                kernel,
-                [rows, columns, word(form.classes())],
-                shared,
-                &spans,
-                &params,
-            );
-        }
-        let partial = self.scratch([cut.pieces as usize, y.shape.numel()])?;
-        let bare = Conv { activate: 0, result_bf16: 0, ..params };
-        let spans = [Span::read(a), filter, Span::NONE, Span::write(&partial)];
-        self.launch_shared(kernel, [rows, columns, cut.pieces], shared, &spans, &bare)?;
-        let spans = [Span::read(&partial), extra, Span::write(y)];
-        self.launch("finish_pieces", blocks_for(y.shape.numel() / FOUR, 256), &spans, &params)
+        let stored = a.dtype == DType::Bf16 && self.in_tiles(&form, Operands::Stored);
+        let operands = if stored { Operands::Stored } else { Operands::Single(precision) };
+        self.conv_tiles(&form, operands, [a, b], (extra, params), y)
     }
 }

@@ -67,7 +67,6 @@ const SLICE: usize = 64;
 /// Pieces at most, and rounds of blocks over a card that are considered.
 const MOST: usize = 256;
 const ROUNDS: usize = 4;
-
 impl Tiles {
     const fn of(speed: f64) -> Self {
         Self { list: &[([64, 64], 0.45, 2), ([128, 64], 0.67, 2), ([128, 128], 1.0, 2)], speed, lonely: 1.4 }
@@ -98,10 +97,32 @@ impl Cut {
     }
 }
 
-/// The cut of `classes` products alike, for a device with `busy` multiprocessors: the one whose busiest
-/// multiprocessor is done first, the largest of equals. `split` allows pieces of K, which a second launch adds.
-pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: bool, tiles: &Tiles) -> Cut {
-    let mut best: Option<Cut> = None;
+/// A kernel that computes a product in tiles: how that is cut, and bytes of dynamic shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct Tiled {
+    pub(super) kernel: &'static str,
+    pub(super) cut: Cut,
+    pub(super) shared: u32,
+}
+
+impl Tiled {
+    /// What tells it from others for the same product, in words.
+    pub(super) fn name(&self) -> String {
+        let Self { kernel, cut: Cut { pieces, .. }, .. } = self;
+        if *pieces == 1 { (*kernel).to_owned() } else { format!("{kernel} in {pieces} pieces") }
+    }
+}
+
+/// Cuts of `classes` products alike, for a device with `busy` multiprocessors: first the one whose busiest
+/// multiprocessor is done soonest, the largest of equals. `split` allows pieces of K, which a second launch adds.
+pub(super) fn cuts(
+    busy: usize,
+    [m, n, k]: [usize; 3],
+    classes: usize,
+    split: bool,
+    tiles: &Tiles,
+) -> Vec<Cut> {
+    let mut all: Vec<Cut> = Vec::new();
     for (tile, &(extent, rate, resident)) in tiles.list.iter().enumerate() {
         let [rows, columns] = extent;
         let count = m.div_ceil(rows) * n.div_ceil(columns) * classes;
@@ -119,12 +140,15 @@ pub(super) fn cut(busy: usize, [m, n, k]: [usize; 3], classes: usize, split: boo
             if pieces > 1 {
                 time += LAUNCH + (2 * pieces * m * n * size_of::<f32>()) as f64 / SUMMED;
             }
-            if best.is_none_or(|best| time <= best.time) {
-                best = Some(Cut { time, tile, extent, pieces: word(pieces), piece: word(piece) });
+            let cut = Cut { time, tile, extent, pieces: word(pieces), piece: word(piece) };
+            if !all.contains(&cut) {
+                all.push(cut);
             }
         }
     }
-    best.expect("there are tiles to choose among")
+    all.reverse();
+    all.sort_by(|a, b| a.time.total_cmp(&b.time));
+    all
 }
 
 impl<L: Launcher> Gpu<L> {
@@ -157,16 +181,28 @@ impl<L: Launcher> Gpu<L> {
         let [m, n] = [y.shape[0], y.shape[1]];
         let k = a.shape[usize::from(!ta)];
         let rows = [if ta { m } else { k }, if tb { k } else { n }];
-        let precision = self.product_precision(&rows, &[a, b, y].map(|place| place.shape.numel()));
+        let readable = self.product_precision(&rows, &[a, b, y].map(|place| place.shape.numel()));
         let busy = self.launcher.multiprocessors() as usize;
-        let cut = cut(busy, [m, n, k], 1, true, &SQUARE[precision as usize]);
-        let kernel_of = |p: Precision| KERNELS[p as usize][cut.tile][usize::from(ta)][usize::from(tb)];
-        let kernel = kernel_of(self.trusted(precision, kernel_of));
-        let params = MatMul { m: word(m), n: word(n), k: word(k), pieces: cut.pieces, piece: cut.piece };
-        let [rows, columns] = cut.tiles(m, n);
-        let grid = [rows, columns, cut.pieces];
+        let of = |precision: Precision| -> Vec<Tiled> {
+            let kernels = &KERNELS[precision as usize];
+            let cuts = cuts(busy, [m, n, k], 1, true, &SQUARE[precision as usize]).into_iter();
+            let kernel = |cut: &Cut| kernels[cut.tile][usize::from(ta)][usize::from(tb)];
+            cuts.map(|cut| Tiled { kernel: kernel(&cut), cut, shared: 0 }).collect()
+        };
+        let mut all = of(readable);
+        if !all.iter().any(|tiled| self.is_used(tiled.kernel)) {
+            all = of(Precision::Fp32);
+        }
         let (a, b) = (Span::read(a), Span::read(b));
-        self.in_pieces(cut.pieces, y, |gpu, to| gpu.launch(kernel, grid, &[a, b, to], &params))
+        let launch = |gpu: &mut Self, &Tiled { kernel, cut, .. }: &Tiled| {
+            let params = MatMul { m: word(m), n: word(n), k: word(k), pieces: cut.pieces, piece: cut.piece };
+            let [rows, columns] = cut.tiles(m, n);
+            let grid = [rows, columns, cut.pieces];
+            gpu.in_pieces(cut.pieces, y, |gpu, to| gpu.launch(kernel, grid, &[a, b, to], &params))
+        };
+        let problem = || format!("matmul {m} x {n} over {k}, transposed {ta} {tb}, {}", readable.name());
+        let tiled = self.choose(problem, &all, launch)?;
+        launch(self, &tiled)
     }
 }
 
@@ -219,7 +255,7 @@ mod tests {
             (132, [1024, 128, 65_536], 1, true, &WIDE_TF32, [256, 128], 32),
             (132, [8192, 1024, 1024], 1, true, &WIDE_TF32, [128, 256], 1),
         ] {
-            let found = cut(busy, extents, classes, split, tiles);
+            let found = cuts(busy, extents, classes, split, tiles)[0];
             assert_eq!((found.extent, found.pieces), (tile, pieces), "{busy} {extents:?} {classes}");
         }
     }
@@ -227,7 +263,7 @@ mod tests {
     #[test]
     fn pieces_cover_the_depth() {
         for k in [1, 16, 17, 255, 256, 1000, 65_536] {
-            let found = cut(132, [128, 128, k], 1, true, &SQUARE[0]);
+            let found = &cuts(132, [128, 128, k], 1, true, &SQUARE[0])[0];
             let [pieces, piece] = [found.pieces, found.piece].map(|v| v as usize);
             assert!(pieces * piece >= k && (pieces - 1) * piece < k && piece % 64 == 0, "{k}: {found:?}");
         }

@@ -6,6 +6,7 @@
 
 mod boundary;
 mod cahn_hilliard;
+mod choice;
 mod conv;
 mod correlation;
 pub mod cuda;
@@ -23,7 +24,6 @@ mod norm_layer;
 mod norm_relu;
 mod optim;
 pub mod params;
-
 mod penalty;
 pub mod prove;
 mod random;
@@ -37,6 +37,8 @@ mod trust;
 pub mod watch;
 
 pub use super::Precision;
+pub use choice::Choices;
+use choice::Chosen;
 use conv::Finish;
 pub use launch::{Launch, Launcher};
 use launch::{Span, bytes_of};
@@ -46,7 +48,7 @@ pub use trust::{Judge, is_fast};
 
 use std::time::Duration;
 
-use crate::device::{BufferId, Device, GraphId, Place, Timer, Typed};
+use crate::device::{BufferId, Device, GraphId, Place, Settled, Timer, Typed};
 use crate::error::Result;
 use crate::op::{Binary, CorrelationLeg, DType, Op, Over};
 use crate::shape::Shape;
@@ -87,6 +89,7 @@ pub struct Gpu<L> {
     widened: Workspace,
     shadows: Shadows,
     trust: Trust,
+    chosen: Chosen,
     capturing: bool,
 }
 
@@ -101,6 +104,7 @@ impl<L: Launcher> Gpu<L> {
             widened: Workspace::default(),
             shadows: Shadows::default(),
             trust: Trust::default(),
+            chosen: Chosen::default(),
             capturing: false,
         }
     }
@@ -291,12 +295,13 @@ impl<L: Launcher> Device for Gpu<L> {
         self.launcher.stop_timer(timer)
     }
 
-    fn avoided(&self) -> Vec<String> {
-        self.trust.avoided()
+    fn settled(&self) -> Settled {
+        Settled { avoided: self.trust.avoided(), chosen: self.chosen.known().clone() }
     }
 
-    fn avoid(&mut self, kernels: &[String]) {
-        self.trust.avoid(kernels);
+    fn settle(&mut self, settled: &Settled) {
+        self.trust.avoid(&settled.avoided);
+        self.chosen.settle(&settled.chosen);
     }
 
     fn workspace_bytes(&self) -> usize {

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::Gpu;
 use super::launch::{FAMILIES, Launcher};
-use super::{Gpu, Precision};
 
 /// Says whether a kernel is right on the device that asks.
 pub type Judge = Box<dyn Fn(&'static str) -> bool + Send>;
@@ -58,16 +58,5 @@ impl<L: Launcher> Gpu<L> {
     /// Whether a fast kernel is used.
     pub(super) fn trusts(&self, kernel: &'static str) -> bool {
         self.trust.uses(kernel)
-    }
-
-    /// The precision that a product is computed in, whose kernel in each is what `kernel` says: single where
-    /// the one of tensor cores is not used.
-    pub(super) fn trusted(
-        &self,
-        precision: Precision,
-        kernel: impl Fn(Precision) -> &'static str,
-    ) -> Precision {
-        let used = precision == Precision::Fp32 || self.trusts(kernel(precision));
-        if used { precision } else { Precision::Fp32 }
     }
 }

@@ -1,8 +1,8 @@
 //! Legs by the warpgroups of compute capability 9.0: `kernels/conv_wgmma.cu` and `kernels/conv_tf32_wgmma.cu`.
 
-use super::{Form, Tiled};
+use super::Form;
 use crate::device::gpu::launch::Launcher;
-use crate::device::gpu::matmul::{WIDE, WIDE_TF32, WIDE_W};
+use crate::device::gpu::matmul::{Cut, Tiled, WIDE, WIDE_TF32, WIDE_W};
 use crate::device::gpu::{Gpu, Precision, word};
 use crate::op::Leg;
 
@@ -60,11 +60,11 @@ const fn slices(rows: usize, columns: usize, tf32: bool) -> usize {
 }
 
 impl<L: Launcher> Gpu<L> {
-    /// The kernel of warpgroups for a leg whose operands they can read; none if the card has no warpgroups, or it is
-    /// not trusted.
-    pub(super) fn wide(&self, form: &Form, precision: Precision) -> Option<Tiled> {
+    /// Kernels of warpgroups for a leg whose operands they can read, by the model the best first; none if the card has no
+    /// warpgroups.
+    pub(super) fn wide(&self, form: &Form, precision: Precision) -> Vec<Tiled> {
         if !self.launcher.warpgroups() {
-            return None;
+            return Vec::new();
         }
         let tf32 = precision == Precision::Tf32;
         let tiles = match form.leg {
@@ -72,10 +72,12 @@ impl<L: Launcher> Gpu<L> {
             Leg::W => &WIDE_W,
             _ => &WIDE,
         };
-        let cut = self.conv_cut(form, tiles, form.splits());
-        let kernel = KERNELS[form.leg as usize][usize::from(tf32)][cut.tile];
-        let ([rows, columns], ..) = tiles.list[cut.tile];
-        let shared = word(slices(rows, columns, tf32) * (rows + columns) * SLICE);
-        self.trusts(kernel).then_some(Tiled { kernel, cut, shared })
+        let kernels = KERNELS[form.leg as usize][usize::from(tf32)];
+        let of = |cut: Cut| {
+            let ([rows, columns], ..) = tiles.list[cut.tile];
+            let shared = word(slices(rows, columns, tf32) * (rows + columns) * SLICE);
+            Tiled { kernel: kernels[cut.tile], cut, shared }
+        };
+        self.conv_cuts(form, tiles, form.splits()).into_iter().map(of).collect()
     }
 }
