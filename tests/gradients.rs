@@ -194,8 +194,8 @@ fn gradient_penalties_hold_to_second_order_in_weights_and_images() {
 
 #[test]
 fn whole_critics_hold_to_second_order() {
-    for family in Family::ALL {
-        let net = Net::new(family, [16, 16], 1, 2);
+    for (family, minibatch_std) in Family::ALL.into_iter().flat_map(|family| [(family, 0), (family, 2)]) {
+        let net = Net { minibatch_std, ..Net::new(family, [16, 16], 1, 2) };
         let parameters = nn::critic_parameters(&net);
         let mut inputs: Vec<Input> =
             parameters.iter().enumerate().map(|(i, p)| real(20 + i as u64, &p.shape, 0.7)).collect();
@@ -215,7 +215,7 @@ fn whole_critics_hold_to_second_order() {
 fn every_parameter_is_felt_by_its_loss() {
     let families = Family::ALL.into_iter();
     for (family, latent_map) in families.flat_map(|family| [(family, false), (family, true)]) {
-        let net = Net { latent_map, modulated: 2, ..Net::new(family, [16, 16], 2, 3) };
+        let net = Net { latent_map, modulated: 2, minibatch_std: 2, ..Net::new(family, [16, 16], 2, 3) };
         let mut store = Store::new(Cpu::<f64>::new());
         let mut add = |prefix: &str, parameters: &[nn::Parameter]| -> Vec<(String, LeafId)> {
             let leaf = |(i, p): (usize, &nn::Parameter)| {

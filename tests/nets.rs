@@ -169,3 +169,54 @@ fn a_map_is_refused_by_a_network_of_one_vector_an_image() {
 fn a_size_without_a_base_is_refused() {
     let _ = nn::critic_parameters(&Net::new(Family::Dcgan, [101, 101], 1, 2));
 }
+
+#[test]
+fn a_critic_is_told_how_much_the_images_of_a_group_differ() {
+    for family in Family::ALL {
+        let told = Net { minibatch_std: 2, ..Net::new(family, [32, 16], 2, 3) };
+        let mut store = Store::new(Cpu::<f64>::new());
+        let parameters = nn::critic_parameters(&told);
+        let leaves: Vec<_> = parameters
+            .iter()
+            .enumerate()
+            .map(|(i, p)| {
+                (
+                    p.name.clone(),
+                    store.add_real(&p.name, p.shape, &numbers(i as u64, p.shape.numel())).unwrap(),
+                )
+            })
+            .collect();
+        // Two alike, and two that are not.
+        let image = |seed: u64| numbers(seed, 32 * 16 * 3);
+        let images = [image(1), image(1), image(2), image(3)].concat();
+        let x = store.add_real("x", [4, 32, 16, 3], &images).unwrap();
+        let tape = Tape::new();
+        let weights = Weights::new(leaves.into_iter().map(|(name, leaf)| (name, store.var(&tape, leaf))));
+        let x = store.var(&tape, x);
+        let features = nn::critic_features(&told, &weights, x);
+        let alone = nn::critic_features(&Net { minibatch_std: 0, ..told }, &weights, x);
+        let [count, plain] = [features, alone].map(|f| f.shape()[1]);
+        assert_eq!(count, nn::critic_feature_count(&told));
+        let plan = Plan::new(&tape, &[features, alone], &store);
+        plan.run(&mut store).unwrap();
+        let [features, alone] = [0, 1].map(|i| plan.read(&mut store, i).unwrap());
+        let (channels, cells) = (count - plain, plain / (count - plain));
+        assert_eq!(cells, told.base().grid.iter().product::<usize>(), "cells of a base grid");
+        let mean = |row: usize, channel: usize| -> f64 {
+            (0..cells).map(|cell| alone[row * plain + cell * channels + channel]).sum::<f64>() / cells as f64
+        };
+        for (row, channel) in (0..4).flat_map(|row| (0..channels).map(move |channel| (row, channel))) {
+            let (first, off) = (row / 2 * 2, |a: f64, b: f64| (a - b).abs());
+            let half = 0.5 * (mean(first, channel) - mean(first + 1, channel));
+            let wanted = (half * half + 1e-8).sqrt();
+            assert!(
+                off(features[row * count + plain + channel], wanted) < 1e-9,
+                "{family:?}: {row}, {channel}"
+            );
+            assert!((half.abs() < 1e-12) == (row < 2), "{family:?}: images alike");
+        }
+        for row in 0..4 {
+            assert_eq!(features[row * count..][..plain], alone[row * plain..][..plain], "{family:?}");
+        }
+    }
+}

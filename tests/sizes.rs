@@ -148,6 +148,14 @@ fn sizes_that_cannot_be_are_told_the_nearest() {
         &["train", "two-phase-quick", "--set=latent=8", "--set=latent_shared=9"],
         &["net.latent_shared = 9", "latent = 8"],
     );
+    for group in ["1", "5"] {
+        let set = format!("--set=minibatch_std={group}");
+        bad(
+            here,
+            &["train", "two-phase-quick", &set],
+            &["net.minibatch_std = ", "batch = 32", "two at least"],
+        );
+    }
     train(here, "fixed", "two-phase-p1-quick", &["--set=size=16", "--set=latent_map=false"]);
     bad(
         here,

@@ -9,7 +9,6 @@ use super::{
     Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, modulated, modulation,
     scale_and_shift, vector,
 };
-use crate::shape::Shape;
 use crate::tape::Var;
 
 /// Slope of the critic's LeakyReLU for negative inputs.
@@ -64,12 +63,10 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
 }
 
 pub(super) fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
-    let n = x.shape()[0];
     let mut x = x;
     for level in 0..net.levels() {
         let convolved = x.conv(weights.get(&format!("conv{level}.w")), [2, 2], [1, 1], net.border);
         x = (convolved + weights.get(&format!("conv{level}.b"))).leaky_relu(SLOPE);
     }
-    let features = x.shape().numel() / n;
-    x.reshape(Shape::from([n, features]))
+    x
 }

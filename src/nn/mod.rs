@@ -10,6 +10,7 @@
 //! each time, and add its way to the scores.
 
 mod dcgan;
+mod minibatch;
 pub mod objective;
 pub mod relax;
 mod resize;
@@ -23,6 +24,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use size::{Base, advice, base, nearest_sizes};
+
+use minibatch::minibatch_std;
 
 use crate::op::{Border, Over};
 use crate::shape::Shape;
@@ -79,14 +82,16 @@ pub struct Net {
     pub shared: usize,
     /// How many numbers at the end of an input also scale and shift coarse features; 0 for none.
     pub modulated: usize,
+    /// Images of a group within which a critic is told how much they differ; 0: it is told nothing.
+    pub minibatch_std: usize,
 }
 
 impl Net {
     /// A pair that sees zeros beyond the edges, and has one input [z, r] an image.
     #[must_use]
     pub fn new(family: Family, size: [usize; 2], width: usize, classes: usize) -> Self {
-        let (border, latent_map, shared, modulated) = (Border::Open, false, 0, 0);
-        Self { family, size, width, classes, border, latent_map, shared, modulated }
+        let (border, latent_map, shared, modulated, minibatch_std) = (Border::Open, false, 0, 0, 0);
+        Self { family, size, width, classes, border, latent_map, shared, modulated, minibatch_std }
     }
 
     /// The base of the pair's images.
@@ -216,18 +221,30 @@ pub fn generator<'t>(net: &Net, weights: &Weights<'t>, input: Var<'t>, norm: &No
 /// The critic's parameters.
 #[must_use]
 pub fn critic_parameters(net: &Net) -> Vec<Parameter> {
-    match net.family {
+    let mut all = match net.family {
         Family::Dcgan | Family::Resize => dcgan::critic_parameters(net),
         Family::Resnet => resnet::critic_parameters(net),
+    };
+    if net.minibatch_std > 0 {
+        let linear = all.pop().expect("a critic ends in linear.w").shape[0];
+        all.push(matrix("linear.w", linear + linear / net.cells(), 1));
     }
+    all
 }
 
 /// What the critic's score is a product with, `[N, F]`, of images `[N, H, W, classes]` of the size of
 /// `net`.
 pub fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
-    match net.family {
+    let x = match net.family {
         Family::Dcgan | Family::Resize => dcgan::critic_features(net, weights, x),
         Family::Resnet => resnet::critic_features(net, weights, x),
+    };
+    let flat = [x.shape()[0], x.shape().numel() / x.shape()[0]];
+    let features = x.reshape(flat);
+    if net.minibatch_std == 0 {
+        features
+    } else {
+        x.tape().concat(&[features, minibatch_std(x, net.minibatch_std)], 1)
     }
 }
 

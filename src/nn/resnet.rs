@@ -13,7 +13,6 @@ use super::{
     Net, Norm, Parameter, Weights, base_features, batch_norm, filter, layer_norm, matrix, modulated,
     modulation, scale_and_shift, vector,
 };
-use crate::shape::Shape;
 use crate::tape::Var;
 
 /// Most channels, in multiples of the width.
@@ -112,7 +111,6 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
 }
 
 pub(super) fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
-    let n = x.shape()[0];
     let mut x = biased(net, weights, "input", x);
     for level in 0..net.levels() {
         let name = format!("block{level}");
@@ -127,6 +125,5 @@ pub(super) fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) 
         }
         x = main + shortcut;
     }
-    let features = x.shape().numel() / n;
-    x.reshape(Shape::from([n, features]))
+    x
 }

@@ -10,7 +10,7 @@ use super::task::Task;
 use crate::device::Kind;
 use crate::error::Result;
 use crate::first_use;
-use crate::nn::{self, Init};
+use crate::nn::{self, Init, Net};
 use crate::op::LeafId;
 use crate::plan::Plan;
 use crate::store::Store;
@@ -28,7 +28,8 @@ pub struct Critic {
 }
 
 impl Critic {
-    /// The critic of a checkpoint, of which `task` is; none where it judges more than an image.
+    /// The critic of a checkpoint, of which `task` is; none where it judges more than an image. One that sees how images of a group differ is
+    /// told that they do not.
     ///
     /// # Errors
     /// If the checkpoint cannot be read, or the device is not there.
@@ -38,7 +39,9 @@ impl Critic {
         }
         let checkpoint = Checkpoint::read(path)?;
         let (images, [h, w]) = (task.images(), task.images().size);
-        let mut parameters = nn::critic_parameters(&net(config, task));
+        let net = net(config, task);
+        let net = Net { minibatch_std: net.minibatch_std.min(1), ..net };
+        let mut parameters = nn::critic_parameters(&net);
         parameters.iter_mut().for_each(|p| p.init = Init::Constant(0.0));
         let mut store = Store::on(first_use::open(kind, config.net.precision)?);
         let network = Network::add(&mut store, "critic", &parameters, &[], 0, 0)?;
@@ -47,7 +50,7 @@ impl Critic {
         let rows = store.add_u32("rows", [BATCH], &(0..BATCH as u32).collect::<Vec<_>>())?;
         let tape = Tape::new();
         let x = store.var(&tape, maps).one_hot(store.var(&tape, rows), images.classes);
-        let scores = nn::critic(&net(config, task), &network.weights(&store, &tape), x);
+        let scores = nn::critic(&net, &network.weights(&store, &tape), x);
         let plan = Plan::new(&tape, &[scores], &store);
         Ok(Some(Self { pixels: images.pixels(), store, maps, plan }))
     }

@@ -5,7 +5,7 @@
 //! once, what is smaller than a normal number made zero. Machines without it do the same with two fused
 //! multiply-adds, to the same bits.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::Real;
 use super::block::{Block, Dot, Task};
@@ -182,10 +182,10 @@ impl Dot for Fused {
 mod instruction {
     use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
 
-    use pulp::Simd;
     use pulp::x86::V4;
+    use pulp::{Simd, WithSimd};
 
-    use super::{Block, Dot, Task, WithSimd};
+    use super::{Block, Dot, Task};
 
     /// The one instruction. Only ever used with [`V4`].
     struct Instruction;

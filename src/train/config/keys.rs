@@ -107,6 +107,8 @@ pub struct Networks {
     pub latent_shared: usize,
     /// Whether the numbers asked for also scale and shift coarse features.
     pub modulate: bool,
+    /// Images of a group within which the critic is told how much they differ.
+    pub minibatch_std: usize,
     /// Rounds in which outlines of samples relax by their curvature.
     pub relax: usize,
     /// Whether samples have their logits shifted until classes fill the shares asked for.
@@ -162,6 +164,13 @@ pub(super) const NET: &[Key] = &[
         "modulate",
         false,
         "numbers asked for, and shared noise, also scale coarse features: coarseness and size are followed",
+    ),
+    Key::whole(
+        "minibatch_std",
+        0,
+        (0, 4096),
+        "a whole number from 0 to 4096",
+        "the critic sees how much images of groups of so many differ: samples as various as real ones",
     ),
     Key::whole(
         "relax",

@@ -107,6 +107,11 @@ impl Task {
                 format!("the noise has latent = {} numbers: share at most these", config.net.latent);
             return Err(config.net_mistake(origin, &("latent_shared", problem)));
         }
+        let (group, batch) = (config.net.minibatch_std, config.train.batch);
+        if group == 1 || group > 0 && !batch.is_multiple_of(group) {
+            let problem = format!("batch = {batch} is to be groups of so many, two at least; 0 is none");
+            return Err(config.net_mistake(origin, &("minibatch_std", problem)));
+        }
         Self::ask(config, images, look, origin)
     }
 
