@@ -145,17 +145,9 @@ fn sizes_that_cannot_be_are_told_the_nearest() {
     bad(here, &["train", "circles-quick", "--set=latent_map=true"], &["net.latent_map = true", "textures"]);
     bad(
         here,
-        &["train", "two-phase-quick", "--set=latent=8", "--set=latent_shared=9"],
-        &["net.latent_shared = 9", "latent = 8"],
+        &["train", "two-phase-quick", "--set=minibatch_std=1"],
+        &["net.minibatch_std = 1", "at least 2, or 0"],
     );
-    for group in ["1", "5"] {
-        let set = format!("--set=minibatch_std={group}");
-        bad(
-            here,
-            &["train", "two-phase-quick", &set],
-            &["net.minibatch_std = ", "batch = 32", "two at least"],
-        );
-    }
     train(here, "fixed", "two-phase-p1-quick", &["--set=size=16", "--set=latent_map=false"]);
     bad(
         here,

@@ -23,9 +23,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use minibatch::group;
 pub use size::{Base, advice, base, nearest_sizes};
-
-use minibatch::minibatch_std;
 
 use crate::op::{Border, Over};
 use crate::shape::Shape;
@@ -244,7 +243,7 @@ pub fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<
     if net.minibatch_std == 0 {
         features
     } else {
-        x.tape().concat(&[features, minibatch_std(x, net.minibatch_std)], 1)
+        x.tape().concat(&[features, minibatch::minibatch_std(x, net.minibatch_std)], 1)
     }
 }
 

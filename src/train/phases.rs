@@ -115,7 +115,7 @@ impl Phases {
             store.add_real(TABLE, [values.len() / length, length], &values)?;
         }
         let net = net(config, task);
-        let input = config.net.latent + length;
+        let input = config.net.noise() + length;
         let seed = config.train.seed;
 
         let maps = store.add_u8("data.maps", [data.count, data.height, data.width], &data.maps)?;
@@ -192,7 +192,7 @@ pub(super) fn net(config: &Config, task: &Task) -> Net {
         latent_map: config.net.latent_map,
         shared: config.net.latent_shared,
         modulated: if config.net.modulate { config.net.latent_shared + task.columns().len() } else { 0 },
-        minibatch_std: config.net.minibatch_std,
+        minibatch_std: nn::group(config.train.batch, config.net.minibatch_std),
         ..Net::new(config.net.family, images.size, config.net.width, images.classes)
     }
 }
@@ -328,7 +328,7 @@ impl Recorder<'_> {
             _ => from_data(),
         };
         let r = self.told(store, asked);
-        let noise = noise_shape(&self.net, n, self.net.base().grid, self.config.net.latent);
+        let noise = noise_shape(&self.net, n, self.net.base().grid, self.config.net.noise());
         let z = tape.normal(state, stream::NOISE, noise).scale(self.config.net.z_scale);
         Batch { rows, asked, r, z }
     }

@@ -127,7 +127,7 @@ impl Sampler {
         let (task, grid) = at_size(config, &trained, size)?;
         let length = task.columns().len();
         let net = net(config, &trained);
-        let input = config.net.latent + length;
+        let input = config.net.noise() + length;
         let prefix = if config.train.ema > 0.0 { "ema" } else { "generator" };
         let batch = (BATCH * trained.images().pixels() / task.images().pixels()).clamp(1, BATCH);
         let mut store = match kind {
@@ -146,7 +146,7 @@ impl Sampler {
         };
         let (mean, map) = (tensor("condition.mean", length)?, tensor("condition.map", length * length)?);
         let shares = share_leaves(&mut store, config, &task, &mean, &map)?;
-        let (latent, z_scale) = (config.net.latent, config.net.z_scale);
+        let (latent, z_scale) = (config.net.noise(), config.net.z_scale);
         let noise = noise_shape(&net, 1, grid, latent).numel();
         // On a GPU a batch takes the time of its launches, whatever there is in it.
         let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, Vec::new(), Vec::new()));
@@ -231,7 +231,7 @@ impl Sampler {
         let (config, checkpoint, path) = read(run)?;
         let trained = task(&config, &checkpoint, &path)?;
         let (task, grid) = at_size(&config, &trained, size)?;
-        let noise = noise_shape(&net(&config, &trained), 1, grid, config.net.latent);
+        let noise = noise_shape(&net(&config, &trained), 1, grid, config.net.noise());
         Ok((task, noise.numel()))
     }
 

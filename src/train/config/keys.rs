@@ -103,7 +103,7 @@ pub struct Networks {
     pub border: Edges,
     /// Whether every cell of the base grid has noise of its own, so that samples can be of any size.
     pub latent_map: bool,
-    /// How many of the numbers of z, the last ones, all cells share.
+    /// How many more numbers of z, the last ones, all cells share.
     pub latent_shared: usize,
     /// Whether the numbers asked for also scale and shift coarse features.
     pub modulate: bool,
@@ -113,6 +113,14 @@ pub struct Networks {
     pub relax: usize,
     /// Whether samples have their logits shifted until classes fill the shares asked for.
     pub exact_shares: bool,
+}
+
+impl Networks {
+    /// Numbers of the noise z: those of every cell, and those that cells share.
+    #[must_use]
+    pub fn noise(&self) -> usize {
+        self.latent + self.latent_shared
+    }
 }
 
 /// The keys of `[net]`.
@@ -158,7 +166,7 @@ pub(super) const NET: &[Key] = &[
         0,
         (0, 4096),
         "a whole number from 0 to 4096",
-        "how many numbers of z all cells share: images of one target differ as wholes",
+        "as many numbers more, which all cells share: images of one target differ as wholes",
     ),
     Key::flag(
         "modulate",
@@ -170,7 +178,7 @@ pub(super) const NET: &[Key] = &[
         0,
         (0, 4096),
         "a whole number from 0 to 4096",
-        "the critic sees how much images of groups of so many differ: samples as various as real ones",
+        "the critic sees how much images of groups of so many differ, as far as they divide the batch",
     ),
     Key::whole(
         "relax",

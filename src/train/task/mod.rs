@@ -102,14 +102,8 @@ impl Task {
             let problem = "figures are not made cell by cell: a latent map is for textures".into();
             return Err(config.net_mistake(origin, &("latent_map", problem)));
         }
-        if config.net.latent_shared > config.net.latent {
-            let problem =
-                format!("the noise has latent = {} numbers: share at most these", config.net.latent);
-            return Err(config.net_mistake(origin, &("latent_shared", problem)));
-        }
-        let (group, batch) = (config.net.minibatch_std, config.train.batch);
-        if group == 1 || group > 0 && !batch.is_multiple_of(group) {
-            let problem = format!("batch = {batch} is to be groups of so many, two at least; 0 is none");
+        if config.net.minibatch_std == 1 {
+            let problem = "no image differs from itself: give at least 2, or 0 for none".into();
             return Err(config.net_mistake(origin, &("minibatch_std", problem)));
         }
         Self::ask(config, images, look, origin)
