@@ -18,14 +18,14 @@ struct ConvX {
     Parity parity;
 };
 
-struct FoldedRow : Folded {
-    MEMBER FoldedRow() {}
-    MEMBER FoldedRow(const float* g, const ConvX& c, u32 row, u32 first, u32 last) { set(g, *c.p, c.parity, row, first, last); }
+struct DgradRow : DgradCursor {
+    MEMBER DgradRow() {}
+    MEMBER DgradRow(const float* g, const ConvX& c, u32 row, u32 first, u32 last) { set(g, *c.p, c.parity, row, first, last); }
 };
 
-struct TurnedColumn : Turned {
-    MEMBER TurnedColumn() {}
-    MEMBER TurnedColumn(const float* w, const ConvX& c, u32 column, u32 first, u32 last) { set(w, *c.p, c.parity, column, first, last); }
+struct DgradColumn : DgradFilterCursor {
+    MEMBER DgradColumn() {}
+    MEMBER DgradColumn(const float* w, const ConvX& c, u32 column, u32 first, u32 last) { set(w, *c.p, c.parity, column, first, last); }
 };
 
 // ---- legs ----------------------------------------------------------------------------------
@@ -34,8 +34,8 @@ struct TurnedColumn : Turned {
 template <u32 TM, u32 TN>
 DEVICE void leg_y(const float* x, const float* w, const float* extra, float* y, const Conv& p, float* memory) {
     const ToY store = {y, extra, &p};
-    gemm<Unfolded, Filter, ToY, TM, TN>(x, w, store, p, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.co, 0u,
-                                        p.kh * p.kw * p.ci, memory);
+    gemm<Im2colCursor, ChannelsCursor, ToY, TM, TN>(x, w, store, p, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.co, 0u,
+                                                p.kh * p.kw * p.ci, memory);
 }
 
 template <u32 TM, u32 TN>
@@ -43,16 +43,16 @@ DEVICE void leg_x(const float* g, const float* w, const float* extra, float* x, 
     const ConvX c = {&p, Parity(p, blockIdx.z)};
     if (blockIdx.x * 16 * TM >= c.parity.rows(p)) return;  // a whole block at once
     const ToX store = {x, extra, &p, c.parity};
-    gemm<FoldedRow, TurnedColumn, ToX, TM, TN>(g, w, store, c, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.ci, 0u,
-                                               c.parity.depth(p), memory);
+    gemm<DgradRow, DgradColumn, ToX, TM, TN>(g, w, store, c, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.ci, 0u,
+                                             c.parity.depth(p), memory);
 }
 
 template <u32 TM, u32 TN>
 DEVICE void leg_w(const float* x, const float* g, float* w, const Conv& p, float* memory) {
     const u32 pixels = p.n * p.oh * p.ow, begin = blockIdx.z * p.piece;
     const ToW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
-    gemm<Seen, Cotangents, ToW, TM, TN>(x, g, store, p, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.co, begin,
-                                        least(begin + p.piece, pixels), memory);
+    gemm<WgradCursor, ChannelsCursor, ToW, TM, TN>(x, g, store, p, blockIdx.x * 16 * TM, blockIdx.y * 16 * TN, p.co, begin,
+                                               least(begin + p.piece, pixels), memory);
 }
 
 KERNEL(256) conv_y_64(const float* x, const float* w, const float* extra, float* y, Conv p) {

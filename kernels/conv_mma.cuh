@@ -13,7 +13,7 @@
 
 // Windows of x.
 template <typename Numbers>
-struct Windows {
+struct Im2col {
     typedef Numbers Group;
     enum { ALONG_K = 1 };
     struct Line {
@@ -23,7 +23,7 @@ struct Windows {
     Tap tap;
     u32 k, end;
 
-    MEMBER Windows(const Conv& conv, u32 first, u32 last) : p(&conv), k(first), end(last) {
+    MEMBER Im2col(const Conv& conv, u32 first, u32 last) : p(&conv), k(first), end(last) {
         tap.set(first, conv.kw, conv.ci);
     }
     MEMBER Line line(u32 row) const {
@@ -64,18 +64,18 @@ struct Channels {
 
 // The cotangents that meet a pixel of x.
 template <typename Numbers>
-struct Cones {
+struct Dgrad {
     typedef Numbers Group;
     enum { ALONG_K = 1 };
     struct Line {
-        u32 image, bottom, right;  // as of Windows, in g
+        u32 image, bottom, right;  // as of Im2col, in g
     };
     const Conv* p;
     const Parity* parity;
     Tap tap;
     u32 k, end;
 
-    MEMBER Cones(const Conv& conv, const Parity& of) : p(&conv), parity(&of), k(0), end(of.depth(conv)) {
+    MEMBER Dgrad(const Conv& conv, const Parity& of) : p(&conv), parity(&of), k(0), end(of.depth(conv)) {
         tap.set(0, 1, conv.co);
     }
     MEMBER Line line(u32 row) const {
@@ -97,7 +97,7 @@ struct Cones {
 
 // The class's taps of w as [(jy, jx, co), CI].
 template <typename Numbers>
-struct Taps {
+struct DgradFilter {
     typedef Numbers Group;
     enum { ALONG_K = 1 };
     typedef u32 Line;
@@ -106,7 +106,7 @@ struct Taps {
     Tap tap;
     u32 k, end;
 
-    MEMBER Taps(const Conv& conv, const Parity& of) : p(&conv), parity(&of), k(0), end(of.depth(conv)) {
+    MEMBER DgradFilter(const Conv& conv, const Parity& of) : p(&conv), parity(&of), k(0), end(of.depth(conv)) {
         tap.set(0, 1, conv.co);
     }
     MEMBER Line line(u32 column) const { return column; }
@@ -125,7 +125,7 @@ struct Taps {
 
 // What a tap and four channels see of x, pixel by pixel.
 template <typename Numbers>
-struct Sights {
+struct Wgrad {
     typedef Numbers Group;
     enum { ALONG_K = 0 };
     struct Line {
@@ -135,7 +135,7 @@ struct Sights {
     Pixel pixel;
     u32 k, end;
 
-    MEMBER Sights(const Conv& conv, u32 first, u32 last) : p(&conv), k(first), end(last) {
+    MEMBER Wgrad(const Conv& conv, u32 first, u32 last) : p(&conv), k(first), end(last) {
         pixel.set(first, conv);
     }
     MEMBER Line line(u32 row) const {
@@ -223,7 +223,7 @@ DEVICE void leg_y(const void* x, const void* w, const float* extra, float* y, co
     // Of several pieces of k each has a result of its own, which `conv_pieces.cu` adds up and finishes.
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.kh * p.kw * p.ci);
     const FoursY store(y + (u64)blockIdx.z * p.n * p.oh * p.ow * p.co, extra, p);
-    const Windows<typename Number::Group> a(p, begin, end);
+    const Im2col<typename Number::Group> a(p, begin, end);
     const Channels<typename Number::Filter> b(p, begin, end);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,
                                                end - begin);
@@ -234,8 +234,8 @@ DEVICE void leg_x(const void* g, const void* w, const float* extra, float* x, co
     const Parity parity(p, blockIdx.z);
     if (blockIdx.x * ROWS >= parity.rows(p)) return;  // a whole block at once
     const FoursX store(x, extra, p, parity);
-    const Cones<typename Number::Group> a(p, parity);
-    const Taps<typename Number::Filter> b(p, parity);
+    const Dgrad<typename Number::Group> a(p, parity);
+    const DgradFilter<typename Number::Filter> b(p, parity);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, g, b, w, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.ci,
                                                parity.depth(p));
 }
@@ -244,7 +244,7 @@ template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_w(const void* x, const void* g, float* w, const Conv& p) {
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.n * p.oh * p.ow);
     const FoursW store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
-    const Sights<typename Number::Group> a(p, begin, end);
+    const Wgrad<typename Number::Group> a(p, begin, end);
     const Channels<typename Number::Group> b(p, begin, end);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, g, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,
                                                end - begin);

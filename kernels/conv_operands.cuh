@@ -2,7 +2,8 @@
 //
 // x [N, H, W, CI] * w [KH, KW, CI, CO] = y [N, OH, OW, CO], channels last. Each operand is a cursor
 // as `gemm.cuh` asks: it knows its row or column, and steps along k. Four channels are one load
-// where their number is a multiple of four.
+// where their number is a multiple of four. `conv_mma.cuh` has the same operands for tensor cores, without `Cursor` in their
+// names: there channels come in groups and offsets fit a word, here both are free.
 //
 // A periodic border is no branch: places one period off are brought back by two minima, and a period
 // of 0 leaves the places of zeros where no extent reaches. Of a periodic window x is stride times y,
@@ -47,7 +48,7 @@ struct Tap {
 // ---- leg Y (forward, im2col): rows are output pixels, k is (ky, kx, ci) --------------------
 
 // A window of x.
-struct Unfolded {
+struct Im2colCursor {
     enum { ALONG_K = 1 };
     const float* image;
     const Conv* p;
@@ -56,8 +57,8 @@ struct Unfolded {
     u32 k, end;
     bool inside;
 
-    MEMBER Unfolded() {}
-    MEMBER Unfolded(const float* x, const Conv& conv, u32 pixel, u32 first, u32 last) : p(&conv), k(first), end(last) {
+    MEMBER Im2colCursor() {}
+    MEMBER Im2colCursor(const float* x, const Conv& conv, u32 pixel, u32 first, u32 last) : p(&conv), k(first), end(last) {
         inside = pixel < conv.n * conv.oh * conv.ow;
         const u32 ox = pixel % conv.ow, oy = pixel / conv.ow % conv.oh, n = pixel / conv.ow / conv.oh;
         top = (i32)oy * conv.sh - conv.ph;
@@ -90,14 +91,14 @@ struct Unfolded {
     }
 };
 
-// w as [taps * CI, CO].
-struct Filter {
+// A matrix [K, CO]: the filter of leg y, the cotangents of leg w.
+struct ChannelsCursor {
     enum { ALONG_K = 0 };
     const float* from;
     u32 column, columns, k, end;
 
-    MEMBER Filter() {}
-    MEMBER Filter(const float* w, const Conv& p, u32 co, u32 first, u32 last)
+    MEMBER ChannelsCursor() {}
+    MEMBER ChannelsCursor(const float* w, const Conv& p, u32 co, u32 first, u32 last)
         : from(w + (u64)first * p.co), column(co), columns(p.co), k(first), end(last) {}
     MEMBER float4 load() const { return column < columns && k < end ? four_of(from, column, columns) : no_four(); }
     MEMBER void advance(u32 by = 16) {
@@ -127,7 +128,7 @@ struct Parity {
 };
 
 // The cotangents g that meet a pixel of x; k is (jy, jx, co).
-struct Folded {
+struct DgradCursor {
     enum { ALONG_K = 1 };
     const float* image;
     const Conv* p;
@@ -136,7 +137,7 @@ struct Folded {
     u32 k, end, taps_x;
     bool inside;
 
-    MEMBER Folded() {}
+    MEMBER DgradCursor() {}
     MEMBER void set(const float* g, const Conv& conv, const Parity& parity, u32 row, u32 first, u32 last) {
         p = &conv, k = first, end = last, taps_x = parity.taps_x;
         inside = row < parity.rows(conv);
@@ -174,14 +175,14 @@ struct Folded {
 };
 
 // w of one parity class as [(jy, jx, co), CI].
-struct Turned {
+struct DgradFilterCursor {
     enum { ALONG_K = 1 };
     const float* w;
     const Conv* p;
     Tap tap;
     u32 ci, k, end, ky0, kx0, taps_x;
 
-    MEMBER Turned() {}
+    MEMBER DgradFilterCursor() {}
     MEMBER void set(const float* filter, const Conv& conv, const Parity& parity, u32 column, u32 first, u32 last) {
         w = filter, p = &conv, ci = column, k = first, end = last;
         ky0 = parity.ky0, kx0 = parity.kx0, taps_x = parity.taps_x;
@@ -229,7 +230,7 @@ struct Pixel {
 };
 
 // What a tap and channel see of x, pixel by pixel.
-struct Seen {
+struct WgradCursor {
     enum { ALONG_K = 0 };
     const float* x;
     const Conv* p;
@@ -237,8 +238,8 @@ struct Seen {
     Tap tap;  // of the first of four rows
     u32 row, k, end;
 
-    MEMBER Seen() {}
-    MEMBER Seen(const float* image, const Conv& conv, u32 first_row, u32 first, u32 last)
+    MEMBER WgradCursor() {}
+    MEMBER WgradCursor(const float* image, const Conv& conv, u32 first_row, u32 first, u32 last)
         : x(image), p(&conv), row(first_row), k(first), end(last) {
         pixel.set(first, conv);
         tap.set(first_row, conv.kw, conv.ci);
@@ -269,6 +270,3 @@ struct Seen {
         pixel.advance(by, *p);
     }
 };
-
-// g as [pixels, CO]: the same rows of CO numbers as a filter.
-typedef Filter Cotangents;

@@ -159,8 +159,8 @@ pub trait Device: Send {
         Settled::default()
     }
 
-    /// Keeps to what was found out before, so that a run goes on with the kernels that it began with. Before
-    /// anything is planned; names that the device does not know are passed over.
+    /// Keeps to what was found out before and times no products, so that a run goes on with the kernels that it began
+    /// with. Before anything is planned; names that the device does not know are passed over.
     fn settle(&mut self, _settled: &Settled) {}
 
     /// Most bytes of working space held beside the blocks so far.

@@ -45,6 +45,8 @@ impl Kept {
 
 /// What files of choices are called.
 const NAME: &str = "choice";
+/// What stands there while candidates are timed: the place of none.
+const BEGUN: f64 = -1.0;
 
 impl Choices for Kept {
     fn recall(&self, problem: &str, candidates: &[String]) -> Option<usize> {
@@ -54,11 +56,17 @@ impl Choices for Kept {
         (0..candidates.len()).find(|&index| index as f64 == chosen)
     }
 
-    fn keep(&self, problem: &str, candidates: &[String], chosen: usize) -> bool {
+    fn begin(&self, problem: &str, candidates: &[String]) -> bool {
+        let Some(key) = self.key(problem, candidates) else { return false };
+        let key: Vec<&str> = key.iter().map(String::as_str).collect();
+        cache::remember(NAME, &key, BEGUN);
+        cache::recall(NAME, &key) == Some(BEGUN)
+    }
+
+    fn keep(&self, problem: &str, candidates: &[String], chosen: usize) {
         if let Some(key) = self.key(problem, candidates) {
             let key: Vec<&str> = key.iter().map(String::as_str).collect();
             cache::remember(NAME, &key, chosen as f64);
         }
-        self.recall(problem, candidates) == Some(chosen)
     }
 }

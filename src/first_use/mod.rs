@@ -28,23 +28,35 @@ const SIZES: [u32; 2] = [4, 132];
 /// The first architecture with tensor cores that kernels use.
 const OLDEST: u32 = 80;
 
-/// The device; if it is a card, its fast kernels are judged before their first use, and products timed.
+/// The device; if it is a card, its fast kernels are judged before their first use.
 ///
 /// # Errors
 /// As [`Kind::open`].
 pub fn open(kind: Kind, precision: Precision) -> Result<Box<dyn Device>> {
     let Kind::Cuda(ordinal) = kind else { return kind.open(precision) };
+    Ok(Box::new(judged(ordinal, precision)?))
+}
+
+/// The same for a training: products are timed on a card as well.
+///
+/// # Errors
+/// As [`Kind::open`].
+pub fn open_timed(kind: Kind, precision: Precision) -> Result<Box<dyn Device>> {
+    match kind {
+        Kind::Cuda(ordinal) if choices::wanted() => {
+            Ok(Box::new(judged(ordinal, precision)?.timed(Box::new(Kept::of(ordinal)))))
+        }
+        kind => open(kind, precision),
+    }
+}
+
+fn judged(ordinal: usize, precision: Precision) -> Result<Gpu<Cuda>> {
     let cuda = Cuda::new(ordinal)?;
     let limits =
         Limits { multiprocessors: cuda.multiprocessors(), shared: cuda.shared_limit(), arch: cuda.arch() };
     let bench =
         Bench { ordinal, limits, cases: BTreeMap::from(Precision::ALL.map(|p| (p, OnceCell::new()))) };
-    let gpu = Gpu::new(cuda, precision).judged(Box::new(move |kernel| bench.holds(kernel)));
-    let timed = choices::wanted().then(|| Box::new(Kept::of(ordinal)));
-    Ok(match timed {
-        Some(kept) => Box::new(gpu.timed(kept)),
-        None => Box::new(gpu),
-    })
+    Ok(Gpu::new(cuda, precision).judged(Box::new(move |kernel| bench.holds(kernel))))
 }
 
 /// What a kernel multiplies, by its name.
@@ -73,14 +85,14 @@ impl Bench {
             Ok(share) if share <= 1.0 => true,
             Ok(share) => {
                 say_once(format!(
-                    "{device}: kernel {kernel} is wrong on this card, {share:.3} times what rounding allows: a \
-                     portable one computes in its place; see invnet devices --prove"
+                    "{device}: kernel {kernel} is wrong on this card, {share:.3} times what rounding allows: another \
+                     one computes in its place; see invnet devices --prove"
                 ));
                 false
             }
             Err(error) => {
                 say_once(format!(
-                    "{device}: kernel {kernel} cannot be compared ({error}): a portable one computes in its place"
+                    "{device}: kernel {kernel} cannot be compared ({error}): another one computes in its place"
                 ));
                 false
             }

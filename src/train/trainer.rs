@@ -79,7 +79,7 @@ impl Trainer {
     /// # Errors
     /// If the device is not there or fails.
     pub fn on(config: &Config, kind: Kind) -> Result<Self> {
-        Self::opened(config, kind, &Settled::default())
+        Self::opened(config, kind, None)
     }
 
     /// The same, to go on from a checkpoint of a run with the same configuration, and with its kernels.
@@ -89,7 +89,7 @@ impl Trainer {
     /// of a file have changed since.
     pub fn resume(config: &Config, kind: Kind, path: &Path) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
-        let mut trainer = Self::opened(config, kind, checkpoint.description().settled())?;
+        let mut trainer = Self::opened(config, kind, Some(checkpoint.description().settled()))?;
         let avoided = trainer.store.device().settled().avoided;
         if !avoided.is_empty() {
             log::warn!("{}: goes on without kernels {}, as it began", path.display(), avoided.join(", "));
@@ -98,9 +98,11 @@ impl Trainer {
         Ok(trainer)
     }
 
-    fn opened(config: &Config, kind: Kind, settled: &Settled) -> Result<Self> {
-        let mut device = first_use::open(kind, config.net.precision)?;
-        device.settle(settled);
+    fn opened(config: &Config, kind: Kind, settled: Option<&Settled>) -> Result<Self> {
+        let mut device = first_use::open_timed(kind, config.net.precision)?;
+        if let Some(settled) = settled {
+            device.settle(settled);
+        }
         let data = Dataset::of(config, &mut *kind.for_data()?)?;
         Ok(Self { kind, ..Self::with_dataset(config, device, data)? })
     }

@@ -32,7 +32,8 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn losses(path: &Path) -> Vec<serde_json::Value> {
+/// The rows of a run's log, without their times.
+pub fn losses(path: &Path) -> Vec<serde_json::Value> {
     let rows = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
     rows.lines()
         .map(|line| {

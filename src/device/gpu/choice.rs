@@ -25,9 +25,12 @@ pub trait Choices: Send {
     /// The candidate that was chosen for a problem among these.
     fn recall(&self, problem: &str, candidates: &[String]) -> Option<usize>;
 
-    /// Keeps a choice; whether it will be recalled. What cannot be kept is not chosen: another run would choose
-    /// something else, and have other bits.
-    fn keep(&self, problem: &str, candidates: &[String], chosen: usize) -> bool;
+    /// Says that a problem is about to be timed; false if what is found could not be kept. Then the model chooses:
+    /// another run would find something else, and have other bits.
+    fn begin(&self, problem: &str, candidates: &[String]) -> bool;
+
+    /// Keeps a choice.
+    fn keep(&self, problem: &str, candidates: &[String], chosen: usize);
 }
 
 /// What a device knows of its choices.
@@ -44,8 +47,10 @@ impl Chosen {
         &self.known
     }
 
+    /// Keeps to these, and times nothing from here on.
     pub(super) fn settle(&mut self, known: &BTreeMap<String, String>) {
-        self.known.extend(known.clone());
+        self.known.clone_from(known);
+        self.kept = None;
     }
 }
 
@@ -76,32 +81,32 @@ impl<L: Launcher> Gpu<L> {
         all: &[Tiled],
         launch: impl FnMut(&mut Self, &Tiled) -> Result<()>,
     ) -> Result<Tiled> {
-        let first =
-            all.iter().position(|tiled| self.is_used(tiled.kernel)).expect("a kernel that computes it");
+        let first = *all.iter().find(|tiled| self.is_used(tiled.kernel)).expect("a kernel that computes it");
         if self.chosen.kept.is_none() && self.chosen.known.is_empty() {
-            return Ok(all[first]);
+            return Ok(first);
         }
-        let candidates: Vec<Tiled> =
-            near(&all[first..]).into_iter().filter(|tiled| self.is_used(tiled.kernel)).collect();
-        if candidates.len() < 2 {
-            return Ok(all[first]);
-        }
-        let (problem, names) = (problem(), candidates.iter().map(Tiled::name).collect::<Vec<_>>());
-        let known = self.chosen.known.get(&problem).and_then(|name| names.iter().position(|n| n == name));
-        if let Some(known) = known {
-            return Ok(candidates[known]);
+        let problem = problem();
+        if let Some(name) = self.chosen.known.get(&problem) {
+            let named = all.iter().find(|tiled| tiled.name() == *name && self.is_used(tiled.kernel));
+            return Ok(*named.unwrap_or(&first));
         }
         // What a graph records has run before.
-        let Some(kept) = self.chosen.kept.take_if(|_| !self.capturing) else { return Ok(all[first]) };
+        let Some(kept) = self.chosen.kept.take_if(|_| !self.capturing) else { return Ok(first) };
+        let candidates: Vec<Tiled> =
+            near(first, all).into_iter().filter(|tiled| self.is_used(tiled.kernel)).collect();
+        let names: Vec<String> = candidates.iter().map(Tiled::name).collect();
         let chosen = match kept.recall(&problem, &names) {
-            Some(chosen) => Ok(chosen),
-            None if kept.keep(&problem, &names, 0) => self
-                .fastest(&candidates, launch)
-                .map(|fastest| if kept.keep(&problem, &names, fastest) { fastest } else { 0 }),
-            None => Ok(0),
+            Some(chosen) => chosen,
+            None if candidates.len() == 1 => 0,
+            // Nothing can be kept here, so nothing is timed.
+            None if !kept.begin(&problem, &names) => return Ok(first),
+            None => {
+                let fastest = self.fastest(&candidates, launch)?;
+                kept.keep(&problem, &names, fastest);
+                fastest
+            }
         };
         self.chosen.kept = Some(kept);
-        let chosen = chosen?;
         self.chosen.known.insert(problem, names[chosen].clone());
         Ok(candidates[chosen])
     }
@@ -130,12 +135,15 @@ impl<L: Launcher> Gpu<L> {
     }
 }
 
-/// Those, the model's choice first, of which a card may find another to be faster.
-fn near(all: &[Tiled]) -> Vec<Tiled> {
-    let mut near: Vec<Tiled> = Vec::new();
+/// Those, the model's choice first, of which a card may find another to be faster. None needs more than twice the
+/// working space of the first.
+fn near(first: Tiled, all: &[Tiled]) -> Vec<Tiled> {
+    let mut near = vec![first];
     for tiled in all {
         let cuts = near.iter().filter(|other| other.kernel == tiled.kernel).count();
-        if tiled.cut.time <= NEAR * all[0].cut.time && cuts < CUTS && near.len() < CANDIDATES {
+        let new = (tiled.kernel, tiled.cut) != (first.kernel, first.cut);
+        let alike = tiled.cut.time <= NEAR * first.cut.time && tiled.cut.pieces <= 2 * first.cut.pieces;
+        if new && alike && cuts < CUTS && near.len() < CANDIDATES {
             near.push(*tiled);
         }
     }
@@ -151,7 +159,7 @@ mod tests {
     use crate::device::gpu::Precision;
     use crate::device::gpu::dry::{Dry, Limits, Log};
     use crate::device::gpu::launch::Launch;
-    use crate::device::{BufferId, Device, GraphId, Place, Timer};
+    use crate::device::{BufferId, Device, GraphId, Place, Settled, Timer};
     use crate::op::{Border, DType, Leg, Op, Window};
     use crate::shape::Shape;
 
@@ -225,11 +233,11 @@ mod tests {
         fn recall(&self, problem: &str, candidates: &[String]) -> Option<usize> {
             self.choices.lock().unwrap().get(&(problem.to_owned(), candidates.to_vec())).copied()
         }
-        fn keep(&self, problem: &str, candidates: &[String], chosen: usize) -> bool {
-            if !self.full {
-                self.choices.lock().unwrap().insert((problem.to_owned(), candidates.to_vec()), chosen);
-            }
+        fn begin(&self, _: &str, _: &[String]) -> bool {
             !self.full
+        }
+        fn keep(&self, problem: &str, candidates: &[String], chosen: usize) {
+            self.choices.lock().unwrap().insert((problem.to_owned(), candidates.to_vec()), chosen);
         }
     }
 
@@ -277,10 +285,25 @@ mod tests {
         let (right, log) = card(last);
         assert_eq!(launched(&mut right.timed(Box::<Shelf>::default()), &log).last(), Some(&model));
         let (full, log) = card(model);
-        assert_eq!(
-            launched(&mut full.timed(Box::new(Shelf { full: true, ..Shelf::default() })), &log),
-            [model]
-        );
+        let mut full = full.timed(Box::new(Shelf { full: true, ..Shelf::default() }));
+        assert_eq!(launched(&mut full, &log), [model]);
+        assert!(full.settled().chosen.is_empty(), "what was not timed is said to be the fastest");
+        // A run that began without choices goes on without.
+        let (plain, log) = card(model);
+        let mut plain = plain.timed(Box::new(shelf.clone()));
+        plain.settle(&Settled::default());
+        assert_eq!(launched(&mut plain, &log), [model]);
+        // One that began with what would be no candidate today, and with what is no kernel.
+        for (name, taken) in [("conv_y_tf32_64 in 8 pieces", "conv_y_tf32_64"), ("conv_y_of_old", model)] {
+            let (old, log) = card("");
+            let mut old = old.timed(Box::new(shelf.clone()));
+            let problem = gpu.settled().chosen.into_keys().next().unwrap();
+            old.settle(&Settled {
+                chosen: BTreeMap::from([(problem, name.to_owned())]),
+                ..Settled::default()
+            });
+            assert_eq!(launched(&mut old, &log), [taken]);
+        }
         // While a graph is captured.
         let (capturing, log) = card(model);
         let mut capturing = capturing.timed(Box::<Shelf>::default());
