@@ -97,9 +97,13 @@ impl<L: Launcher> Gpu<L> {
         let names: Vec<String> = candidates.iter().map(Tiled::name).collect();
         let chosen = match kept.recall(&problem, &names) {
             Some(chosen) => chosen,
-            None if candidates.len() == 1 => 0,
-            // Nothing can be kept here, so nothing is timed.
+            // Nothing can be kept here, so nothing is timed from here on.
             None if !kept.begin(&problem, &names) => return Ok(first),
+            // Said too, so that a run goes on with it when the model has changed.
+            None if candidates.len() == 1 => {
+                kept.keep(&problem, &names, 0);
+                0
+            }
             None => {
                 let fastest = self.fastest(&candidates, launch)?;
                 kept.keep(&problem, &names, fastest);
