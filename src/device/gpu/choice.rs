@@ -229,19 +229,19 @@ mod tests {
     /// Choices that tests can look into; `full` keeps none.
     #[derive(Clone, Default)]
     struct Shelf {
-        choices: Arc<Mutex<BTreeMap<(String, Vec<String>), usize>>>,
+        choices: Arc<Mutex<BTreeMap<String, usize>>>,
         full: bool,
     }
 
     impl Choices for Shelf {
         fn recall(&self, problem: &str, candidates: &[String]) -> Option<usize> {
-            self.choices.lock().unwrap().get(&(problem.to_owned(), candidates.to_vec())).copied()
+            self.choices.lock().unwrap().get(&format!("{problem}: {candidates:?}")).copied()
         }
         fn begin(&self, _: &str, _: &[String]) -> bool {
             !self.full
         }
         fn keep(&self, problem: &str, candidates: &[String], chosen: usize) {
-            self.choices.lock().unwrap().insert((problem.to_owned(), candidates.to_vec()), chosen);
+            self.choices.lock().unwrap().insert(format!("{problem}: {candidates:?}"), chosen);
         }
     }
 
