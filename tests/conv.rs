@@ -57,8 +57,14 @@ impl Case {
 /// All legs on a device, beside their definition in f64; the error of each relative to the sum of
 /// the magnitudes of its terms, which is what rounding is proportional to.
 fn errors<T: Real>(case: &Case) -> [f64; 3] {
+    errors_of::<T>(case, |_, v| v)
+}
+
+/// The same of filters whose numbers, by their place, are changed.
+fn errors_of<T: Real>(case: &Case, filter: impl Fn(usize, f64) -> f64) -> [f64; 3] {
     let [xs, ws, gs] = case.shapes();
-    let values = [xs, ws, gs].map(|s| numbers(s.numel() as u64, s.numel()));
+    let mut values = [xs, ws, gs].map(|s| numbers(s.numel() as u64, s.numel()));
+    values[1].iter_mut().enumerate().for_each(|(i, v)| *v = filter(i, *v));
     let mut store = Store::new(Cpu::<T>::new());
     let leaves = [("x", xs), ("w", ws), ("g", gs)];
     let ids: Vec<_> =
@@ -204,6 +210,39 @@ fn legs_equal_their_definition_in_single_precision() {
             // Rounding of sums of K terms grows like sqrt(K) at worst here, and is divided by the
             // sum of magnitudes, which grows like K; the Winograd path adds a small factor.
             assert!(error < 4.0 * f64::from(f32::EPSILON), "{leg} of {case:?}: {error:.1e}");
+        }
+    }
+}
+
+/// Blurs do the same to every channel; filters that nearly do, and others of the same geometry, do not.
+#[test]
+fn blurs_equal_their_definition() {
+    let one = [1, 1];
+    for c in [1, 2, 5] {
+        for case in [
+            case(2, c, c, [9, 20], [1, 7], one, [0, 3]),
+            case(2, c, c, [9, 20], [7, 1], one, [3, 0]),
+            case(1, c, c, [3, 4], [5, 7], one, [2, 3]),
+            case(3, c, c, [8, 6], [3, 2], one, [0, 1]),
+            periodic(2, [c, c], [9, 20], [1, 7], one, [0, 3]),
+            periodic(2, [c, c], [9, 20], [7, 1], one, [3, 0]),
+            periodic(1, [c, c], [70, 300], [3, 5], one, [1, 2]),
+        ] {
+            let tap = |i: usize| ((i / (c * c)) as f64 * 0.7).sin();
+            let of = |off: f64, last: f64| {
+                move |i: usize, _: f64| match (i % (c * c) / c == i % c, i % (c * c) + 1 == c * c) {
+                    (true, end) => tap(i) + if end { last } else { 0.0 },
+                    (false, _) => off,
+                }
+            };
+            for (off, last) in [(0.0, 0.0), (0.3, 0.0), (0.0, 0.4)] {
+                for (leg, error) in ["y", "x"].iter().zip(errors_of::<f64>(&case, of(off, last))) {
+                    assert!(error < 1e-14, "{leg} of {case:?}: {error:.1e}");
+                }
+                for (leg, error) in ["y", "x"].iter().zip(errors_of::<f32>(&case, of(off, last))) {
+                    assert!(error < 4.0 * f64::from(f32::EPSILON), "{leg} of {case:?}: {error:.1e}");
+                }
+            }
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Pixels are unfolded (im2col) a block at a time into working space that stays in the cache. The
 //! convolutions of the networks, 4 x 4 at stride 2 and 3 x 3 at stride 1, take `winograd/` instead, and
-//! those with large filters `direct.rs`.
+//! those with large filters `direct.rs`, blurs `blur.rs`.
 
 use super::pieces::*;
 
 use super::Real;
+use super::blur;
 use super::direct;
 use super::extents::{Extents, row_of};
 use super::finish::Finish;
@@ -104,6 +105,9 @@ pub(super) fn leg_y<T: Real>(e: &Extents, x: &[T], w: &[T], finish: &Finish<'_, 
     }
     if direct::applies(e) {
         return direct::leg_y(e, x, w, finish, y);
+    }
+    if let Some(taps) = blur::taps(e, w) {
+        return blur::leg_y(e, x, &taps, finish, y);
     }
     let columns = e.taps() * e.ci;
     let filter = Mat::new(w, columns, e.co);

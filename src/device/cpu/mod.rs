@@ -5,6 +5,7 @@
 //! have the same bits on one thread and on many. Loops run in whatever rayon pool is current.
 
 mod block;
+mod blur;
 mod boundary;
 mod cahn_hilliard;
 mod conv;
