@@ -50,22 +50,18 @@ const BEGUN: f64 = -1.0;
 
 impl Choices for Kept {
     fn recall(&self, problem: &str, candidates: &[String]) -> Option<usize> {
-        let key = self.key(problem, candidates)?;
-        let key: Vec<&str> = key.iter().map(String::as_str).collect();
-        let chosen = cache::recall(NAME, &key)?;
+        let chosen = cache::recall(NAME, &self.key(problem, candidates)?)?;
         (0..candidates.len()).find(|&index| index as f64 == chosen)
     }
 
     fn begin(&self, problem: &str, candidates: &[String]) -> bool {
         let Some(key) = self.key(problem, candidates) else { return false };
-        let key: Vec<&str> = key.iter().map(String::as_str).collect();
         cache::remember(NAME, &key, BEGUN);
         cache::recall(NAME, &key) == Some(BEGUN)
     }
 
     fn keep(&self, problem: &str, candidates: &[String], chosen: usize) {
         if let Some(key) = self.key(problem, candidates) {
-            let key: Vec<&str> = key.iter().map(String::as_str).collect();
             cache::remember(NAME, &key, chosen as f64);
         }
     }

@@ -102,8 +102,8 @@ impl Bench {
     /// The error of a kernel as a part of what is allowed, from its case or as it was found before.
     fn share(&self, kernel: &'static str) -> Result<f64> {
         let cuda = Cuda::new(self.ordinal)?;
-        let circumstances = cuda.circumstances(kernel);
-        let key: Vec<&str> = [kernel].into_iter().chain(circumstances.iter().map(String::as_str)).collect();
+        let mut key = cuda.circumstances(kernel);
+        key.insert(0, kernel.to_owned());
         if let Some(share) = cache::recall(kernel, &key) {
             return Ok(share);
         }

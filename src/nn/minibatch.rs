@@ -10,12 +10,11 @@ const EPS: f64 = 1e-8;
 
 /// Images of a group: as many as divide the batch, at most `wanted`; all of the batch if only one would. 0 for 0.
 #[must_use]
-pub fn group(batch: usize, wanted: usize) -> usize {
-    (2..=wanted).rev().find(|&group| batch.is_multiple_of(group)).unwrap_or(if wanted > 0 {
-        batch
-    } else {
-        0
-    })
+pub fn minibatch_group(batch: usize, wanted: usize) -> usize {
+    if wanted == 0 {
+        return 0;
+    }
+    (2..=wanted).rev().find(|&group| batch.is_multiple_of(group)).unwrap_or(batch)
 }
 
 /// How much the images of a group differ as wholes: standard deviations `[N, C]` of the means over pixels of
@@ -49,7 +48,7 @@ mod tests {
             (2, 8, 2),
             (32, 4096, 32),
         ] {
-            assert_eq!(group(batch, wanted), found, "{batch} in groups of {wanted}");
+            assert_eq!(minibatch_group(batch, wanted), found, "{batch} in groups of {wanted}");
         }
     }
 }

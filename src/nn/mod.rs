@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use minibatch::group;
+pub use minibatch::minibatch_group;
 pub use size::{Base, advice, base, nearest_sizes};
 
 use crate::op::{Border, Over};

@@ -28,8 +28,8 @@ pub struct Critic {
 }
 
 impl Critic {
-    /// The critic of a checkpoint, of which `task` is; none where it judges more than an image. One that sees how images of a group differ is
-    /// told that they do not.
+    /// The critic of a checkpoint, of which `task` is; none where it judges more than an image. One that sees how
+    /// images of a group differ is told that they do not.
     ///
     /// # Errors
     /// If the checkpoint cannot be read, or the device is not there.

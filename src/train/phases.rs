@@ -192,7 +192,7 @@ pub(super) fn net(config: &Config, task: &Task) -> Net {
         latent_map: config.net.latent_map,
         shared: config.net.latent_shared,
         modulated: if config.net.modulate { config.net.latent_shared + task.columns().len() } else { 0 },
-        minibatch_std: nn::group(config.train.batch, config.net.minibatch_std),
+        minibatch_std: nn::minibatch_group(config.train.batch, config.net.minibatch_std),
         ..Net::new(config.net.family, images.size, config.net.width, images.classes)
     }
 }

@@ -72,20 +72,20 @@ impl Entry {
 }
 
 /// Where something about everything in `key` is kept.
-fn path(name: &str, key: &[&str], extension: &str) -> Option<PathBuf> {
+fn path(name: &str, key: &[impl AsRef<str>], extension: &str) -> Option<PathBuf> {
     // The zero byte keeps ("ab", "c") and ("a", "bc") apart: no part holds one.
-    let hash = fnv(key.iter().flat_map(|part| part.bytes().chain([0])));
+    let hash = fnv(key.iter().flat_map(|part| part.as_ref().bytes().chain([0])));
     folder().map(|folder| folder.join(format!("{name}-{hash:032x}.{extension}")))
 }
 
 /// A number that was found out about everything in `key`, and `name` above all.
 #[must_use]
-pub fn recall(name: &str, key: &[&str]) -> Option<f64> {
+pub fn recall(name: &str, key: &[impl AsRef<str>]) -> Option<f64> {
     fs::read_to_string(path(name, key, "txt")?).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
 /// Keeps such a number, if that is possible.
-pub fn remember(name: &str, key: &[&str], number: f64) {
+pub fn remember(name: &str, key: &[impl AsRef<str>], number: f64) {
     if let Some(path) = path(name, key, "txt") {
         let _ = replace(&path, format!("{number}\n").as_bytes());
     }
