@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Who is named where a configuration is at fault and nobody knows which file it is from.
+pub(crate) const SOMEWHERE: &str = "configuration";
+
 /// Everything that can go wrong outside the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -97,6 +100,20 @@ impl Error {
     /// An [`Error::Usage`] that repeats what somebody wrote.
     pub fn usage(problem: impl Into<String>) -> Self {
         Self::Usage(one_line(problem.into()))
+    }
+
+    /// The same, of a configuration that is now known to be from `origin`.
+    pub(crate) fn of(self, origin: &str) -> Self {
+        match self {
+            Self::Config { origin: from, key, value, problem } if from == SOMEWHERE => {
+                Self::Config { origin: origin.to_owned(), key, value, problem }
+            }
+            Self::Usage(text) => match text.strip_prefix(SOMEWHERE) {
+                Some(rest) if rest.starts_with(':') => Self::Usage(format!("{origin}{rest}")),
+                _ => Self::Usage(text),
+            },
+            other => other,
+        }
     }
 
     /// An [`Error::Io`] for `path`.

@@ -247,11 +247,28 @@ impl Options {
     }
 }
 
-/// Says that there is no such name, and the nearest of those there are.
+/// Says that there is no such name, and the nearest of those there are; where none is near, all if they are few.
 #[must_use]
 pub fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let nearest = known.into_iter().min_by_key(|k| distance(k, name));
-    nearest.map_or_else(|| "unknown key".into(), |nearest| format!("unknown key: did you mean {nearest}?"))
+    const FEW: usize = 12;
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, known.iter().copied()) {
+        Some(nearest) => format!("unknown key: did you mean {nearest}?"),
+        None if known.len() <= FEW => format!("unknown key: there are {}", known.join(", ")),
+        None => "unknown key: invnet presets NAME lists all".into(),
+    }
+}
+
+/// The nearest of some names to one that is none of them, if it is near.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let edits = |known: &str| if known.to_lowercase() == lower { 0 } else { distance(known, name) };
+    let near = known.into_iter().map(|known| (edits(known), known)).min_by_key(|(edits, _)| *edits);
+    let length = name.chars().count();
+    // Of a short name, one right letter is no likeness.
+    near.filter(|(edits, _)| *edits == 0 || *edits <= length.div_ceil(2) && *edits < length)
+        .map(|(_, near)| near)
 }
 
 /// Edits between two words (Levenshtein).

@@ -303,6 +303,14 @@ fn a_summary_counts_what_its_table_says() {
     );
     assert!(checked.differences.iter().zip(names).all(|(d, name)| d.contains(&format!(": {name} is "))));
 
+    // A summary that counts otherwise than its table.
+    let mut told = serde_json::to_value(&summary).unwrap();
+    told["within"] = 3.into();
+    fs::write(folder.path().join("certificate.json"), told.to_string()).unwrap();
+    let checked = Certificate::read(folder.path()).unwrap().check(&maps).unwrap();
+    let says = "the summary has 3 of 3 within their tolerances, its table 2 of 3";
+    assert_eq!(checked.differences, [says]);
+
     // A number that is told a little better than it is: by more than another processor would find.
     let better = text.replace(",0.25,0.002,", ",0.25002,0.002,");
     assert_ne!(better, text);

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use invnet::data::import::{Axes, Import, Options, import};
 use tempfile::TempDir;
+use tiff::decoder::Decoder;
 use tiff::encoder::colortype::{Gray8, Gray16};
-use tiff::encoder::{TiffEncoder, TiffKindStandard};
+use tiff::encoder::{Compression, TiffEncoder, TiffKindStandard};
 use tiff::tags::Tag;
 
 fn folder() -> TempDir {
@@ -350,39 +351,39 @@ fn stacks_that_only_a_description_counts_are_whole() {
     assert_eq!(import(&path, &Options::default()).expect("reads").count, 1);
 }
 
-#[test]
-fn tiles_of_a_tiff_are_put_together() {
-    // The encoder writes strips only: tiles of 16 x 16 by hand, 20 x 24 pixels in 2 x 2 tiles.
-    let folder = folder();
-    let path = folder.path().join("a.tif");
-    let (height, width) = (20usize, 24usize);
-    let map = maps(1, height, width, 5);
+/// A grey TIFF of 8 bits in square tiles, by hand: the encoder writes strips only.
+fn tiled_tiff(path: &Path, [height, width]: [usize; 2], side: usize, lzw: bool, map: &[u8]) {
     let mut bytes = b"II*\0\0\0\0\0".to_vec();
-    let mut offsets = vec![];
-    for (ty, tx) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+    let (mut offsets, mut counts) = (vec![], vec![]);
+    for tile in 0..height.div_ceil(side) * width.div_ceil(side) {
+        let (ty, tx) = (tile / width.div_ceil(side), tile % width.div_ceil(side));
+        let pixel = |i: usize| (ty * side + i / side, tx * side + i % side);
+        let inside = |(y, x): (usize, usize)| if y < height && x < width { map[y * width + x] } else { 99 };
+        let pixels: Vec<u8> = (0..side * side).map(|i| inside(pixel(i))).collect();
+        let data = if lzw { lzw_of(&pixels, side as u32) } else { pixels };
         offsets.push(bytes.len() as u32);
-        for i in 0..256 {
-            let (y, x) = (ty * 16 + i / 16, tx * 16 + i % 16);
-            bytes.push(if y < height && x < width { map[y * width + x] } else { 99 });
-        }
+        counts.push(data.len() as u32);
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
     }
-    let table = bytes.len() as u32;
-    offsets.iter().for_each(|o| bytes.extend(o.to_le_bytes()));
-    let counts = bytes.len() as u32;
-    (0..4).for_each(|_| bytes.extend(256u32.to_le_bytes()));
+    let [offsets_at, counts_at] = [&offsets, &counts].map(|numbers| {
+        let at = bytes.len() as u32;
+        numbers.iter().for_each(|n| bytes.extend(n.to_le_bytes()));
+        at
+    });
     let directory = bytes.len() as u32;
     bytes[4..8].copy_from_slice(&directory.to_le_bytes());
     let entries: [(u16, u16, u32, u32); 10] = [
         (256, 4, 1, width as u32),
         (257, 4, 1, height as u32),
         (258, 3, 1, 8),
-        (259, 3, 1, 1),
+        (259, 3, 1, if lzw { 5 } else { 1 }),
         (262, 3, 1, 1),
         (277, 3, 1, 1),
-        (322, 4, 1, 16),
-        (323, 4, 1, 16),
-        (324, 4, 4, table),
-        (325, 4, 4, counts),
+        (322, 4, 1, side as u32),
+        (323, 4, 1, side as u32),
+        (324, 4, offsets.len() as u32, offsets_at),
+        (325, 4, counts.len() as u32, counts_at),
     ];
     bytes.extend((entries.len() as u16).to_le_bytes());
     for (tag, kind, count, value) in entries {
@@ -392,9 +393,47 @@ fn tiles_of_a_tiff_are_put_together() {
         bytes.extend(value.to_le_bytes());
     }
     bytes.extend([0; 4]);
-    fs::write(&path, bytes).expect("writes");
-    let options = Options { size: Some([height, width]), ..Options::default() };
-    assert_eq!(import(&path, &options).expect("reads").maps, map);
+    fs::write(path, bytes).expect("writes");
+}
+
+/// A square of grey levels as LZW has it: what the encoder writes as its one strip.
+fn lzw_of(pixels: &[u8], side: u32) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(vec![]);
+    let mut encoder = TiffEncoder::new(&mut file).expect("begins").with_compression(Compression::Lzw);
+    let mut image = encoder.new_image::<Gray8>(side, side).expect("begins");
+    image.rows_per_strip(side).expect("one strip");
+    image.write_data(pixels).expect("writes");
+    let bytes = file.into_inner();
+    let mut decoder = Decoder::new(std::io::Cursor::new(&bytes)).expect("reads");
+    let mut number = |tag| decoder.get_tag_u64_vec(tag).expect("is there")[0] as usize;
+    let (at, count) = (number(Tag::StripOffsets), number(Tag::StripByteCounts));
+    bytes[at..at + count].to_vec()
+}
+
+#[test]
+fn tiles_of_a_tiff_are_put_together() {
+    let folder = folder();
+    let path = folder.path().join("a.tif");
+    for ([height, width], side, lzw) in [
+        ([20, 24], 16, false),
+        ([20, 24], 16, true),
+        ([64, 128], 64, true),
+        ([60, 65], 64, true),
+        ([70, 100], 64, true),
+        ([300, 201], 64, true),
+        ([129, 300], 128, true),
+    ] {
+        // Long runs, as labels have them, and noise.
+        for noisy in [false, true] {
+            let pixel =
+                |i: usize| if noisy { (i * i / 3 % 7 % 5) as u8 } else { (i % width * 5 / width) as u8 };
+            let map: Vec<u8> = (0..height * width).map(pixel).collect();
+            tiled_tiff(&path, [height, width], side, lzw, &map);
+            let options = Options { size: Some([height, width]), classes: Some(5), ..Options::default() };
+            let read = import(&path, &options).unwrap_or_else(|e| panic!("{height} x {width}: {e}"));
+            assert!(read.maps == map, "{height} x {width} in {side} {lzw} {noisy}");
+        }
+    }
 }
 
 #[test]

@@ -162,3 +162,28 @@ fn the_command_says_shares_labels_parts_and_files() {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && err.contains("not among --levels -1,1"), "{err}");
 }
+
+#[test]
+fn one_threshold_for_images_of_other_bit_depths_is_a_warning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let pixel = |y: usize, x: usize| if (y + x).is_multiple_of(3) { 200 } else { 30 };
+    npy(&at("a.npy"), 16, pixel);
+    npy(&at("b.npy"), 16, |y, x| pixel(y, x) / 2);
+    let options = Options { threshold: Some(60.0), ..Options::default() };
+    assert_eq!(warnings(folder.path(), &options), Vec::<String>::new());
+    // The same in sixteen bits.
+    let text = "{'descr': '<u2', 'fortran_order': False, 'shape': (16, 16), }\n";
+    let pixels = (0..256).flat_map(|i| (u16::from(pixel(i / 16, i % 16)) * 257).to_le_bytes());
+    let mut file =
+        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes()].concat();
+    file.extend(pixels);
+    fs::write(at("c.npy"), file).expect("writes");
+    let said = warnings(folder.path(), &options);
+    let [said] = said.as_slice() else { panic!("one warning: {said:?}") };
+    for part in ["up to 100 in", "b.npy and to 51400 in", "c.npy, and --threshold 60 is for both"] {
+        assert!(said.contains(part), "{said}");
+    }
+    // Without a threshold every value is a class, and that is another matter.
+    assert_eq!(warnings(&at("a.npy"), &Options { levels: vec![30.0, 200.0], ..Options::default() }), [""; 0]);
+}

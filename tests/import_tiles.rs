@@ -8,6 +8,9 @@ use std::path::Path;
 use invnet::data::ClassMaps;
 use invnet::data::export::{Exported, Format, write_all, write_npz, write_npz_by_map};
 use invnet::data::import::{Import, Options, import, read_npz};
+use invnet::device::Cpu;
+use invnet::train::Config;
+use invnet::train::dataset::Dataset;
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -214,6 +217,33 @@ fn the_parts_of_a_set_survive_every_way_through_a_file() {
     assert_eq!(first, data);
     first.truncate(3);
     assert_eq!(first, data.select(&[0, 1, 2]));
+}
+
+#[test]
+fn targets_of_a_set_with_few_windows_held_out_are_also_of_windows_for_training() {
+    let folder = folder();
+    let (path, file) = (folder.path().join("a.npy"), folder.path().join("a.npz"));
+    save_npy(&path, [96, 160], |i| u8::from(i % 160 + i / 160 > 110));
+    let data = import(&path, &windows(16, 8)).expect("reads");
+    let held_out = data.held_out.iter().filter(|&&held| held).count();
+    write_npz(&file, &data).expect("writes");
+    let text = format!("data = {:?}\n[[ask]]\nproperty = \"fraction\"\n", file.display().to_string());
+    let config = Config::from_toml(&text, "test").expect("valid");
+    let set = Dataset::of(&config, &mut Cpu::<f32>::new()).expect("made");
+    let table = set.task.table();
+    assert!(held_out < 20 && table.len() == data.count, "{held_out}, {}, {}", table.len(), data.count);
+    let shares: Vec<f32> = data
+        .maps
+        .chunks_exact(256)
+        .map(|map| map.iter().map(|&c| f32::from(c)).sum::<f32>() / 256.0)
+        .collect();
+    let sorted = |values: &[f32]| {
+        let mut values = values.to_vec();
+        values.sort_by(f32::total_cmp);
+        values
+    };
+    let far = sorted(table).iter().zip(sorted(&shares)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far < 1e-5, "{far}");
 }
 
 #[test]

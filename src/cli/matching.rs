@@ -20,10 +20,10 @@ use crate::data::source::Look;
 use crate::error::{Error, Result};
 use crate::eval::report::matched;
 use crate::eval::view::picture;
-use crate::invariance::{Ask, Column, Images};
+use crate::invariance::{Ask, Images};
 use crate::op::Border;
 use crate::train::config::Config;
-use crate::train::dataset::measured;
+use crate::train::dataset::{have_mean, mean_numbers, measured};
 use crate::train::{Sampler, Task};
 use crate::words::{counted, noun};
 
@@ -203,8 +203,7 @@ fn taken(mut images: ClassMaps, task: &Task, look: Look, quiet: bool) -> ClassMa
     if images.count == 1 {
         return images;
     }
-    let is_place = |c: &Column| c.position || c.turn.is_some();
-    if look != Look::Figures && !task.columns().iter().any(is_place) {
+    if have_mean(task, look) {
         if !quiet {
             note!("{} images: the mean of their numbers is asked for", images.count);
         }
@@ -229,7 +228,7 @@ fn measured_as(images: &ClassMaps, border: Border, task: &Task, path: &Path) -> 
     let own = task.images();
     if images.classes > own.classes {
         let problem = format!(
-            "has {}, the run's images have {}: give --threshold or --levels",
+            "has {}, the run's images have {}: give --threshold, or an image that has no more",
             counted(images.classes, "class"),
             own.classes
         );
@@ -246,16 +245,9 @@ fn measured_as(images: &ClassMaps, border: Border, task: &Task, path: &Path) -> 
 
 /// The mean of the numbers of images over those that have them.
 fn numbers_of(images: &ClassMaps, task: &Task, path: &Path) -> Result<Vec<f32>> {
-    let rows = measured(task, &images.maps)?;
-    let columns = task.columns();
-    let mean = |i: usize| {
-        let found = rows.iter().skip(i).step_by(columns.len()).filter(|v| v.is_finite());
-        let (sum, count) = found.fold((0.0, 0.0), |(sum, n), &v| (sum + f64::from(v), n + 1.0));
-        (sum / count) as f32
-    };
-    let numbers: Vec<f32> = (0..columns.len()).map(mean).collect();
+    let numbers = mean_numbers(task, &measured(task, &images.maps)?);
     match numbers.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(Error::file(path, format!("has no {} to be measured", columns[i].name))),
+        Some(i) => Err(Error::file(path, format!("has no {} to be measured", task.columns()[i].name))),
         None => Ok(numbers),
     }
 }

@@ -277,6 +277,9 @@ impl Summary {
                 text += &format!("{} {}; worst {}", met.name, short(met.tolerance), short(met.worst));
             }
             _ => {
+                // First those that are missed.
+                let mut held = held.clone();
+                held.sort_by_key(|met| met.within == met.held);
                 let shown = held.iter().map(|m| format!("{} {}", m.name, short(m.worst)));
                 let more = if held.len() > SHOWN { ", ..." } else { "" };
                 text += "tolerances; worst ";
@@ -455,6 +458,14 @@ impl Certificate {
                 all.push(format!("sample {k} is {}, certified as {}", is(within), is(self.within[k])));
             }
             whole += usize::from(within);
+        }
+        let certified = self.within.iter().filter(|&&within| within).count();
+        if self.summary.within != certified || self.summary.samples != self.within.len() {
+            let said = format!("{} of {}", self.summary.within, self.summary.samples);
+            let rows = self.within.len();
+            all.push(format!(
+                "the summary has {said} within their tolerances, its table {certified} of {rows}"
+            ));
         }
         if all.is_empty() && !same_pixels {
             all.push("pixels are not those that were certified, though they measure the same".into());

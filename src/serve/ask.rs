@@ -212,7 +212,7 @@ fn image(body: &Body, view: &View) -> Result<Image, Refusal> {
                 let last = classes - 1;
                 return Err(Refusal::wrong(format!("maps: class {class}: the run has classes 0 to {last}")));
             }
-            Ok(Image { size, maps })
+            Ok(Image { size, maps, warnings: Vec::new() })
         }
         _ => Err(Refusal::wrong("give image, a file in base64, or maps, classes in base64 with their size")),
     }

@@ -4,9 +4,10 @@ use super::answer::Refusal;
 use super::ask::MOST_PIXELS;
 use super::catalog::View;
 use super::files::Folder;
-use crate::data::import::{self, Resize};
+use crate::data::import::{Import, Options, Resize};
 use crate::error::Error;
 use crate::train::Task;
+use crate::words::counted;
 
 /// Class maps, none of which has a class that the run has not.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub(super) struct Image {
     pub(super) size: [usize; 2],
     /// `[N, H, W]`.
     pub(super) maps: Vec<u8>,
+    /// What reading changed of it.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Image {
@@ -29,20 +32,27 @@ impl Image {
         // The name is ours; what is in the file decides how it is read.
         let path = folder.0.join("image");
         std::fs::write(&path, bytes).map_err(|e| Error::io(&path, e))?;
-        let options = import::Options { threshold, resize: Resize::Area, size, ..import::Options::default() };
-        let own = |e: Error| {
-            let problem = e.to_string().replace(&path.display().to_string(), "image");
-            Refusal::wrong(format!("{problem} (here: \"threshold\", \"size\")"))
+        let options = Options { threshold, resize: Resize::Area, size, ..Options::default() };
+        let here = |text: String| {
+            let text = text.replace(&path.display().to_string(), "image");
+            format!("{text} (here: \"threshold\", \"size\")")
         };
-        let data = import::import(&path, &options).map_err(own)?;
+        let own = |e: Error| Refusal::wrong(here(e.to_string()));
+        let source = Import::open(&path, &options).map_err(own)?;
+        let data = source.read_all().map_err(own)?;
+        let warnings = source.warnings(&data).map_err(own)?.into_iter().map(here).collect();
         if data.maps.len() > MOST_PIXELS {
-            return Err(Refusal::wrong(format!("image: at most {MOST_PIXELS} pixels: give a smaller size")));
+            let advice =
+                if data.count == 1 { "give a smaller size" } else { "send fewer images, or smaller ones" };
+            let (n, each) = (counted(data.count, "image"), data.height * data.width);
+            let problem = format!("image: {n} of {each} pixels, at most {MOST_PIXELS} in all: {advice}");
+            return Err(Refusal::wrong(problem));
         }
         let classes = view.task.images().classes;
         if data.maps.iter().any(|&class| usize::from(class) >= classes) {
             return Err(Refusal::wrong(format!("image: has more classes than the {classes} of the run")));
         }
-        Ok(Self { size: [data.height, data.width], maps: data.maps })
+        Ok(Self { size: [data.height, data.width], maps: data.maps, warnings })
     }
 
     /// What a run asks for, of images of this size.

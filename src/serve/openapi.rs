@@ -49,10 +49,10 @@ pub(super) fn description() -> Value {
             "/api/match": {"post": posted("Samples with the numbers of an image", "AskImage", reference("Samples"))},
             "/api/measure": {"post": posted("The numbers of images", "AskImage", json!({
                 "type": "object",
-                "required": ["size", "classes", "maps", "measured"],
+                "required": ["size", "classes", "maps", "measured", "warnings"],
                 "properties": {
                     "size": size(), "classes": {"type": "integer"}, "maps": maps(),
-                    "measured": {"type": "array", "items": values()},
+                    "measured": {"type": "array", "items": values()}, "warnings": warnings(),
                 },
             }))},
             "/api/files/{format}": {"post": {
@@ -106,7 +106,16 @@ pub(super) fn description() -> Value {
                         "score": {"type": ["array", "null"], "items": {"type": "number"},
                                   "description": "The critic's: larger is more like real images of this run"},
                         "command": {"type": "string", "description": "Makes the same samples"},
-                        "image": {"type": "object", "description": "Of a match: the image, its numbers"},
+                        "image": {
+                            "type": "object",
+                            "description": "Of a match: what was asked for. Of several images the mean of their numbers; \
+                                            of figures, places and angles, which have none, the first image's",
+                            "required": ["size", "count", "maps", "measured", "warnings"],
+                            "properties": {
+                                "size": size(), "count": {"type": "integer", "description": "Images taken"},
+                                "maps": maps(), "measured": values(), "warnings": warnings(),
+                            },
+                        },
                     },
                 },
                 "Error": {"type": "object", "required": ["error"], "properties": {
@@ -145,6 +154,10 @@ fn ask(image: bool) -> Value {
         members["maps"] = maps();
     }
     members
+}
+
+fn warnings() -> Value {
+    json!({"type": "array", "items": {"type": "string"}, "description": "What reading an image changed of it"})
 }
 
 fn operation(summary: &str, parameters: &[&str], answer: Value) -> Value {

@@ -23,7 +23,7 @@ use super::training;
 use crate::close::{Effort, Tolerances};
 use crate::device::Kind;
 use crate::train::Task;
-use crate::train::dataset::measured;
+use crate::train::dataset::{have_mean, mean_numbers, measured};
 
 /// How often it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(200);
@@ -170,12 +170,16 @@ impl<'a> Worker<'a> {
     fn matched(&self, sample: &Sample, image: &Image) -> Result<(Sample, Value), Refusal> {
         let view = self.catalog.view(sample.run);
         let task = image.task(&view)?;
-        let rows = measured(&task, &image.maps[..task.images().pixels()])?;
-        let found = rows.iter().map(|v| Some(*v).filter(|v| v.is_finite()));
+        // As `invnet match` does.
+        let pixels = task.images().pixels();
+        let taken = if have_mean(&task, task.look()) { &image.maps[..] } else { &image.maps[..pixels] };
+        let numbers = mean_numbers(&task, &measured(&task, taken)?);
+        let found = numbers.iter().map(|v| Some(*v).filter(|v| v.is_finite()));
         // What is given beside the image prevails over it.
         let wanted = sample.wanted.iter().zip(found).map(|(given, found)| given.or(found)).collect();
         let said = json!({
-            "size": image.size, "maps": STANDARD.encode(&image.maps), "measured": named(&task, &rows)[0],
+            "size": image.size, "count": taken.len() / pixels, "maps": STANDARD.encode(taken),
+            "measured": named(&task, &numbers)[0], "warnings": image.warnings,
         });
         Ok((Sample { wanted, ..sample.clone() }, said))
     }
@@ -188,7 +192,7 @@ impl<'a> Worker<'a> {
                 let rows = measured(&task, &image.maps)?;
                 Ok(Answer::json(&json!({
                     "size": image.size, "classes": task.images().classes, "maps": STANDARD.encode(&image.maps),
-                    "measured": named(&task, &rows),
+                    "measured": named(&task, &rows), "warnings": image.warnings,
                 })))
             }
             Ask::Table { run } => Ok(table(&self.catalog.view(*run).task)),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::config::Config;
 use super::task::Task;
 use crate::data::ClassMaps;
-use crate::data::source::{Part, Source};
+use crate::data::source::{Look, Part, Source};
 use crate::device::{Cpu, Device};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SOMEWHERE};
 use crate::invariance::{Column, Images, Property, measure_all};
 use crate::op::LeafId;
 use crate::plan::Plan;
@@ -42,7 +42,7 @@ impl Dataset {
     /// If the file does not fit the configuration, a property cannot be trained with, or the device
     /// fails.
     pub fn of(config: &Config, device: &mut dyn Device) -> Result<Self> {
-        let origin = "configuration";
+        let origin = SOMEWHERE;
         let source = Task::source(config, origin)?;
         let mut task = Task::with_source(config, &source, origin)?;
         // Before images are made, which may take minutes.
@@ -52,7 +52,9 @@ impl Dataset {
         let images = source.make(Part::Training, count, config.train.seed, device)?;
         let held_out = hold_out(&source, config, device)?;
         if task.needs_table() {
-            let rows = measured(&task, &held_out.maps)?;
+            let mut rows = measured(&task, &held_out.maps)?;
+            // A person's file may hold out a dozen windows: their numbers are no range, and no law.
+            rows.extend(measured(&task, &spread(&images, HELD_OUT.saturating_sub(held_out.count)))?);
             task = task.with_table(&rows)?;
         }
         Ok(Self { task, images, held_out, warnings })
@@ -64,7 +66,7 @@ impl Dataset {
     /// # Errors
     /// If the configuration's source or properties cannot be trained with.
     pub fn stand_in(config: &Config) -> Result<Self> {
-        let origin = "configuration";
+        let origin = SOMEWHERE;
         let source = Task::source(config, origin)?;
         let mut task = Task::with_source(config, &source, origin)?;
         let (pixels, [height, width]) = (task.images().pixels(), task.images().size);
@@ -95,6 +97,12 @@ impl Dataset {
     }
 }
 
+/// Class maps of so many of the images, or of all, evenly spaced.
+fn spread(images: &ClassMaps, wanted: usize) -> Vec<u8> {
+    let (pixels, taken) = (images.height * images.width, wanted.min(images.count));
+    (0..taken).flat_map(|i| &images.maps[i * images.count / taken * pixels..][..pixels]).copied().collect()
+}
+
 /// Tries the properties out: what may go wrong.
 ///
 /// # Errors
@@ -123,7 +131,7 @@ impl Real {
     /// # Errors
     /// As [`Dataset::of`].
     pub fn of(config: &Config, device: &mut dyn Device) -> Result<Self> {
-        let source = Task::source(config, "configuration")?;
+        let source = Task::source(config, SOMEWHERE)?;
         let held_out = hold_out(&source, config, device)?;
         let count = held_out.count.min(config.data.options().whole("images"));
         let training = source.make(Part::Training, count, config.train.seed, device)?;
@@ -141,6 +149,23 @@ fn hold_out(source: &Arc<dyn Source>, config: &Config, device: &mut dyn Device) 
 /// If the device that measures fails.
 pub fn measured(task: &Task, maps: &[u8]) -> Result<Vec<f32>> {
     measured_on(task.properties(), task.images(), maps)
+}
+
+/// Whether the numbers of several images have a mean that says what to ask for: figures, and places and angles of
+/// anything, have none.
+pub fn have_mean(task: &Task, look: Look) -> bool {
+    look != Look::Figures && !task.columns().iter().any(|c| c.position || c.turn.is_some())
+}
+
+/// The mean `[P]` of rows `[N, P]` of numbers, of each over those that have it; NaN where none does.
+pub fn mean_numbers(task: &Task, rows: &[f32]) -> Vec<f32> {
+    let width = task.columns().len();
+    let mean = |i: usize| {
+        let found = rows.iter().skip(i).step_by(width).filter(|v| v.is_finite());
+        let (sum, count) = found.fold((0.0, 0.0), |(sum, n), &v| (sum + f64::from(v), n + 1.0));
+        (sum / count) as f32
+    };
+    (0..width).map(mean).collect()
 }
 
 /// The numbers of properties of class maps `[N, H, W]`, `[N, P]` in a person's units; NaN where an image

@@ -67,16 +67,53 @@ fn what_is_within_is_measured_on_the_maps_that_are_sent() {
     }
 }
 
-#[test]
-fn an_image_is_measured_and_matched() {
-    let server = Served::runs();
-    // A black and white picture, a quarter of it white.
+/// A black and white picture of 64 x 64 pixels, in base64.
+fn picture(white: impl Fn(usize, usize) -> bool) -> String {
     let mut png_bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut png_bytes, 64, 64);
     encoder.set_color(png::ColorType::Grayscale);
-    let pixels: Vec<u8> = (0..4096).map(|i| if i / 64 < 32 && i % 64 < 32 { 200 } else { 30 }).collect();
+    let pixels: Vec<u8> = (0..4096).map(|i| if white(i / 64, i % 64) { 200 } else { 30 }).collect();
     encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
-    let body = json!({"run": "phases", "image": STANDARD.encode(&png_bytes), "threshold": 128});
+    STANDARD.encode(&png_bytes)
+}
+
+#[test]
+fn what_reading_an_image_changed_of_it_is_said() {
+    let server = Served::runs();
+    let fine = picture(|y, x| y % 2 == 0 && x % 2 == 0);
+    let warnings = |size: usize, verb: &str| {
+        let body = json!({"run": "phases", "image": fine, "threshold": 128, "size": [size, size]});
+        let answer = post(server.address, verb, &body);
+        assert_eq!(answer.status, 200, "{answer}");
+        let answer = answer.json();
+        let of = if verb == "/api/match" { &answer["image"] } else { &answer };
+        of["warnings"].as_array().unwrap().len()
+    };
+    for verb in ["/api/measure", "/api/match"] {
+        assert_eq!(warnings(64, verb), 0, "{verb}");
+        assert!(warnings(32, verb) > 0, "{verb}");
+    }
+}
+
+#[test]
+fn of_several_images_the_mean_of_their_numbers_is_asked_for() {
+    let server = Served::runs();
+    let maps: Vec<u8> = (0..2 * 1024).map(|i| u8::from(i % 32 < 8 + i / 1024 * 16)).collect();
+    let body = json!({"run": "phases", "maps": STANDARD.encode(&maps), "count": 1});
+    let answer = post(server.address, "/api/match", &body).json();
+    assert_eq!((&answer["asked"][0]["p1"], &answer["image"]["count"]), (&json!(0.5), &json!(2)));
+    assert_eq!(answer["image"]["measured"]["p1"], 0.5);
+    // Figures at two places have no place between them.
+    let made = post(server.address, "/api/sample", &json!({"run": "figures", "count": 2})).json();
+    let answer = post(server.address, "/api/match", &json!({"run": "figures", "maps": made["maps"]})).json();
+    assert_eq!((&answer["asked"][0], &answer["image"]["count"]), (&made["measured"][0], &json!(1)));
+}
+
+#[test]
+fn an_image_is_measured_and_matched() {
+    let server = Served::runs();
+    let png = picture(|y, x| y < 32 && x < 32);
+    let body = json!({"run": "phases", "image": png, "threshold": 128});
     let answer = post(server.address, "/api/measure", &body);
     assert_eq!(answer.status, 200, "{answer}");
     let answer = answer.json();

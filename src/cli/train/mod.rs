@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
         // Another process may have made a run since.
         folder::check_room(&folder, args.overwrite)?;
         announce_data(&config, quiet)?;
-        let mut trainer = Trainer::on(&config, kind)?;
+        let mut trainer = Trainer::on(&config, kind).map_err(|e| e.of(preset))?;
         // Not before: a device that is not there, or data that cannot be read, cost no earlier run.
         folder::clear(&folder)?;
         // A run can be resumed from the moment it is one.

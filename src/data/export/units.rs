@@ -35,8 +35,8 @@ impl Quantity {
         match unit {
             "px" if position => Self::Position,
             "px" => Self::Length,
-            "px^2" => Self::Area,
-            "1/px" => Self::PerLength,
+            "px^2" | "px2" | "px²" => Self::Area,
+            "1/px" | "px^-1" => Self::PerLength,
             _ => Self::Share,
         }
     }
@@ -123,6 +123,10 @@ mod tests {
         assert_eq!(units.metres(), Some(5e-7));
         let pixels = Units { spacing: 1.0, unit: "px" };
         assert!(pixels.column("r1", Quantity::Length).is_none() && pixels.metres().is_none());
-        assert_eq!(Quantity::of("1/px", false), Quantity::PerLength);
+        for (unit, quantity) in
+            [("1/px", Quantity::PerLength), ("px²", Quantity::Area), ("px2", Quantity::Area)]
+        {
+            assert_eq!(Quantity::of(unit, false), quantity);
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::Options;
 use super::classify::{Refusal, Rule};
 use super::colours::{Palette, Samples};
 use super::grains::{self, Lost};
+use super::levels::{Levels, largest};
 use crate::error::{Error, Result};
 
 /// Classes are bytes.
@@ -110,6 +111,8 @@ pub(super) struct Collector<'a> {
     pub palette: Palette,
     /// What became of grains.
     pub lost: Lost,
+    /// How large values are.
+    pub levels: Levels,
     /// Images that have begun.
     images: usize,
     pass: &'a mut dyn Pass,
@@ -118,7 +121,8 @@ pub(super) struct Collector<'a> {
 impl<'a> Collector<'a> {
     pub fn new(options: &'a Options, palette: Palette, pass: &'a mut dyn Pass) -> Self {
         let (stated, carried) = (options.orientations, Carried::default());
-        Self { options, first: 0, stated, carried, palette, lost: Lost::default(), images: 0, pass }
+        let (lost, levels) = (Lost::default(), Levels::default());
+        Self { options, first: 0, stated, carried, palette, lost, levels, images: 0, pass }
     }
 
     /// What readers found out: the first label, the stated number of classes, what a data set of ours
@@ -153,17 +157,20 @@ impl<'a> Collector<'a> {
         }
         self.pass.begin(&frame)?;
         let rule = self.rule();
-        let (palette, lost, pass) = (&mut self.palette, &mut self.lost, &mut *self.pass);
+        let (palette, lost, levels) = (&mut self.palette, &mut self.lost, &mut self.levels);
+        let pass = &mut *self.pass;
         let index = self.images;
         self.images += 1;
         Ok(Rows {
             rule,
             palette,
             lost,
+            levels,
             pass,
             frame,
             index,
             rows: 0,
+            largest: 0.0,
             grains: vec![],
             pixels: [0; MOST],
             refusal: None,
@@ -176,11 +183,14 @@ pub(super) struct Rows<'c> {
     rule: Rule<'c>,
     palette: &'c mut Palette,
     lost: &'c mut Lost,
+    levels: &'c mut Levels,
     pass: &'c mut dyn Pass,
     frame: Frame<'c>,
     /// The number of the image.
     index: usize,
     rows: usize,
+    /// The largest value so far, if there is a threshold.
+    largest: f64,
     /// Grain numbers of the rows, where they are to have orientations.
     grains: Vec<i64>,
     pixels: [u64; MOST],
@@ -209,6 +219,9 @@ impl Rows<'_> {
     pub fn rows(&mut self, values: &Values) -> Result<()> {
         let first = self.rows;
         self.rows += values.len() / self.frame.width;
+        if self.rule.options.threshold.is_some() {
+            self.largest = self.largest.max(largest(values).unwrap_or(0.0));
+        }
         if self.rule.options.orientations.is_some() && !matches!(values, Values::Classes(_)) {
             let Values::Integers(numbers) = values else {
                 return Err(self.frame.error("holds real numbers, and --orientations takes grain numbers"));
@@ -269,6 +282,7 @@ impl Rows<'_> {
         if let Some(refusal) = self.refusal {
             return Err(self.frame.error(refusal.to_string()));
         }
+        self.levels.see(self.frame.path, self.largest);
         debug_assert_eq!(self.rows, self.frame.height, "rows of {}", self.frame.path.display());
         self.pass.end(&self.frame, &self.pixels)
     }

@@ -41,7 +41,7 @@ impl Labels {
                 Some(classes) if classes == occurring.len() && !rule.options.keep_labels => occurring.clone(),
                 Some(classes) => {
                     let labels: Vec<String> = occurring.iter().map(|&c| value(c).to_string()).collect();
-                    let packed = if rule.options.keep_labels {
+                    let packed = if rule.options.keep_labels || labels.len() == above {
                         String::new()
                     } else {
                         format!("--classes {} packs those that occur, ", labels.len())

@@ -31,6 +31,7 @@ mod hdf5;
 mod jpeg;
 mod labels;
 mod layout;
+mod levels;
 mod npz;
 mod numpy;
 mod png;

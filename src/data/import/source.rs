@@ -6,6 +6,7 @@ use super::collect::{Carried, Collector, MOST, Pass};
 use super::colours::{Colours, Palette, Shown, of_number, smoothed};
 use super::grains::Lost;
 use super::labels::Labels;
+use super::levels::Levels;
 use super::shares::{self, Shares};
 use super::survey::Survey;
 use super::tiles::{Cutter, Tiling};
@@ -33,6 +34,7 @@ pub struct Import<'a> {
     carried: Carried,
     palette: Palette,
     lost: Lost,
+    levels: Levels,
     tiling: Option<Tiling>,
 }
 
@@ -70,7 +72,7 @@ impl<'a> Import<'a> {
         let mut survey = Survey::new(source, options);
         let mut collector = Collector::new(options, Palette::of(options.colours.as_ref()), &mut survey);
         let mut outcome = pass(source, &mut collector);
-        let mut lost = collector.lost;
+        let (mut lost, mut levels) = (collector.lost, std::mem::take(&mut collector.levels));
         let colours_met = collector.palette.met && options.levels.is_empty();
         let (mut first, mut stated, mut carried, mut palette) = collector.into_found();
         if outcome.is_err() && colours_met {
@@ -78,7 +80,7 @@ impl<'a> Import<'a> {
             survey = Survey::new(source, options);
             let mut collector = Collector::new(options, Palette::of(Some(&Colours::All)), &mut survey);
             outcome = pass(source, &mut collector);
-            lost = collector.lost;
+            (lost, levels) = (collector.lost, std::mem::take(&mut collector.levels));
             (first, stated, carried, palette) = collector.into_found();
         }
         outcome?;
@@ -105,7 +107,7 @@ impl<'a> Import<'a> {
             }
             check_totals(source, &tiling, &survey.sizes)?;
         }
-        Ok(Self { options, survey, labels, carried, palette: palette.fixed(), lost, tiling })
+        Ok(Self { options, survey, labels, carried, palette: palette.fixed(), lost, levels, tiling })
     }
 
     /// Number of images of the data set.
@@ -248,6 +250,7 @@ impl<'a> Import<'a> {
         }
         warnings
             .extend(self.options.orientations.map(|count| self.lost.warnings(count)).into_iter().flatten());
+        warnings.extend(self.options.threshold.and_then(|threshold| self.levels.warning(threshold)));
         if self.palette.is_classes() && !matches!(self.options.colours, Some(Colours::List(_))) {
             warnings.extend(smoothed(&self.palette.colours, &self.survey.shares()));
         }

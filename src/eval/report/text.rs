@@ -115,8 +115,9 @@ impl Report {
                 View::Shares => ("error of a fraction", "worst at a target"),
                 View::Bars | View::Bubbles => ("error", "worst target"),
             };
-            lines.push((mean, format!("{:.4}", self.mean_abs_error)));
-            lines.push((worst, format!("{:.4}", self.worst_target_error)));
+            for (name, error) in [(mean, self.mean_abs_error), (worst, self.worst_target_error)] {
+                lines.push((name, format!("{error:.*}", places(error, 4))));
+            }
         }
         lines.push(("diversity of a target", format!("{:.2} of the pixels", self.diversity)));
         if let Some(Seam { ratio, standard_error }) = self.seam {
@@ -129,7 +130,39 @@ impl Report {
 
 /// A line of the table.
 fn row(text: &mut String, name: &str, values: [f64; 3], unit: &str) {
-    let places = if unit.starts_with("px") { 2 } else { 4 };
     let [mean, bias, p95] = values;
+    let places = places(mean, if unit.starts_with("px") { 2 } else { 4 });
     let _ = writeln!(text, "{name:12} {mean:14.places$} {bias:9.places$} {p95:9.places$} {unit:>9}");
+}
+
+/// Decimal places for an error: as usual, or as many as two of its digits take.
+fn places(error: f64, usual: usize) -> usize {
+    const MOST: usize = 7;
+    let first = -error.abs().log10().floor();
+    if error == 0.0 || !first.is_finite() {
+        usual
+    } else {
+        usual.max((first + 1.0).max(0.0) as usize).min(MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_two_digits_however_small() {
+        for (error, usual, shown) in [
+            (0.41234, 2, "0.41"),
+            (0.026, 2, "0.026"),
+            (0.0157, 4, "0.0157"),
+            (8.4e-4, 4, "0.00084"),
+            (3e-9, 4, "0.0000000"),
+            (0.0, 4, "0.0000"),
+            (12.0, 2, "12.00"),
+            (f64::NAN, 2, "NaN"),
+        ] {
+            assert_eq!(format!("{error:.*}", places(error, usual)), shown);
+        }
+    }
 }

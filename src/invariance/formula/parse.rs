@@ -21,7 +21,7 @@ use winnow::stream::{LocatingSlice, Location, Stateful};
 use winnow::token::{any, one_of, take_while};
 
 use super::tree::{CALLS, Id, Node, Operator, Part, VALUES};
-use crate::options::distance;
+use crate::options::nearest;
 use crate::words::counted;
 
 /// Longest formula, in bytes.
@@ -237,12 +237,8 @@ fn unknown(name: &str, called: bool, bound: &[(String, Id)]) -> String {
     let calls = CALLS.iter().map(|c| c.name);
     let values = VALUES.iter().map(|v| v.0).chain([IMAGE]).chain(bound.iter().map(|(n, _)| n.as_str()));
     let known: Vec<&str> = if called { calls.collect() } else { values.chain(calls).collect() };
-    let near = known.iter().map(|k| (distance(k, name), *k)).min_by_key(|(d, _)| *d);
-    match near {
-        // Of a short name, one right letter is no likeness.
-        Some((edits, near)) if edits <= name.chars().count().div_ceil(2) && edits < name.chars().count() => {
-            format!("unknown name \"{name}\": did you mean {near}?")
-        }
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("unknown name \"{name}\": did you mean {near}?"),
         _ if called => format!("unknown function \"{name}\": there are {}", known.join(", ")),
         _ => format!("unknown name \"{name}\": `let {name} = ...;` would bind it"),
     }

@@ -15,7 +15,7 @@ use super::objective;
 use crate::data::source::{self, Choice};
 use crate::error::{Error, Result};
 use crate::invariance::{self, Ask};
-use crate::options::{Key, Options};
+use crate::options::{Key, Options, nearest};
 pub use keys::{Crisp, Decay, Edges, Networks, Targets, Training};
 use places::Place;
 pub use presets::{PRESETS, Preset};
@@ -83,6 +83,7 @@ impl Config {
                  property; see invnet presets circles-quick"
             )));
         }
+        check_parts(&table, origin)?;
         let data = table.remove("data");
         let asks = table.remove("ask");
         let mut config = Self::with_data(data, origin)?;
@@ -99,7 +100,10 @@ impl Config {
                         config.assign(&format!("{section}.{name}"), value, origin)?;
                     }
                 }
-                (_, value) => config.assign(&key, value, origin)?,
+                (_, value) => match config.ambiguous_in_file(&key) {
+                    Some(problem) => return Err(config_error(origin, &key, &value, problem)),
+                    None => config.assign(&key, value, origin)?,
+                },
             }
         }
         config.validate(origin)?;
@@ -150,7 +154,11 @@ impl Config {
                 Some(kind) => kind,
                 None if table.contains_key("formula") => Value::String("formula".into()),
                 None => {
-                    let problem = format!("{origin}: {at} has no property: give property = {}", kinds());
+                    // A word that is nearly the key.
+                    let near = |key: &&String| nearest(key, ["property", "formula"]).is_some();
+                    let meant = table.keys().find(near).map_or_else(String::new, |key| format!(" but {key}"));
+                    let problem =
+                        format!("{origin}: {at} has no property{meant}: give property = {}", kinds());
                     return Err(Error::Usage(problem));
                 }
             };
@@ -159,7 +167,10 @@ impl Config {
             let mut ask = Ask::new(word).map_err(wrong)?;
             for (key, value) in table {
                 let shown = value.clone();
-                let set = ask.options_mut().set(&key, value);
+                let set = match of_another(&ask, &key) {
+                    Some(problem) => Err(problem),
+                    None => ask.options_mut().set(&key, value),
+                };
                 set.map_err(|p| config_error(origin, &format!("ask.{}.{key}", ask.name()), &shown, p))?;
             }
             self.asks.push(ask);
@@ -265,6 +276,38 @@ impl Config {
     }
 }
 
+/// Refuses parts that there are not: what is in them would be lost, or missed elsewhere.
+fn check_parts(table: &Table, origin: &str) -> Result<()> {
+    const PARTS: [&str; 4] = ["data", "ask", "net", "train"];
+    let is_part = |value: &Value| match value {
+        Value::Table(_) => true,
+        Value::Array(all) => all.iter().any(Value::is_table),
+        _ => false,
+    };
+    match table.iter().find(|(key, value)| is_part(value) && !PARTS.contains(&key.as_str())) {
+        None => Ok(()),
+        Some((key, _)) => {
+            let meant =
+                nearest(key, PARTS).map_or_else(String::new, |near| format!(": did you mean {near}?"));
+            let problem = format!("{origin}: [{key}]: the parts are data, ask, net and train{meant}");
+            Err(Error::Usage(problem))
+        }
+    }
+}
+
+/// Of a key that a property does not have and others do, which these are.
+fn of_another(ask: &Ask, key: &str) -> Option<String> {
+    let own = |k: &Key| k.name == key || (!k.alias.is_empty() && k.alias == key);
+    if ask.options().keys().iter().any(own) {
+        return None;
+    }
+    let others: Vec<&str> =
+        invariance::KINDS.iter().filter(|kind| kind.keys.iter().any(own)).map(|kind| kind.name).collect();
+    let property = ask.kind();
+    (!others.is_empty())
+        .then(|| format!("is a key of the property {}, and this is {property}", others.join(", ")))
+}
+
 fn kinds() -> String {
     invariance::KINDS.iter().map(|k| format!("\"{}\"", k.name)).collect::<Vec<_>>().join(" or ")
 }
@@ -347,6 +390,23 @@ mod tests {
             ),
             ("[[ask]]\nof = 1", "f.toml: ask number 2 has no property: give property = "),
             (
+                "[[ask]]\nproprty = \"fraction\"",
+                "f.toml: ask number 2 has no property but proprty: give property = ",
+            ),
+            (
+                "[[ask]]\nproperty = \"fraction\"\nunit = \"um\"",
+                "f.toml: ask.fraction.unit = \"um\": is a key of the property formula, and this is fraction",
+            ),
+            (
+                "[trian]\nbatch = 4",
+                "f.toml: [trian]: the parts are data, ask, net and train: did you mean train?",
+            ),
+            (
+                "[[aks]]\nproperty = \"area\"",
+                "f.toml: [aks]: the parts are data, ask, net and train: did you mean ask?",
+            ),
+            ("[net]\nxyzzy = 3", "f.toml: net.xyzzy = 3: unknown key"),
+            (
                 "[[ask]]\nproperty = \"colour\"",
                 "f.toml: ask number 2: property = \"colour\": no such property",
             ),
@@ -355,6 +415,15 @@ mod tests {
             let found = Config::from_toml(&format!("{start}{text}"), "f.toml").unwrap_err().to_string();
             assert!(found.starts_with(message), "{found}");
         }
+        // Advice for a file is what a file can hold.
+        let text = "border = \"periodic\"\ndata = \"mine.npz\"\n[[ask]]\nproperty = \"fraction\"\n";
+        let found = Config::from_toml(text, "f.toml").unwrap_err().to_string();
+        assert!(
+            found.contains("border = ... below [net], or below [data] beside source = \"mine.npz\""),
+            "{found}"
+        );
+        let text = "[data]\nsource = \"mine.npz\"\nborder = \"periodic\"\n[[ask]]\nproperty = \"fraction\"\n";
+        Config::from_toml(text, "f.toml").unwrap();
         let broken = Config::from_toml("data = 3\n[net]\nwidth = = 3", "f.toml").unwrap_err().to_string();
         assert!(broken.starts_with("f.toml: line 3, column 9: "), "{broken}");
         for (text, says) in [

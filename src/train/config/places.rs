@@ -68,6 +68,21 @@ impl Config {
         }
     }
 
+    /// Of a name that several keys have, how a file says which is meant.
+    pub(super) fn ambiguous_in_file(&self, name: &str) -> Option<String> {
+        let places: Vec<Place> = self.places().filter(|&place| self.has(place, name)).collect();
+        let below = |place: &Place| match place {
+            Place::Data => format!("below [data] beside source = \"{}\"", self.data.name()),
+            Place::Ask(i) => format!("below the [[ask]] of {}", self.asks[*i].name()),
+            Place::Net => "below [net]".into(),
+            Place::Train | Place::Objective => "below [train]".into(),
+        };
+        let mut all: Vec<String> = places.iter().map(below).collect();
+        all.reverse();
+        (all.len() > 1)
+            .then(|| format!("several keys have this name: give {name} = ... {}", all.join(", or ")))
+    }
+
     /// Says that no key has this name; of another source's, which source that is.
     fn unknown(&self, name: &str) -> String {
         let has = |kind: &&source::Kind| kind.keys.iter().any(|k| k.name == name || k.alias == name);

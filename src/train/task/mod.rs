@@ -40,7 +40,7 @@ pub struct Task {
     columns: Vec<Column>,
     /// Where a formula gives all the numbers asked for.
     drawn: Option<Drawn>,
-    /// Numbers of images held out of training, `[M, P]`; empty where a formula gives targets.
+    /// Numbers of real images, `[M, P]`; empty where a formula gives targets.
     table: Arc<[f32]>,
 }
 
@@ -192,7 +192,7 @@ impl Task {
         let whole = rows.chunks_exact(width).filter(|row| row.iter().all(|v| v.is_finite()));
         self.table = whole.flatten().copied().collect();
         if self.table.is_empty() {
-            let problem = "no image held out has all the numbers asked for: leave one out";
+            let problem = "no image has all the numbers asked for: leave one out";
             return Err(Error::Usage(problem.into()));
         }
         Ok(self)

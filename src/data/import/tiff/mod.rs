@@ -247,17 +247,20 @@ fn chunks(decoder: &mut Pages, image: &mut Rows) -> Result<()> {
     }
     let (tile_width, tile_height) = decoder.chunk_dimensions();
     let (across, down) = (width.div_ceil(tile_width as usize), height.div_ceil(tile_height as usize));
+    // Tiles with what they have beyond the image: LZW cannot be decoded row by row with a part of each left out.
+    let tile_width = tile_width as usize;
+    let row_bytes = (tile_width * samples * usize::from(colour.bit_depth())).div_ceil(8);
+    let mut data = DecodingResult::U8(Vec::new());
     for band in 0..down {
         let rows = (tile_height as usize).min(height - band * tile_height as usize);
         let mut whole: Option<Values> = None;
         for i in 0..across {
             let index = (band * across + i) as u32;
-            let data = decoder.read_chunk(index).map_err(damaged)?;
-            let wide = decoder.chunk_data_dimensions(index).0 as usize;
-            let part = values(image.frame(), &data, [0, rows], wide, colour)?;
-            let at = i * tile_width as usize * samples;
+            decoder.read_chunk_to_buffer(&mut data, index, row_bytes).map_err(damaged)?;
+            let part = values(image.frame(), &data, [0, rows], tile_width, colour)?;
+            let at = i * tile_width * samples;
             let band = whole.get_or_insert_with(|| part.zeros(rows * width * samples));
-            if !band.place(&part, [at, width * samples], wide * samples) {
+            if !band.place(&part, [at, width * samples], tile_width * samples) {
                 return Err(Error::file(&path, "has tiles of unlike numbers"));
             }
         }
@@ -345,11 +348,14 @@ impl Values {
         }
     }
 
-    /// Puts rows of `width` values at `at` of rows of `stride`. Returns whether they are of one kind.
+    /// Puts rows of `width` values at `at` of rows of `stride`, as much of each as has room. Returns whether they are of one
+    /// kind.
     fn place(&mut self, part: &Self, [at, stride]: [usize; 2], width: usize) -> bool {
         fn place<T: Copy>(whole: &mut [T], part: &[T], [at, stride]: [usize; 2], width: usize) {
             for (to, from) in whole.chunks_exact_mut(stride).zip(part.chunks_exact(width)) {
-                to[at..at + width].copy_from_slice(from);
+                let to = &mut to[at..];
+                let room = to.len().min(width);
+                to[..room].copy_from_slice(&from[..room]);
             }
         }
         match (self, part) {
