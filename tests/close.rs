@@ -326,6 +326,31 @@ fn a_summary_counts_what_its_table_says() {
 }
 
 #[test]
+fn a_tolerance_for_what_no_target_asks_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    trained(here, "two-phase-quick", &["--set=bins=8"]);
+    let told = |target: &str, within: &str| {
+        let args = [
+            "generate",
+            "--run=run",
+            "--device=cpu",
+            "--tries=1",
+            "--count=1",
+            "--best-effort",
+            "--overwrite",
+            "--out=out",
+        ];
+        let output = invnet(here, &[&args[..], &[target, within]].concat());
+        assert!(output.status.success(), "{}", says(&output));
+        says(&output).contains("no target asks for it")
+    };
+    assert!(told("--target=p1=0.4", "--within=s3=0.01"));
+    assert!(!told("--target=p1=0.4", "--within=p1=0.01"));
+    assert!(!told("--target=p1=0.4,s3=0.3", "--within=s3=0.01"));
+}
+
+#[test]
 fn what_cannot_be_is_marked_and_exits_with_3() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

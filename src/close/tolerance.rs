@@ -65,19 +65,12 @@ impl Tolerances {
                 return Err(wrong(problem));
             }
             let rule = if share { Rule::Share(value / 100.0) } else { Rule::Absolute(value) };
-            let mut found = false;
-            for (property, first) in task.placed() {
-                for (i, column) in property.columns().iter().enumerate() {
-                    if name.is_none_or(|name| name == column.name || name == property.name()) {
-                        self.rules[first + i] = rule;
-                        found = true;
-                    }
-                }
-            }
-            if let (false, Some(name)) = (found, name) {
+            let places = name.map_or_else(|| (0..self.rules.len()).collect(), |name| task.named(name));
+            if let (true, Some(name)) = (places.is_empty(), name) {
                 let names = task.names().join(", ");
                 return Err(wrong(format!("unknown property {name}: use {names}")));
             }
+            places.into_iter().for_each(|at| self.rules[at] = rule);
         }
         Ok(())
     }

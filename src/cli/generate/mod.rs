@@ -18,7 +18,6 @@ use super::{GenerateArgs, room};
 use crate::close::certificate::{self, Summary};
 use crate::close::{self, Settings, Tolerances, held};
 use crate::error::{Error, Result};
-use crate::invariance::Property;
 use crate::train::dataset::measured;
 use crate::train::target::{self, Target};
 use crate::train::{Sampler, Task};
@@ -64,23 +63,17 @@ impl CloseArgs {
 }
 
 /// Says of which numbers a tolerance was given though no target holds them.
-fn tell_free(within: &[String], targets: &[Target], task: &Task) -> Result<()> {
+fn tell_free(within: &[String], targets: &[Target], task: &Task) {
     let all: Vec<Vec<bool>> = targets.iter().map(|target| held(task, &target.wanted)).collect();
     let names = within.iter().flat_map(|text| text.split(',')).filter_map(|part| part.split_once('='));
     for name in names.map(|(name, _)| name.trim()) {
-        let of = |(property, first): (&Property, usize)| {
-            let columns = property.columns().iter().enumerate();
-            let named = columns.filter(|(_, c)| name == c.name || name == property.name());
-            named.map(|(i, _)| first + i).collect::<Vec<_>>()
-        };
-        let places: Vec<usize> = task.placed().flat_map(of).collect();
+        let places = task.named(name);
         if !all.is_empty() && !places.iter().any(|&i| all.iter().any(|held| held[i])) {
             note!(
                 "--within {name}: no target asks for it, so that no sample is held to it; give it in --target"
             );
         }
     }
-    Ok(())
 }
 
 /// Writes samples, a grid of them, and what was asked and measured.
@@ -102,7 +95,7 @@ pub(super) fn run(args: &GenerateArgs, quiet: bool) -> Result<()> {
     };
     let count = args.count as usize;
     check_number(&targets, count)?;
-    tell_free(&args.close.within, &targets, &task)?;
+    tell_free(&args.close.within, &targets, &task);
     let closing = if args.one_shot { None } else { Some(args.close.settings(&task, args.seed)?) };
     let asking = Asking { task: &task, targets: &targets, seed: args.seed, closing };
     asking.check()?;

@@ -57,7 +57,7 @@ impl Config {
             };
             return Ok((place, name));
         }
-        let places: Vec<Place> = self.places().filter(|&place| self.has(place, path)).collect();
+        let places = self.places_of(path);
         match places[..] {
             [place] => Ok((place, path)),
             [] => Err(self.unknown(path)),
@@ -70,7 +70,7 @@ impl Config {
 
     /// Of a name that several keys have, how a file says which is meant.
     pub(super) fn ambiguous_in_file(&self, name: &str) -> Option<String> {
-        let places: Vec<Place> = self.places().filter(|&place| self.has(place, name)).collect();
+        let places = self.places_of(name);
         let below = |place: &Place| match place {
             Place::Data => format!("below [data] beside source = \"{}\"", self.data.name()),
             Place::Ask(i) => format!("below the [[ask]] of {}", self.asks[*i].name()),
@@ -106,6 +106,11 @@ impl Config {
             }
             _ => Err(format!("{} of the properties are named {name}: give each a name", found.len())),
         }
+    }
+
+    /// Where keys of that name stand.
+    fn places_of(&self, name: &str) -> Vec<Place> {
+        self.places().filter(|&place| self.has(place, name)).collect()
     }
 
     fn places(&self) -> impl Iterator<Item = Place> {

@@ -267,6 +267,17 @@ impl Task {
         })
     }
 
+    /// The places of the numbers that a name means: one, or all of a property; none if there is no such name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Vec<usize> {
+        let of = |(property, first): (&Property, usize)| {
+            let columns = property.columns().iter().enumerate();
+            let named = columns.filter(|(_, column)| name == column.name || name == property.name());
+            named.map(|(i, _)| first + i).collect::<Vec<_>>()
+        };
+        self.placed().flat_map(of).collect()
+    }
+
     /// The numbers asked for that are shares of classes: (number, class). Of a class that several numbers
     /// are the share of, the first.
     #[must_use]

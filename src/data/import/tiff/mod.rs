@@ -247,7 +247,8 @@ fn chunks(decoder: &mut Pages, image: &mut Rows) -> Result<()> {
     }
     let (tile_width, tile_height) = decoder.chunk_dimensions();
     let (across, down) = (width.div_ceil(tile_width as usize), height.div_ceil(tile_height as usize));
-    // Tiles with what they have beyond the image: LZW cannot be decoded row by row with a part of each left out.
+    // Tiles with what they have beyond the image: where it leaves out a part of each row, the decoder takes many tiles of LZW
+    // to be cut short.
     let tile_width = tile_width as usize;
     let row_bytes = (tile_width * samples * usize::from(colour.bit_depth())).div_ceil(8);
     let mut data = DecodingResult::U8(Vec::new());
