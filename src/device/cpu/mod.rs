@@ -178,6 +178,32 @@ impl<T: Real> Cpu<T> {
         }
     }
 
+    fn run_op(&mut self, op: &Op, inputs: &[Place], output: &Place) {
+        if op.in_place() {
+            self.run_in_place(op, inputs);
+            return;
+        }
+        // The result's block is split around the result, so that inputs in the same block can be
+        // borrowed from what lies before and after it.
+        let mut home = take(&mut self.blocks[output.buffer.0]);
+        let (before, rest) = bytemuck::cast_slice_mut::<Line, u8>(&mut home).split_at_mut(output.offset);
+        let (out, after) = rest.split_at_mut(Self::bytes_of(output));
+        let end = output.offset + out.len();
+        let mut views: [&[u8]; MOST_INPUTS] = [&[]; MOST_INPUTS];
+        for (view, place) in views.iter_mut().zip(inputs) {
+            let length = Self::bytes_of(place);
+            *view = if place.buffer != output.buffer {
+                &bytemuck::cast_slice(&self.blocks[place.buffer.0])[place.offset..][..length]
+            } else if place.offset < output.offset {
+                &before[place.offset..][..length]
+            } else {
+                &after[place.offset - end..][..length]
+            };
+        }
+        Self::compute(self.precision, self.batch, op, &Io { places: inputs, inputs: views, output }, out);
+        self.blocks[output.buffer.0] = home;
+    }
+
     fn compute(precision: Precision, batch: usize, op: &Op, io: &Io<'_>, out_bytes: &mut [u8]) {
         let shapes = |i: usize| &io.places[i].shape;
         let x = |i: usize| io.real::<T>(i);
@@ -330,29 +356,7 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     fn run(&mut self, op: &Op, inputs: &[Place], output: &Place) -> Result<()> {
-        if op.in_place() {
-            self.run_in_place(op, inputs);
-            return Ok(());
-        }
-        // The result's block is split around the result, so that inputs in the same block can be
-        // borrowed from what lies before and after it.
-        let mut home = take(&mut self.blocks[output.buffer.0]);
-        let (before, rest) = bytemuck::cast_slice_mut::<Line, u8>(&mut home).split_at_mut(output.offset);
-        let (out, after) = rest.split_at_mut(Self::bytes_of(output));
-        let end = output.offset + out.len();
-        let mut views: [&[u8]; MOST_INPUTS] = [&[]; MOST_INPUTS];
-        for (view, place) in views.iter_mut().zip(inputs) {
-            let length = Self::bytes_of(place);
-            *view = if place.buffer != output.buffer {
-                &bytemuck::cast_slice(&self.blocks[place.buffer.0])[place.offset..][..length]
-            } else if place.offset < output.offset {
-                &before[place.offset..][..length]
-            } else {
-                &after[place.offset - end..][..length]
-            };
-        }
-        Self::compute(self.precision, self.batch, op, &Io { places: inputs, inputs: views, output }, out);
-        self.blocks[output.buffer.0] = home;
+        T::run(self, op, inputs, output);
         Ok(())
     }
 

@@ -3,10 +3,13 @@
 use num_traits::{Float, NumAssign};
 use realfft::FftNum;
 
+use super::Cpu;
 use super::block::Whole;
 use super::matmul::Factors;
 use super::pairs::Pairs;
 use super::vector::Vectors;
+use crate::device::Place;
+use crate::op::Op;
 
 /// A floating-point number the CPU device can compute with.
 pub trait Real: Float + NumAssign + FftNum + Vectors + std::iter::Sum {
@@ -19,6 +22,11 @@ pub trait Real: Float + NumAssign + FftNum + Vectors + std::iter::Sum {
 
     /// e^x within two units in the last place, written so that a loop over it vectorises.
     fn exponential(self) -> Self;
+
+    /// Runs an op on a device of these numbers. Each writes it out: the loops of all ops are then compiled once, here, and
+    /// not again by every program that makes a device.
+    #[doc(hidden)]
+    fn run(cpu: &mut Cpu<Self>, op: &Op, inputs: &[Place], output: &Place);
 }
 
 impl Real for f32 {
@@ -52,6 +60,11 @@ impl Real for f32 {
         // The clamp would turn a NaN into a number and hide a diverged loss.
         if self.is_nan() { self } else { scaled }
     }
+
+    #[inline(never)]
+    fn run(cpu: &mut Cpu<Self>, op: &Op, inputs: &[Place], output: &Place) {
+        cpu.run_op(op, inputs, output);
+    }
 }
 
 impl Real for f64 {
@@ -65,6 +78,11 @@ impl Real for f64 {
     #[inline(always)]
     fn exponential(self) -> Self {
         self.exp()
+    }
+
+    #[inline(never)]
+    fn run(cpu: &mut Cpu<Self>, op: &Op, inputs: &[Place], output: &Place) {
+        cpu.run_op(op, inputs, output);
     }
 }
 
