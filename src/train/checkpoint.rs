@@ -80,7 +80,7 @@ impl Checkpoint {
             let expected = leaf.shape.numel() * store.element_bytes(leaf.dtype);
             if tensor.shape != *leaf.shape || tensor.bytes.len() != expected {
                 let problem = format!(
-                    "tensor {} is {:?}, the configuration says {:?}: was config.toml changed?",
+                    "tensor {} is {:?}, the configuration says {:?}: did config.toml, its data or invnet change?",
                     leaf.name, tensor.shape, leaf.shape
                 );
                 return Err(Error::file(path, problem));
