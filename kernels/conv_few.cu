@@ -122,12 +122,15 @@ DEVICE void few(const Few& leg, const float* source, const float* w, const float
     const u32 across = FEW_COLUMNS + leg.taps_x - 1;
     float* const filter = tile + (FEW_ROWS + leg.taps_y - 1) * across * FEW_STEP;
     const u32 row = threadIdx.x / FEW_APART, column = threadIdx.x % FEW_APART;
+    // How many results this thread has, the first of them, and how far they are apart.
+    const u32 mine = row < leg.rows && column < leg.columns ? (leg.columns - column + FEW_APART - 1) / FEW_APART : 0;
+    const u32 pixel = leg.pixel + row * leg.pixel_y + column * leg.pixel_x, apart = FEW_APART * leg.pixel_x;
     float sum[FEW_PIXELS][OUTPUTS] = {};
     for (u32 first = 0; first < leg.channels; first += FEW_CHANNELS) {
         few_source(leg, source, first, tile, p);
         few_filter<OUTPUTS>(leg, w, first, filter);
         __syncthreads();
-    const float* by = filter;
+        const float* by = filter;
         for (u32 y = 0; y < leg.taps_y; ++y)
             for (u32 x = 0; x < leg.taps_x; ++x, by += FEW_CHANNELS * OUTPUTS) {
                 const float* const from = tile + ((row + y) * across + column + x) * FEW_STEP;
@@ -150,13 +153,13 @@ DEVICE void few(const Few& leg, const float* source, const float* w, const float
             }
         __syncthreads();
     }
-    if (row >= leg.rows) return;
+    const Fours<u64> to = {result, extra, &p, leg.outputs};
     UNROLL for (u32 i = 0; i < FEW_PIXELS; ++i) {
-        const u32 x = column + i * FEW_APART;
-        if (x >= leg.columns) continue;
-        float* const to = result + (u64)(leg.pixel + row * leg.pixel_y + x * leg.pixel_x) * leg.outputs;
-        UNROLL for (u32 c = 0; c < OUTPUTS; ++c)
-            if (c < leg.outputs) to[c] = gated(activated(sum[i][c], extra, c, p), extra, to - result + c, p);
+        if (i >= mine) break;
+        const u64 start = (u64)(pixel + i * apart) * leg.outputs;
+        UNROLL for (u32 c = 0; c < OUTPUTS; c += 4)
+            if (c < leg.outputs)
+                to.finish(start, c, make_float4(sum[i][c], sum[i][c + 1], sum[i][c + 2], sum[i][c + 3]), to.column(c));
     }
 }
 
@@ -199,9 +202,11 @@ KERNEL(256) conv_y_few(const float* x, const float* w, const float* extra, float
         UNROLL for (u32 c = 0; c < FEW; ++c)
             if (c < p.co) sum[c] += v * w[(u64)k * p.co + c];
     }
-    UNROLL for (u32 c = 0; c < FEW; ++c) {
-        if (c >= p.co) break;
-        const float total = warp_sum(sum[c]);
-        if (lane == c) y[pixel * p.co + c] = gated(activated(total, extra, c, p), extra, pixel * p.co + c, p);
-    }
+    UNROLL for (u32 c = 0; c < FEW; ++c)
+        if (c < p.co) sum[c] = warp_sum(sum[c]);
+    const u32 c = 4 * lane;
+    if (c >= p.co) return;
+    const float4 four = lane ? make_float4(sum[4], sum[5], sum[6], sum[7]) : make_float4(sum[0], sum[1], sum[2], sum[3]);
+    const FoursY<u64> to(y, extra, p);
+    to.finish(pixel * p.co, c, four, to.column(c));
 }

@@ -13,7 +13,8 @@
 // Order: taps row by row, channels inside; leg w pixel by pixel within a piece, then the pieces.
 // Source: PTX ISA, "Matrix multiply-accumulate operation using mma instruction", "ldmatrix",
 // "cp.async".
-#include "conv_mma.cuh"
+#include "conv_legs.cuh"
+#include "gemm_mma.cuh"
 
 KERNEL(128) conv_y_tf32_64(const float* x, const float4* w, const float* extra, float* y, Conv p) {
     begin_kernel();

@@ -9,7 +9,8 @@
 // by memory.
 // Order: as conv_mma.cu.
 // Source: as conv_mma.cu.
-#include "conv_mma.cuh"
+#include "conv_legs.cuh"
+#include "gemm_mma.cuh"
 
 KERNEL(256) conv_y_stored_bf16_64(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
     begin_kernel();

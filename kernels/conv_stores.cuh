@@ -1,56 +1,81 @@
-// Where the results of a convolution's legs go, and what is done to a number on the way.
-//
-// The stores that `gemm.cuh` and `gemm_mma.cuh` ask for: row(m) is where row m of the product goes,
-// null beyond the result; finish(value, n) the number of column n, passed(value, row, n) what is stored there.
+// Where the results of a convolution's legs go, and what is done to numbers on the way: stores as gemm.cuh asks for them.
 #pragma once
 #include "conv_operands.cuh"
+#include "gemm.cuh"
 
 // The value of `activate` that says so.
 #define GATED 3
 
-// Adds the bias and applies the LeakyReLU on the way, where the plan saw the pair.
-DEVICE float activated(float value, const float* bias, u32 channel, const Conv& p) {
-    if (p.activate == 0 || p.activate == GATED) return value;
-    value += bias[channel];
-    return p.activate == 1 || value > 0.0f ? value : p.slope * value;
-}
-
-// Multiplies by the slope where the gate, a tensor like the result, is not positive `at` numbers from its beginning.
-DEVICE float gated(float value, const float* gate, u64 at, const Conv& p) {
-    return p.activate != GATED || gate[at] > 0.0f ? value : p.slope * value;
-}
-
-struct ToY {
-    float* y;
-    const float* extra;  // bias or gate
+// Four neighbouring numbers of a result on their way out: the bias is added and the LeakyReLU applied, where the plan saw
+// the pair, or numbers are multiplied by the slope where the gate, a tensor like the result, is not positive. Results and
+// gates may lie in bf16.
+template <typename Index>
+struct Fours {
+    typedef Index Offset;
+    void* result;
+    const void* extra;  // bias or gate
     const Conv* p;
-    MEMBER float* row(u32 m) const { return m < p->n * p->oh * p->ow ? y + (u64)m * p->co : nullptr; }
-    MEMBER float finish(float value, u32 channel) const { return activated(value, extra, channel, *p); }
-    MEMBER float passed(float value, const float* row, u32 n) const { return gated(value, extra, row - y + n, *p); }
+    u32 columns;
+
+    // The bias of all four; adding -0 changes nothing.
+    MEMBER float4 column(u32 n) const {
+        if (p->activate == 0 || is_gated() || n >= columns) return make_float4(-0.0f, -0.0f, -0.0f, -0.0f);
+        return four_of(static_cast<const float*>(extra), n, columns);
+    }
+    MEMBER bool is_gated() const { return p->activate == GATED; }
+    // The gate of all four.
+    MEMBER float4 gate(Offset start, u32 n) const {
+        if (!p->gate_bf16) return four_of(static_cast<const float*>(extra) + start, n, columns);
+        const uint2 v = *reinterpret_cast<const uint2*>(static_cast<const u16*>(extra) + (u64)start + n);
+        return make_float4(__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u), __uint_as_float(v.y << 16),
+                           __uint_as_float(v.y & 0xffff0000u));
+    }
+    MEMBER void put(Offset start, u32 n, float4 v, float4 bias, float4 gates) const {
+        v.x += bias.x, v.y += bias.y, v.z += bias.z, v.w += bias.w;
+        const float4 sign = is_gated() ? gates : v;
+        const float slope = p->activate >= 2 ? p->slope : 1.0f;
+        v.x = sign.x > 0.0f ? v.x : slope * v.x, v.y = sign.y > 0.0f ? v.y : slope * v.y;
+        v.z = sign.z > 0.0f ? v.z : slope * v.z, v.w = sign.w > 0.0f ? v.w : slope * v.w;
+        if (p->result_bf16) *reinterpret_cast<uint2*>(static_cast<u16*>(result) + (u64)start + n) = bf16_four(v);
+        else store_four(static_cast<float*>(result), start, n, columns, v);
+    }
+    // The same where the gate is not yet read.
+    MEMBER void finish(Offset start, u32 n, float4 v, float4 bias) const {
+        put(start, n, v, bias, is_gated() ? gate(start, n) : no_four());
+    }
 };
 
-// Where row m of a parity class lies in x.
-DEVICE float* pixel_of(float* x, const Conv& p, const Parity& parity, u32 m) {
-    if (m >= parity.rows(p)) return nullptr;
-    const u32 column = parity.px + p.sw * (m % parity.width);
-    const u32 line = parity.py + p.sh * (m / parity.width % parity.height);
-    return x + (((u64)(m / parity.width / parity.height) * p.h + line) * p.w + column) * p.ci;
-}
+template <typename Offset = u32>
+struct FoursY : Fours<Offset> {
+    MEMBER FoursY(float* y, const float* extra, const Conv& conv) : Fours<Offset>{y, extra, &conv, conv.co} {}
+    MEMBER Offset start(u32 m) const {
+        const Conv& p = *this->p;
+        return m < p.n * p.oh * p.ow ? (Offset)m * p.co : nowhere<Offset>();
+    }
+};
 
-struct ToX {
-    float* x;
-    const float* extra;  // bias or gate
-    const Conv* p;
+template <typename Offset = u32>
+struct FoursX : Fours<Offset> {
     Parity parity;
-    MEMBER float* row(u32 m) const { return pixel_of(x, *p, parity, m); }
-    MEMBER float finish(float value, u32 channel) const { return activated(value, extra, channel, *p); }
-    MEMBER float passed(float value, const float* row, u32 n) const { return gated(value, extra, row - x + n, *p); }
+    MEMBER FoursX(float* x, const float* extra, const Conv& conv, const Parity& of)
+        : Fours<Offset>{x, extra, &conv, conv.ci}, parity(of) {}
+    MEMBER Offset start(u32 m) const {
+        const Conv& p = *this->p;
+        if (m >= parity.rows(p)) return nowhere<Offset>();
+        const u32 column = parity.px + p.sw * (m % parity.width), rest = m / parity.width;
+        const u32 line = parity.py + p.sh * (rest % parity.height), image = rest / parity.height;
+        return ((Offset)(image * p.h + line) * p.w + column) * p.ci;
+    }
 };
 
-struct ToW {
+template <typename Index = u32>
+struct FoursW {
+    typedef Index Offset;
     float* w;
     const Conv* p;
-    MEMBER float* row(u32 m) const { return m < p->kh * p->kw * p->ci ? w + (u64)m * p->co : nullptr; }
-    MEMBER float finish(float value, u32) const { return value; }
-    MEMBER float passed(float value, const float*, u32) const { return value; }
+    MEMBER Offset start(u32 m) const { return m < p->kh * p->kw * p->ci ? (Offset)m * p->co : nowhere<Offset>(); }
+    MEMBER float4 column(u32) const { return no_four(); }
+    MEMBER bool is_gated() const { return false; }
+    MEMBER float4 gate(Offset, u32) const { return no_four(); }
+    MEMBER void put(Offset start, u32 n, float4 v, float4, float4) const { store_four(w, start, n, p->co, v); }
 };

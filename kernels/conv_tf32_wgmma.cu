@@ -10,7 +10,7 @@
 // bound it (no card has timed these): 21 to 43 operations a byte.
 // Order: as conv_mma.cu.
 // Source: as conv_wgmma.cu.
-#include "conv_mma.cuh"
+#include "conv_legs.cuh"
 #include "gemm_wgmma_tf32.cuh"
 
 KERNEL(256, 2) conv_y_wide_tf32_128x64(const float4* x, const float4* w, const float* extra, float* y, Conv p) {

@@ -11,7 +11,7 @@
 // operations a byte.
 // Order: as conv_mma.cu.
 // Source: as conv_mma.cu; PTX ISA, "Asynchronous warpgroup level matrix instructions".
-#include "conv_mma.cuh"
+#include "conv_legs.cuh"
 #include "gemm_wgmma.cuh"
 
 KERNEL(256, 2) conv_y_wide_bf16_128x64(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {

@@ -16,27 +16,9 @@
 // that copies, ldmatrix and plain loads of a fragment each touch all 32 banks once.
 // Sums run over k from first to last in the order of the instructions, in registers.
 //
-// An operand is a type with
-//   Group                     numbers as they lie in memory: four as float4, four (uint2) or eight (uint4) of bf16;
-//   ALONG_K                   whether consecutive k (rather than consecutive rows or columns) are read;
-//   Line line(outer) const    what a row or column remembers;
-//   bool at(line, offset) const  the offset of the group there; false if it is zero;
-//   void advance(by)          moves on in k.
-// Every group is aligned to its size and within or beyond the matrix as a whole.
+// Groups of operands are whole (gemm.cuh).
 #pragma once
 #include "slices.cuh"
-
-// Four numbers of a row of `columns` that begins at `start`, from number n on, which is a multiple of four. Of rows
-// that are no fours they are not aligned, and some may be beyond the row.
-DEVICE void store_four(float* to, u32 start, u32 n, u32 columns, float4 v) {
-    float* const at = to + (start + n);
-    const bool fours = columns % 4 == 0;
-    if (fours) *reinterpret_cast<float4*>(at) = v;
-    if (!fours) at[0] = v.x;
-    if (!fours && n + 1 < columns) at[1] = v.y;
-    if (!fours && n + 2 < columns) at[2] = v.z;
-    if (!fours && n + 3 < columns) at[3] = v.w;
-}
 
 // ---- from shared memory to the multiplier --------------------------------------------------
 
@@ -75,9 +57,7 @@ DEVICE void fragment(const u8* slice, u32 outer, u32 part, u32 (&f)[4]) {
 
 // Stores 16 rows from m on, eight columns after eight columns from n on, as a warp holds them after mma. Neighbouring
 // lanes exchange halves of two times eight columns first, so that a lane has four numbers in a row, and four lanes 64
-// bytes. Of a Store, start(m) is where in the result row m of the product begins, or NOWHERE; column(n) what columns
-// n to n + 3 need, read once; is_gated() whether gate(start, n) of them is wanted, which is read a row ahead;
-// put(start, n, four, column, gate) finishes four numbers and stores them, but those beyond the row.
+// bytes. Gates are read a row ahead.
 template <u32 CHUNKS, typename Store>
 DEVICE void store_rows(const float (&sum)[CHUNKS][4], const Store& to, u32 m, u32 n, u32 columns) {
     const u32 lane = threadIdx.x % WARP, odd = lane % 2;
@@ -85,8 +65,8 @@ DEVICE void store_rows(const float (&sum)[CHUNKS][4], const Store& to, u32 m, u3
     float4 needs[CHUNKS / 2], gates[CHUNKS / 2];
     UNROLL for (u32 j = 0; j < CHUNKS / 2; ++j) needs[j] = to.column(n + 16 * j);
     UNROLL for (u32 half = 0; half < 2; ++half) {
-        const u32 start = to.start(m + 8 * half);
-        if (to.is_gated() && start != NOWHERE)
+        const typename Store::Offset start = to.start(m + 8 * half), none = nowhere<typename Store::Offset>();
+        if (to.is_gated() && start != none)
             UNROLL for (u32 j = 0; j < CHUNKS / 2; ++j)
                 if (n + 16 * j < columns) gates[j] = to.gate(start, n + 16 * j);
         UNROLL for (u32 j = 0; j < CHUNKS / 2; ++j) {
@@ -95,7 +75,7 @@ DEVICE void store_rows(const float (&sum)[CHUNKS][4], const Store& to, u32 m, u3
             const float x = __shfl_xor_sync(FULL_WARP, odd ? first[0] : second[0], 1);
             const float y = __shfl_xor_sync(FULL_WARP, odd ? first[1] : second[1], 1);
             const float4 four = odd ? make_float4(x, y, second[0], second[1]) : make_float4(first[0], first[1], x, y);
-            if (start != NOWHERE && n + 16 * j < columns) to.put(start, n + 16 * j, four, needs[j], gates[j]);
+            if (start != none && n + 16 * j < columns) to.put(start, n + 16 * j, four, needs[j], gates[j]);
         }
     }
 }

@@ -1,7 +1,7 @@
 // A matrix product by the tensor cores of compute capability 9.0: the core of the legs of a convolution there, of
 // operands in bf16 here, and in tf32 in gemm_wgmma_tf32.cuh.
 //
-// C [M, N] = A [M, K] B [K, N], operands and stores as those of gemm_mma.cuh. A block of two warpgroups computes a
+// C [M, N] = A [M, K] B [K, N], operands and stores as those of gemm.cuh. A block of two warpgroups computes a
 // tile of ROWS x COLUMNS, each half of its rows, by wgmma. K goes by slices of 64 numbers through shared memory,
 // which every thread helps to copy by cp.async, several ahead; a slice's products still run while the next slice's
 // begin, so that one more slice is held.
@@ -19,6 +19,7 @@
 #endif
 
 struct WideBf16 {
+    typedef u32 Offset;
     typedef uint4 Group, Filter;
     enum { SLICE = 64, BYTES = 2, THREADS = 256 };
     template <bool a_along_k, bool b_along_k, u32 count>

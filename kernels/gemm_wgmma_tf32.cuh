@@ -10,6 +10,7 @@
 #include "gemm_wgmma.cuh"
 
 struct WideTf32 {
+    typedef u32 Offset;
     typedef float4 Group, Filter;
     enum { SLICE = 32, BYTES = 4, THREADS = 256 };
     template <bool, bool, u32 count>

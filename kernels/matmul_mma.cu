@@ -13,45 +13,7 @@
 // Source: PTX ISA, "Matrix multiply-accumulate operation using mma instruction", "ldmatrix",
 // "cp.async".
 #include "gemm_mma.cuh"
-#include "params.cuh"
-
-// A matrix whose rows in memory, of `step` numbers, run along k or along the outer index.
-template <bool along_k>
-struct Lines {
-    typedef float4 Group;
-    enum { ALONG_K = along_k };
-    typedef u32 Line;
-    u32 extent, step, k, end;
-
-    MEMBER Lines(u32 outer, u32 depth, u32 first, u32 last)
-        : extent(outer), step(along_k ? depth : outer), k(first), end(last) {}
-    MEMBER Line line(u32 outer) const { return outer; }
-    MEMBER bool at(Line outer, u32& offset) const {
-        offset = along_k ? outer * step + k : k * step + outer;
-        return outer < extent && k < end;
-    }
-    MEMBER void advance(u32 by) { k += by; }
-};
-
-struct ToC {
-    float* c;
-    const MatMul* p;
-    MEMBER u32 start(u32 m) const { return m < p->m ? m * p->n : NOWHERE; }
-    MEMBER float4 column(u32) const { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
-    MEMBER bool is_gated() const { return false; }
-    MEMBER float4 gate(u32, u32) const { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
-    MEMBER void put(u32 start, u32 n, float4 v, float4, float4) const { store_four(c, start, n, p->n, v); }
-};
-
-template <typename Number, u32 TILE, bool transpose_a, bool transpose_b>
-DEVICE void product(const float* a, const float* b, float* c, const MatMul& p) {
-    const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.k);
-    const ToC store = {c + (u64)blockIdx.z * p.m * p.n, &p};
-    const Lines<!transpose_a> rows(p.m, p.k, begin, end);
-    const Lines<transpose_b> columns(p.n, p.k, begin, end);
-    Gemm<Number>::template tile<TILE, TILE>(rows, a, columns, b, store, blockIdx.x * TILE, blockIdx.y * TILE, p.n,
-                                            end - begin);
-}
+#include "matmul.cuh"
 
 // a as stored (n) or transposed (t), then b.
 KERNEL(128) matmul_nn_tf32_64(const float* a, const float* b, float* c, MatMul p) {

@@ -1,9 +1,10 @@
 // Slices of an operand on their way to a matrix product on tensor cores (gemm_mma.cuh): what numbers are in memory
 // and in a slice, where each lies there, and which of them a thread brings from global to shared memory.
 #pragma once
-#include "common.cuh"
+#include "gemm.cuh"
 
 struct Tf32 {
+    typedef u32 Offset;
     typedef float4 Group, Filter;  // numbers of an image and of a filter, as they lie in memory
     // Numbers of k in a slice, bytes of one, slices in shared memory, threads of a block.
     enum { SLICE = 16, BYTES = 4, STAGES = 3, THREADS = 128 };
@@ -11,6 +12,7 @@ struct Tf32 {
 };
 
 struct Bf16 {
+    typedef u32 Offset;
     typedef float4 Group;
     typedef uint2 Filter;
     enum { SLICE = 32, BYTES = 2, STAGES = 2, THREADS = 256 };
@@ -18,6 +20,7 @@ struct Bf16 {
 };
 
 struct StoredBf16 {
+    typedef u32 Offset;
     typedef uint4 Group, Filter;
     enum { SLICE = 32, BYTES = 2, STAGES = 3, THREADS = 256 };
     DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_bf16(sum, a, b0, b1); }
@@ -30,8 +33,6 @@ template <>
 struct Count<float4> { enum { OF = 4 }; };
 
 #define SLICE_BYTES 64
-// Where a row begins that is beyond the result.
-#define NOWHERE 0xffffffffu
 
 // The byte of a slice where number (outer, k) lies.
 template <typename Number>
@@ -46,9 +47,6 @@ struct Place {
     }
 };
 
-// Four numbers as bf16, and four zeros.
-DEVICE uint2 bf16_four(float4 v) { return make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w)); }
-DEVICE uint2 bf16_four(uint2 v) { return v; }
 // A number as tensor cores are to read it that cut off the last 13 bits: what they see is rounded to nearest, a tie away
 // from zero, as cvt.rna does, in one instruction of compute capability 9.0. Infinities stay, and NaNs but those of negative
 // sign whose first bits are all ones, which no arithmetic makes.
@@ -57,6 +55,7 @@ DEVICE u32 tf32_near(float value) {
     return (i32)more > (i32)bits ? more : bits;
 }
 DEVICE uint4 tf32_four(float4 v) { return make_uint4(tf32_near(v.x), tf32_near(v.y), tf32_near(v.z), tf32_near(v.w)); }
+// Four zeros.
 DEVICE void clear(float4& v) { v = make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
 DEVICE void clear(uint2& v) { v = make_uint2(0, 0); }
 

@@ -98,8 +98,8 @@ fn mutants_are_caught() {
     assert!(!caught(&intact, &family(cases::pixelwise(), "softmax")));
     // A missing barrier: slices are overwritten while other threads still read them.
     let barrier = [
-        "        __syncthreads();\n    }\n\n    UNROLL for (u32 i = 0; i < TM; ++i) {\n        float* const to",
-        "    }\n\n    UNROLL for (u32 i = 0; i < TM; ++i) {\n        float* const to",
+        "            __syncthreads();\n        }\n\n        UNROLL for (u32 j = 0; j < TN; j += 4)",
+        "        }\n\n        UNROLL for (u32 j = 0; j < TN; j += 4)",
     ];
     let library = changed_library(&place("barrier"), "matmul", barrier);
     assert!(caught(&library, &family(cases::products(), "matmul 33")), "a missing barrier");
@@ -125,7 +125,7 @@ fn mutants_are_caught() {
     let library = changed_library(&place("passes"), "correlation", passes);
     assert!(caught(&library, &family(cases::correlations(), "correlation [3, 16, 8]")), "a missing barrier");
     // A wrong stride: the vertical one used across.
-    let stride = ["left = (i32)ox * conv.sw - conv.pw;", "left = (i32)ox * conv.sh - conv.pw;"];
+    let stride = ["left = pixel.x * p->sw - p->pw;", "left = pixel.x * p->sh - p->pw;"];
     let library = changed_library(&place("stride"), "conv", stride);
     assert!(caught(&library, &family(cases::convolutions(), "conv 5")), "a wrong stride");
 }
