@@ -10,7 +10,7 @@
 #include "conv_legs.cuh"
 #include "gemm_fp32.cuh"
 
-KERNEL(256) conv_y_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
+KERNEL(256, 4) conv_y_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
     begin_kernel();
     leg_y<Fp32, 64, 64>(x, w, extra, y, p);
 }
@@ -22,7 +22,7 @@ KERNEL(256, 2) conv_y_128(const float* x, const float* w, const float* extra, fl
     begin_kernel();
     leg_y<Fp32, 128, 128>(x, w, extra, y, p);
 }
-KERNEL(256) conv_x_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
+KERNEL(256, 4) conv_x_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
     begin_kernel();
     leg_x<Fp32, 64, 64>(g, w, extra, x, p);
 }

@@ -154,12 +154,15 @@ DEVICE void few(const Few& leg, const float* source, const float* w, const float
         __syncthreads();
     }
     const Fours<u64> to = {result, extra, &p, leg.outputs};
+    float4 needs[OUTPUTS / 4];
+    UNROLL for (u32 c = 0; c < OUTPUTS; c += 4) needs[c / 4] = to.column(c);
     UNROLL for (u32 i = 0; i < FEW_PIXELS; ++i) {
         if (i >= mine) break;
         const u64 start = (u64)(pixel + i * apart) * leg.outputs;
-        UNROLL for (u32 c = 0; c < OUTPUTS; c += 4)
-            if (c < leg.outputs)
-                to.finish(start, c, make_float4(sum[i][c], sum[i][c + 1], sum[i][c + 2], sum[i][c + 3]), to.column(c));
+        UNROLL for (u32 c = 0; c < OUTPUTS; c += 4) {
+            const float4 four = make_float4(sum[i][c], sum[i][c + 1], sum[i][c + 2], sum[i][c + 3]);
+            if (c < leg.outputs) finish(to, start, c, four, needs[c / 4]);
+        }
     }
 }
 
@@ -208,5 +211,5 @@ KERNEL(256) conv_y_few(const float* x, const float* w, const float* extra, float
     if (c >= p.co) return;
     const float4 four = lane ? make_float4(sum[4], sum[5], sum[6], sum[7]) : make_float4(sum[0], sum[1], sum[2], sum[3]);
     const FoursY<u64> to(y, extra, p);
-    to.finish(pixel * p.co, c, four, to.column(c));
+    finish(to, pixel * p.co, c, four, to.column(c));
 }

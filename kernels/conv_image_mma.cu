@@ -20,9 +20,6 @@
 #define IMAGE_CHANNELS 64
 #define IMAGE_THREADS 256
 
-// A place no image reaches, nor one period of it: what a tap or channel that is none sees.
-#define BEYOND 0x80000000u
-
 // The row of x that taps `ky` see of row oy of y; the height of x or more if none.
 DEVICE u32 seen_row(u32 oy, u32 ky, const Conv& p) { return wrapped(oy * p.sh - p.ph + ky, p.h, p); }
 
@@ -49,7 +46,7 @@ DEVICE void write_eight(void* to, u32 at, u32 bf16, const float (&v)[8]) {
         make_uint4(bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]), bf16_pair(v[4], v[5]), bf16_pair(v[6], v[7]));
 }
 
-// What `activated` and `gated` do to eight numbers, and where they go.
+// What a store does to four numbers (conv_stores.cuh), to eight, and where they go.
 DEVICE void put_eight(void* y, const void* extra, u32 at, u32 channel, float (&v)[8], const Conv& p) {
     float needs[8];
     const bool masked = p.activate == GATED;

@@ -28,7 +28,7 @@ DEVICE void leg_x(const void* g, const void* w, const float* extra, float* x, co
 template <typename Number, u32 ROWS, u32 COLUMNS>
 DEVICE void leg_w(const void* x, const void* g, float* w, const Conv& p) {
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.n * p.oh * p.ow);
-    const FoursW<typename Number::Offset> store = {w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, &p};
+    const ToW<typename Number::Offset> store(w + (u64)blockIdx.z * p.kh * p.kw * p.ci * p.co, p);
     const Wgrad<Number> a(p, begin, end);
     const Channels<Number, typename Number::Group> b(p, begin, end);
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, g, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,

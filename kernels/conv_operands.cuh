@@ -1,8 +1,8 @@
 // The matrices that a convolution multiplies, read in place: no unfolded image in memory.
 //
 // x [N, H, W, CI] * w [KH, KW, CI, CO] = y [N, OH, OW, CO], channels last. Operands as `gemm.cuh` asks for them, of every
-// leg, for `conv.cu` as for tensor cores. Groups of numbers are of neighbouring channels: of four where their number is a
-// multiple of it, they are within or beyond an image as a whole.
+// leg, for `conv.cu` as for tensor cores. Groups of numbers are of neighbouring channels: where the number of channels is a
+// multiple of theirs, they are within or beyond an image as a whole.
 //
 // A periodic border is no branch: places one period off are brought back by two minima, and a period
 // of 0 leaves the places of zeros where no extent reaches. Of a periodic window x is stride times y,
@@ -11,7 +11,7 @@
 #include "common.cuh"
 #include "params.cuh"
 
-// A place no image reaches, nor one period of it: rows beyond the matrix see only zeros.
+// A place no image reaches, nor one period of it: what rows beyond the matrix, and taps that are none, see.
 #define BEYOND 0x80000000u
 
 // The place on an axis that `at` is, up to one extent beyond either end (below zero it is huge).
@@ -65,7 +65,8 @@ struct Im2col {
     typedef typename Number::Offset Offset;
     enum { ALONG_K = 1 };
     struct Line {
-        u32 image, top, left;  // the row of x that an image begins at, and the window's corner in it
+        Offset image;   // the row of x that an image begins at
+        u32 top, left;  // the window's corner in it
     };
     const Conv* p;
     Tap tap;
@@ -79,11 +80,11 @@ struct Im2col {
         Pixel pixel;
         pixel.set(row, *p);
         const u32 top = pixel.y * p->sh - p->ph, left = pixel.x * p->sw - p->pw;
-        return {pixel.n * p->h, pixel.n < p->n ? top : BEYOND, left};
+        return {(Offset)pixel.n * p->h, pixel.n < p->n ? top : BEYOND, left};
     }
     MEMBER bool at(const Line& line, Offset& offset) const {
         const u32 y = wrapped(line.top + tap.ky, p->h, *p), x = wrapped(line.left + tap.kx, p->w, *p);
-        offset = ((Offset)(line.image + y) * p->w + x) * p->ci + tap.c;
+        offset = ((line.image + y) * p->w + x) * p->ci + tap.c;
         return y < p->h && x < p->w && k < end;
     }
     MEMBER void advance(u32 by) {
@@ -119,7 +120,6 @@ struct Channels {
 struct Parity {
     u32 py, px, ky0, kx0, taps_y, taps_x, height, width;
 
-    MEMBER Parity() {}
     MEMBER Parity(const Conv& p, u32 which) {
         py = which / p.sw, px = which % p.sw;
         ky0 = (py + p.ph) % p.sh, kx0 = (px + p.pw) % p.sw;
@@ -139,7 +139,8 @@ struct Dgrad {
     typedef typename Number::Offset Offset;
     enum { ALONG_K = 1 };
     struct Line {
-        u32 image, bottom, right;  // as of Im2col, in g
+        Offset image;  // as of Im2col, in g
+        u32 bottom, right;
     };
     const Conv* p;
     const Parity* parity;
@@ -154,11 +155,11 @@ struct Dgrad {
         const u32 x = parity->px + p->sw * (row % parity->width), rest = row / parity->width;
         const u32 y = parity->py + p->sh * (rest % parity->height), n = rest / parity->height;
         const u32 bottom = (y + p->ph - parity->ky0) / p->sh, right = (x + p->pw - parity->kx0) / p->sw;
-        return {n * p->oh, n < p->n ? bottom : BEYOND, right};
+        return {(Offset)n * p->oh, n < p->n ? bottom : BEYOND, right};
     }
     MEMBER bool at(const Line& line, Offset& offset) const {
         const u32 y = wrapped(line.bottom - tap.ky, p->oh, *p), x = wrapped(line.right - tap.kx, p->ow, *p);
-        offset = ((Offset)(line.image + y) * p->ow + x) * p->co + tap.c;
+        offset = ((line.image + y) * p->ow + x) * p->co + tap.c;
         return y < p->oh && x < p->ow && k < end;
     }
     MEMBER void advance(u32 by) {
@@ -197,7 +198,7 @@ struct DgradFilter {
 
 // ---- leg w (wgrad): rows are (ky, kx, ci), k is the output pixel ---------------------------
 
-// What a tap and four channels see of x, pixel by pixel.
+// What a tap and a group of channels see of x, pixel by pixel.
 template <typename Number>
 struct Wgrad {
     typedef typename Number::Group Group;
@@ -230,7 +231,7 @@ struct Wgrad {
     MEMBER bool at(const Line& line, Offset& offset) const {
         const u32 y = wrapped(pixel.y * p->sh + line.down, p->h, *p);
         const u32 x = wrapped(pixel.x * p->sw + line.right, p->w, *p);
-        offset = ((Offset)(pixel.n * p->h + y) * p->w + x) * p->ci + line.channel;
+        offset = (((Offset)pixel.n * p->h + y) * p->w + x) * p->ci + line.channel;
         return y < p->h && x < p->w && k < end;
     }
     MEMBER void advance(u32 by) {

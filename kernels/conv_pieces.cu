@@ -12,11 +12,11 @@ KERNEL(256) finish_pieces(const float4* partial, const float* extra, float* y, C
     const u32 count = p.n * p.oh * p.ow * p.co, at = (u32)thread_in_grid() * 4;
     if (at >= count) return;
     const u32 channel = at % p.co;
-    const FoursY<> to(y, extra, p);
+    const FoursY<u32> to(y, extra, p);
     float4 sum = no_four();
     for (u32 piece = 0; piece < p.pieces; ++piece) {
         const float4 v = partial[((u64)piece * count + at) / 4];
         sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
     }
-    to.finish(at - channel, channel, sum, to.column(channel));
+    finish(to, at - channel, channel, sum, to.column(channel));
 }

@@ -8,7 +8,7 @@
 
 // Four neighbouring numbers of a result on their way out: the bias is added and the LeakyReLU applied, where the plan saw
 // the pair, or numbers are multiplied by the slope where the gate, a tensor like the result, is not positive. Results and
-// gates may lie in bf16.
+// gates may lie in bf16, of channels that are fours.
 template <typename Index>
 struct Fours {
     typedef Index Offset;
@@ -39,13 +39,9 @@ struct Fours {
         if (p->result_bf16) *reinterpret_cast<uint2*>(static_cast<u16*>(result) + (u64)start + n) = bf16_four(v);
         else store_four(static_cast<float*>(result), start, n, columns, v);
     }
-    // The same where the gate is not yet read.
-    MEMBER void finish(Offset start, u32 n, float4 v, float4 bias) const {
-        put(start, n, v, bias, is_gated() ? gate(start, n) : no_four());
-    }
 };
 
-template <typename Offset = u32>
+template <typename Offset>
 struct FoursY : Fours<Offset> {
     MEMBER FoursY(float* y, const float* extra, const Conv& conv) : Fours<Offset>{y, extra, &conv, conv.co} {}
     MEMBER Offset start(u32 m) const {
@@ -54,7 +50,7 @@ struct FoursY : Fours<Offset> {
     }
 };
 
-template <typename Offset = u32>
+template <typename Offset>
 struct FoursX : Fours<Offset> {
     Parity parity;
     MEMBER FoursX(float* x, const float* extra, const Conv& conv, const Parity& of)
@@ -64,18 +60,15 @@ struct FoursX : Fours<Offset> {
         if (m >= parity.rows(p)) return nowhere<Offset>();
         const u32 column = parity.px + p.sw * (m % parity.width), rest = m / parity.width;
         const u32 line = parity.py + p.sh * (rest % parity.height), image = rest / parity.height;
-        return ((Offset)(image * p.h + line) * p.w + column) * p.ci;
+        return (((Offset)image * p.h + line) * p.w + column) * p.ci;
     }
 };
 
-template <typename Index = u32>
-struct FoursW {
-    typedef Index Offset;
+template <typename Offset>
+struct ToW : Bare<Offset> {
     float* w;
     const Conv* p;
+    MEMBER ToW(float* to, const Conv& conv) : w(to), p(&conv) {}
     MEMBER Offset start(u32 m) const { return m < p->kh * p->kw * p->ci ? (Offset)m * p->co : nowhere<Offset>(); }
-    MEMBER float4 column(u32) const { return no_four(); }
-    MEMBER bool is_gated() const { return false; }
-    MEMBER float4 gate(Offset, u32) const { return no_four(); }
     MEMBER void put(Offset start, u32 n, float4 v, float4, float4) const { store_four(w, start, n, p->co, v); }
 };

@@ -1,4 +1,4 @@
-// What every matrix product here is made of, C [M, N] = A [M, K] B [K, N]: operands that say for themselves where their
+// What matrix products in tiles are made of, C [M, N] = A [M, K] B [K, N]: operands that say for themselves where their
 // numbers lie, a tile of the result that a block computes, and a store that says where the result goes.
 //
 // A kind of numbers (`Number`) has Group and Filter, groups of numbers of an operand and of a filter as they lie in memory,
@@ -19,8 +19,9 @@
 // A store is a type with
 //   Offset                    the kind's;
 //   Offset start(m) const     where in the result row m of the product begins, or nowhere<Offset>();
-//   float4 column(n) const    what columns n to n + 3 need, read once;
-//   bool is_gated() const     whether gate(start, n) of them is wanted;
+//   float4 column(n) const    what columns n to n + 3 need, read once; n may be beyond the row;
+//   bool is_gated() const     whether gates are wanted;
+//   float4 gate(start, n) const  those of the four numbers;
 //   void put(start, n, four, column, gate) const  finishes four numbers and stores them, but those beyond the row.
 #pragma once
 #include "common.cuh"
@@ -56,4 +57,19 @@ DEVICE void store_four(float* to, Offset start, u32 n, u32 columns, float4 v) {
     if (!fours && n + 1 < columns) at[1] = v.y;
     if (!fours && n + 2 < columns) at[2] = v.z;
     if (!fours && n + 3 < columns) at[3] = v.w;
+}
+
+// What stores have in common that put numbers as they are.
+template <typename Index>
+struct Bare {
+    typedef Index Offset;
+    MEMBER float4 column(u32) const { return no_four(); }
+    MEMBER bool is_gated() const { return false; }
+    MEMBER float4 gate(Offset, u32) const { return no_four(); }
+};
+
+// Puts four numbers whose gates are not yet read.
+template <typename Store>
+DEVICE void finish(const Store& store, typename Store::Offset start, u32 n, float4 four, float4 needs) {
+    store.put(start, n, four, needs, store.is_gated() ? store.gate(start, n) : no_four());
 }

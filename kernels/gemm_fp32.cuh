@@ -13,7 +13,7 @@ struct Fp32 {
     enum { SLICE = 16, THREADS = 256 };  // numbers of k in a slice, threads of a block
 };
 
-// Rows are padded by four numbers: the transposing writes then meet in two banks, not in sixteen.
+// Rows are padded by four numbers: of the transposing writes of a warp two then meet at a bank, not four.
 #define ROW(T) (16 * (T) + 4)
 
 // The part of an operand's slices that this thread brings, of a tile of 16 T: T / 4 groups of four numbers, whose threads
@@ -135,7 +135,7 @@ struct Gemm<Fp32> {
                 const typename Store::Offset start = store.start(row + 64 * (i / 4) + 4 * ty + i % 4);
                 if (start == nowhere<typename Store::Offset>()) continue;
                 const float4 four = make_float4(sum[i][j], sum[i][j + 1], sum[i][j + 2], sum[i][j + 3]);
-                store.put(start, n, four, needs, store.is_gated() ? store.gate(start, n) : no_four());
+                finish(store, start, n, four, needs);
             }
         }
     }

@@ -180,7 +180,7 @@ DEVICE void walk_slices(Feed<Bf16, A, ROWS>& a, Feed<Bf16, B, COLUMNS>& b, Part<
     }
 }
 
-// The tile at (row, column) of A B over `depth` numbers k; `a` and `b` are cursors at the first, over
+// The tile at (row, column) of A B over `depth` numbers k; `a` and `b` are at the first of them, over
 // the memory at `data_a` and `data_b`.
 // `conv_wgmma.cu` and its like have another for theirs.
 template <typename Number>

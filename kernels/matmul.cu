@@ -10,19 +10,19 @@
 #include "matmul.cuh"
 
 // a as stored (n) or transposed (t), then b.
-KERNEL(256) matmul_nn_64(const float* a, const float* b, float* c, MatMul p) {
+KERNEL(256, 4) matmul_nn_64(const float* a, const float* b, float* c, MatMul p) {
     begin_kernel();
     product<Fp32, 64, false, false>(a, b, c, p);
 }
-KERNEL(256) matmul_nt_64(const float* a, const float* b, float* c, MatMul p) {
+KERNEL(256, 4) matmul_nt_64(const float* a, const float* b, float* c, MatMul p) {
     begin_kernel();
     product<Fp32, 64, false, true>(a, b, c, p);
 }
-KERNEL(256) matmul_tn_64(const float* a, const float* b, float* c, MatMul p) {
+KERNEL(256, 4) matmul_tn_64(const float* a, const float* b, float* c, MatMul p) {
     begin_kernel();
     product<Fp32, 64, true, false>(a, b, c, p);
 }
-KERNEL(256) matmul_tt_64(const float* a, const float* b, float* c, MatMul p) {
+KERNEL(256, 4) matmul_tt_64(const float* a, const float* b, float* c, MatMul p) {
     begin_kernel();
     product<Fp32, 64, true, true>(a, b, c, p);
 }

@@ -24,15 +24,12 @@ struct Lines {
     MEMBER void advance(u32 by) { k += by; }
 };
 
-template <typename Index>
-struct ToC {
-    typedef Index Offset;
+template <typename Offset>
+struct ToC : Bare<Offset> {
     float* c;
     const MatMul* p;
+    MEMBER ToC(float* to, const MatMul& of) : c(to), p(&of) {}
     MEMBER Offset start(u32 m) const { return m < p->m ? (Offset)m * p->n : nowhere<Offset>(); }
-    MEMBER float4 column(u32) const { return no_four(); }
-    MEMBER bool is_gated() const { return false; }
-    MEMBER float4 gate(Offset, u32) const { return no_four(); }
     MEMBER void put(Offset start, u32 n, float4 v, float4, float4) const { store_four(c, start, n, p->n, v); }
 };
 
@@ -40,7 +37,7 @@ template <typename Number, u32 TILE, bool transpose_a, bool transpose_b>
 DEVICE void product(const float* a, const float* b, float* c, const MatMul& p) {
     typedef typename Number::Offset Offset;
     const u32 begin = blockIdx.z * p.piece, end = least(begin + p.piece, p.k);
-    const ToC<Offset> store = {c + (u64)blockIdx.z * p.m * p.n, &p};
+    const ToC<Offset> store(c + (u64)blockIdx.z * p.m * p.n, p);
     const Lines<Offset, !transpose_a> rows(p.m, p.k, begin, end);
     const Lines<Offset, transpose_b> columns(p.n, p.k, begin, end);
     Gemm<Number>::template tile<TILE, TILE>(rows, a, columns, b, store, blockIdx.x * TILE, blockIdx.y * TILE, p.n,

@@ -83,7 +83,8 @@ struct Pool {
     u32 factor;
 };
 
-// a [M, K] times b [K, N], either stored transposed, K cut into `pieces` of `piece`.
+// a [M, K] times b [K, N], either stored transposed, K cut into `pieces` of `piece`, a multiple of four that is K or more
+// where there is one.
 struct MatMul {
     u32 m;
     u32 n;
@@ -92,8 +93,9 @@ struct MatMul {
     u32 piece;
 };
 
-// One convolution x [N, H, W, CI] * w [KH, KW, CI, CO] = y [N, OH, OW, CO]; the weight leg cuts
-// the output pixels into `pieces` of `piece`.
+// One convolution x [N, H, W, CI] * w [KH, KW, CI, CO] = y [N, OH, OW, CO]; legs w and y cut
+// what they sum (output pixels; taps and channels) into `pieces` of `piece`, a multiple of four that is all of it or more
+// where there is one.
 struct Conv {
     u32 n;
     u32 h;

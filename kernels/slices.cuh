@@ -95,7 +95,7 @@ struct Feed {
         return reinterpret_cast<const Group*>(data + (u64)offset * (sizeof(Group) / WIDTH));
     }
 
-    // The offset that pass i reads, if any; passes come in order, the cursor moves on with them.
+    // The offset that pass i reads, if any; passes come in order, the operand moves on with them.
     MEMBER bool next(u32 i, u32& offset) {
         const bool there = from.at(lines[Operand::ALONG_K ? i : 0], offset);
         if (!Operand::ALONG_K) from.advance(STEP);

@@ -177,6 +177,19 @@ fn flags_of_the_benchmark_are_measured() {
     }
 }
 
+/// No device was asked for, so none is named.
+#[test]
+fn a_model_without_a_compiler_says_what_is_missing() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_invnet"));
+    command
+        .args("bench model --size 16 --width 4 --batch 2 --json".split(' '))
+        .env("INVNET_NVRTC", "/nowhere");
+    let output = command.output().unwrap();
+    let model: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lacks = model["lacks"].as_str().unwrap();
+    assert!(lacks.starts_with("instructions are not counted: no NVRTC"), "{lacks}");
+}
+
 /// Widths in fours of more than eight channels, so that every layer but the image's has tensor cores.
 #[cfg(feature = "simt")]
 #[test]

@@ -29,7 +29,7 @@ use serde::Serialize;
 use super::Gpu;
 use super::dry::{Dry, Limits, Seen};
 use super::launch::{self, FAMILIES};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::train::{Config, Trainer};
 use code::KernelCode;
 
@@ -166,7 +166,12 @@ fn codes(launches: &[Seen], arch: u32) -> (HashMap<String, KernelCode>, Option<S
     let all: Result<Vec<_>> = used.par_iter().map(|&family| code::kernels(&FAMILIES[family], arch)).collect();
     match all {
         Ok(all) => (all.into_iter().flatten().collect(), None),
-        Err(error) => (HashMap::new(), Some(format!("instructions are not counted: {error}"))),
+        Err(error) => {
+            // No device was asked for: a compiler or a disassembler is what is missing.
+            let problem =
+                if let Error::NoDevice { problem, .. } = error { problem } else { error.to_string() };
+            (HashMap::new(), Some(format!("instructions are not counted: {problem}")))
+        }
     }
 }
 
