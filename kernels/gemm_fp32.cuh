@@ -5,7 +5,7 @@
 // through shared memory, twice, so that the next slice is on its way while this one is used. Sums run over k from first
 // to last, in registers. Operands may have groups of four that are not whole (gemm.cuh).
 #pragma once
-#include "gemm.cuh"
+#include "slices.cuh"
 
 struct Fp32 {
     typedef u64 Offset;
@@ -16,39 +16,21 @@ struct Fp32 {
 // Rows are padded by four numbers: of the transposing writes of a warp two then meet at a bank, not four.
 #define ROW(T) (16 * (T) + 4)
 
-// The part of an operand's slices that this thread brings, of a tile of 16 T: T / 4 groups of four numbers, whose threads
-// next to each other read memory next to each other.
+// The part of an operand's slices that this thread brings, of a tile of 16 T, through registers.
 template <typename Operand, u32 T>
-struct Fetch {
-    enum {
-        LANES = Operand::ALONG_K ? (u32)Fp32::SLICE / 4 : 4 * T,  // threads along a row of memory
-        STEP = Fp32::THREADS / LANES,                             // rows a pass
-        PASSES = T / 4,
-        LINES = Operand::ALONG_K ? PASSES : 1
-    };
-    Operand from;
-    const float* data;
-    typename Operand::Line lines[LINES];
-    float4 held[PASSES];
+struct Fetch : Feed<Fp32, Operand, 16 * T> {
+    float4 held[T / 4];
 
     MEMBER Fetch(const Operand& operand, const void* memory, u32 outer)
-        : from(operand), data(static_cast<const float*>(memory)) {
-        UNROLL for (u32 i = 0; i < LINES; ++i) lines[i] = from.line(outer + outer_of(i));
-        from.advance(k_of(0));
-    }
-    MEMBER static u32 outer_of(u32 i) {
-        return Operand::ALONG_K ? threadIdx.x / LANES + STEP * i : threadIdx.x % LANES * 4;
-    }
-    MEMBER static u32 k_of(u32 i) {
-        return Operand::ALONG_K ? threadIdx.x % LANES * 4 : threadIdx.x / LANES + STEP * i;
-    }
+        : Feed<Fp32, Operand, 16 * T>(operand, memory, outer) {}
 
-    // The group of pass i; passes come in order.
+    // The group of pass i.
     MEMBER float4 group(u32 i) const {
         typename Operand::Offset offset;
-        typename Operand::Line line = lines[Operand::ALONG_K ? i : 0];
-        if (from.fours()) return from.at(line, offset) ? *reinterpret_cast<const float4*>(data + offset) : no_four();
-        Operand one = from;
+        typename Operand::Line line = this->lines[Operand::ALONG_K ? i : 0];
+        if (this->from.fours()) return this->from.at(line, offset) ? *this->at(offset) : no_four();
+        Operand one = this->from;
+        const float* const data = reinterpret_cast<const float*>(this->data);
         float v[4];
         UNROLL for (u32 j = 0; j < 4; ++j) {
             v[j] = one.at(line, offset) ? data[offset] : 0.0f;
@@ -59,16 +41,15 @@ struct Fetch {
     }
     // Begins to read the next slice.
     MEMBER void fetch() {
-        UNROLL for (u32 i = 0; i < PASSES; ++i) {
+        UNROLL for (u32 i = 0; i < T / 4; ++i) {
             held[i] = group(i);
-            if (!Operand::ALONG_K) from.advance(STEP);
+            this->move(i);
         }
-        if (Operand::ALONG_K) from.advance(Fp32::SLICE);
     }
     // What was read, to a slice [SLICE][16 T].
     MEMBER void deposit(float* slice) const {
-        UNROLL for (u32 i = 0; i < PASSES; ++i) {
-            float* const to = slice + k_of(i) * ROW(T) + outer_of(i);
+        UNROLL for (u32 i = 0; i < T / 4; ++i) {
+            float* const to = slice + this->k_of(i) * ROW(T) + this->outer_of(i);
             if (!Operand::ALONG_K) *reinterpret_cast<float4*>(to) = held[i];
             else to[0] = held[i].x, to[ROW(T)] = held[i].y, to[2 * ROW(T)] = held[i].z, to[3 * ROW(T)] = held[i].w;
         }

@@ -1,5 +1,5 @@
-// Slices of an operand on their way to a matrix product on tensor cores (gemm_mma.cuh): what numbers are in memory
-// and in a slice, where each lies there, and which of them a thread brings from global to shared memory.
+// Slices of an operand on their way to a matrix product: which of its numbers a thread brings from global to shared memory
+// (`Feed`, of any kind), and for tensor cores (gemm_mma.cuh) what they are in memory and in a slice, and where each lies there.
 #pragma once
 #include "gemm.cuh"
 
@@ -91,16 +91,20 @@ struct Feed {
     }
 
     // The group from that number on.
-    MEMBER const Group* at(u32 offset) const {
+    MEMBER const Group* at(typename Operand::Offset offset) const {
         return reinterpret_cast<const Group*>(data + (u64)offset * (sizeof(Group) / WIDTH));
     }
 
     // The offset that pass i reads, if any; passes come in order, the operand moves on with them.
     MEMBER bool next(u32 i, u32& offset) {
         const bool there = from.at(lines[Operand::ALONG_K ? i : 0], offset);
+        move(i);
+        return there;
+    }
+    // From pass i on to the next.
+    MEMBER void move(u32 i) {
         if (!Operand::ALONG_K) from.advance(STEP);
         else if (i + 1 == PASSES) from.advance(Number::SLICE);
-        return there;
     }
 
     // A slice by cp.async.
