@@ -48,3 +48,44 @@ DEVICE void write_four(float* to, u32 count, const float (&from)[4]) {
             if (k < count) to[k] = from[k];
     }
 }
+
+// One number, or four at a place that is aligned to 16 bytes.
+template <u32 WIDTH>
+DEVICE void read_width(const float* from, float (&to)[WIDTH]) {
+    if (WIDTH == 4) {
+        const float4 v = *reinterpret_cast<const float4*>(from);
+        to[0] = v.x, to[1 % WIDTH] = v.y, to[2 % WIDTH] = v.z, to[3 % WIDTH] = v.w;
+    } else {
+        to[0] = *from;
+    }
+}
+
+template <u32 WIDTH>
+DEVICE void write_width(float* to, const float (&from)[WIDTH]) {
+    if (WIDTH == 4) {
+        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % WIDTH], from[2 % WIDTH], from[3 % WIDTH]);
+    } else {
+        *to = from[0];
+    }
+}
+
+// Numbers of a tensor from the one with that index on; four of them may lie in bf16.
+template <u32 WIDTH>
+DEVICE void read_as(const float* from, u32 i, float (&to)[WIDTH], u32 bf16) {
+    if (WIDTH == 4 && bf16) {
+        const uint2 pairs = reinterpret_cast<const uint2*>(from)[i / 4];
+        to[0] = __uint_as_float(pairs.x << 16), to[1 % WIDTH] = __uint_as_float(pairs.x & 0xffff0000u);
+        to[2 % WIDTH] = __uint_as_float(pairs.y << 16), to[3 % WIDTH] = __uint_as_float(pairs.y & 0xffff0000u);
+    } else {
+        read_width(from + i, to);
+    }
+}
+
+template <u32 WIDTH>
+DEVICE void write_as(float* to, u32 i, const float (&from)[WIDTH], u32 bf16) {
+    if (WIDTH == 4 && bf16) {
+        reinterpret_cast<uint2*>(to)[i / 4] = make_uint2(bf16_pair(from[0], from[1 % WIDTH]), bf16_pair(from[2 % WIDTH], from[3 % WIDTH]));
+    } else {
+        write_width(to + i, from);
+    }
+}

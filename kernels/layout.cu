@@ -1,7 +1,8 @@
 // Copies that move elements and compute nothing but block means.
 //
-// Launch: one thread per element of the result; concat, widen and narrow one per four.
-// Traffic: 8 bytes an element of the result (mean_pool reads factor^2 times more); bound by
+// Launch: one thread per element of the result; concat, widen and narrow one per four, mean_pool and upsample where
+// channels come in fours.
+// Traffic: 8 bytes an element of the result (mean_pool reads factor^2 times more; what lies in bf16 takes half); bound by
 // memory. Reads follow the result's order, so a permutation that moves the last axis reads with
 // a step.
 // Order: mean_pool adds a block row by row.
@@ -78,6 +79,53 @@ KERNEL(256) turn(const float* x, float* y, Widen p) {
     y[i] = x[((taps - 1 - tap) * p.to + at) * p.from + row - tap * p.from];
 }
 
+// A filter [K, L, A, B] with each tap at 2 x 2 places, those that fall together added, and the adjoint; turned, with taps
+// from last to first and channels in each other's place. A block reads its tile of 32 x 32 channels along rows, and
+// writes it so.
+template <bool SPREAD>
+DEVICE void taps(const float* x, float* y, const Taps& p) {
+    SHARED(float, tile, 32 * 33);
+    const int i = (int)(blockIdx.z / p.columns), j = (int)(blockIdx.z % p.columns);
+    const int rows = (int)p.rows + (SPREAD ? -1 : 1), columns = (int)p.columns + (SPREAD ? -1 : 1);  // of x
+    // The first of two places along an axis.
+    const int last = SPREAD ? 2 : 1;
+    const int top = p.turned ? (int)p.rows - last - i : SPREAD ? i - 1 : i;
+    const int left = p.turned ? (int)p.columns - last - j : SPREAD ? j - 1 : j;
+    const u32 across = threadIdx.x % 32, down = threadIdx.x / 32;
+    const u32 source_rows = p.turned ? p.outer : p.inner, source_columns = p.turned ? p.inner : p.outer;
+    const u32 first_row = 32 * (p.turned ? blockIdx.x : blockIdx.y), first_column = 32 * (p.turned ? blockIdx.y : blockIdx.x);
+    const u32 plane = p.inner * p.outer, column = first_column + across;
+    for (u32 k = down; k < 32; k += 8) {
+        const u32 row = first_row + k;
+        if (row >= source_rows || column >= source_columns) continue;
+        float at[2][2];
+        UNROLL for (int s = 0; s < 2; ++s)
+            UNROLL for (int t = 0; t < 2; ++t) {
+                const bool inside = top + s >= 0 && top + s < rows && left + t >= 0 && left + t < columns;
+                const u64 tap = (u64)(inside ? (top + s) * columns + left + t : 0);
+                at[s][t] = inside ? x[tap * plane + row * source_columns + column] : 0.0f;
+            }
+        const float sum = SPREAD ? (at[0][0] + at[1][0]) + (at[0][1] + at[1][1]) : (at[0][0] + at[0][1]) + (at[1][0] + at[1][1]);
+        tile[p.turned ? across * 33 + k : k * 33 + across] = sum;
+    }
+    __syncthreads();
+    for (u32 k = down; k < 32; k += 8) {
+        const u32 row = 32 * blockIdx.y + k, result_column = 32 * blockIdx.x + across;
+        if (row < p.inner && result_column < p.outer)
+            y[(u64)blockIdx.z * plane + row * p.outer + result_column] = tile[k * 33 + across];
+    }
+}
+
+KERNEL(256) spread_taps(const float* x, float* y, Taps p) {
+    begin_kernel();
+    taps<true>(x, y, p);
+}
+
+KERNEL(256) gather_taps(const float* x, float* y, Taps p) {
+    begin_kernel();
+    taps<false>(x, y, p);
+}
+
 // Four numbers a thread, rounded to bf16: to nearest, a tie to even; a NaN stays one.
 KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
     begin_kernel();
@@ -89,28 +137,49 @@ KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
 }
 
 // Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.
+template <u32 WIDTH>
+DEVICE void pooled(const float* x, float* y, const Pool& p) {
+    const u64 i = WIDTH * thread_in_grid();
+    if (i >= p.n) return;
+    const u32 pixel = (u32)i / p.channels, c = (u32)i - pixel * p.channels;
+    const u32 row = pixel / p.width, column = pixel - row * p.width;  // row counts through the samples
+    const u32 line = p.width * p.factor * p.channels;
+    const u32 block = row * p.factor * line + column * p.factor * p.channels + c;
+    float sum[WIDTH] = {};
+    for (u32 dy = 0; dy < p.factor; ++dy)
+        for (u32 dx = 0; dx < p.factor; ++dx) {
+            float v[WIDTH];
+            read_as(x, block + dy * line + dx * p.channels, v, p.x_bf16);
+            UNROLL for (u32 k = 0; k < WIDTH; ++k) sum[k] += v[k];
+        }
+    const float share = 1.0f / (float)(p.factor * p.factor);
+    UNROLL for (u32 k = 0; k < WIDTH; ++k) sum[k] *= share;
+    write_as(y, (u32)i, sum, p.y_bf16);
+}
+
 KERNEL(256) mean_pool(const float* x, float* y, Pool p) {
     begin_kernel();
-    const u64 i = thread_in_grid();
-    if (i >= p.n) return;
-    const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;
-    const u32 column = pixel % p.width, row = pixel / p.width;  // row counts through the samples
-    const u64 line = (u64)p.width * p.factor * p.channels;
-    const float* block = x + (u64)row * p.factor * line + (u64)column * p.factor * p.channels + c;
-    float sum = 0.0f;
-    for (u32 dy = 0; dy < p.factor; ++dy)
-        for (u32 dx = 0; dx < p.factor; ++dx) sum += block[dy * line + (u64)dx * p.channels];
-    y[i] = sum * (1.0f / (float)(p.factor * p.factor));
+    if (p.channels % 4 == 0) pooled<4>(x, y, p);
+    else pooled<1>(x, y, p);
 }
 
 // Every pixel repeated factor x factor times, and more if given; `height` and `width` are the result's.
+template <u32 WIDTH>
+DEVICE void repeated(const float* x, const float* more, float* y, const Pool& p) {
+    const u64 i = WIDTH * thread_in_grid();
+    if (i >= p.n) return;
+    const u32 pixel = (u32)i / p.channels, c = (u32)i - pixel * p.channels;
+    const u32 row = pixel / p.width, column = pixel - row * p.width;
+    const u32 from = row / p.factor * (p.width / p.factor) + column / p.factor;
+    float v[WIDTH], add[WIDTH] = {};
+    read_width(x + from * p.channels + c, v);
+    if (more) read_width(more + i, add);
+    UNROLL for (u32 k = 0; k < WIDTH; ++k) v[k] = more ? v[k] + add[k] : v[k];
+    write_width(y + i, v);
+}
+
 KERNEL(256) upsample(const float* x, const float* more, float* y, Pool p) {
     begin_kernel();
-    const u64 i = thread_in_grid();
-    if (i >= p.n) return;
-    const u32 c = (u32)i % p.channels, pixel = (u32)i / p.channels;
-    const u32 column = pixel % p.width, row = pixel / p.width;
-    const u64 from = (u64)(row / p.factor) * (p.width / p.factor) + column / p.factor;
-    const float v = x[from * p.channels + c];
-    y[i] = more ? v + more[i] : v;
+    if (p.channels % 4 == 0) repeated<4>(x, more, y, p);
+    else repeated<1>(x, more, y, p);
 }

@@ -88,22 +88,3 @@ struct Groups {
         }
     }
 };
-
-template <u32 WIDTH>
-DEVICE void read_width(const float* from, float (&to)[WIDTH]) {
-    if (WIDTH == 4) {
-        const float4 v = *reinterpret_cast<const float4*>(from);
-        to[0] = v.x, to[1 % WIDTH] = v.y, to[2 % WIDTH] = v.z, to[3 % WIDTH] = v.w;
-    } else {
-        to[0] = *from;
-    }
-}
-
-template <u32 WIDTH>
-DEVICE void write_width(float* to, const float (&from)[WIDTH]) {
-    if (WIDTH == 4) {
-        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % WIDTH], from[2 % WIDTH], from[3 % WIDTH]);
-    } else {
-        *to = from[0];
-    }
-}

@@ -10,16 +10,6 @@ DEVICE float shifted(float y, float gamma, float beta) { return y * gamma + beta
 
 DEVICE float normalised(float x, float mean, float r) { return (x - mean) * r; }
 
-// Numbers of a result in either type, from the one with that index on.
-template <u32 WIDTH>
-DEVICE void write_as(float* to, u32 i, const float (&from)[WIDTH], u32 bf16) {
-    if (WIDTH == 4 && bf16) {
-        reinterpret_cast<uint2*>(to)[i / 4] = make_uint2(bf16_pair(from[0], from[1 % WIDTH]), bf16_pair(from[2 % WIDTH], from[3 % WIDTH]));
-    } else {
-        write_width(to + i, from);
-    }
-}
-
 // v where a LeakyReLU of y gamma + beta has slope one, slope v elsewhere.
 DEVICE float masked(float y, float gamma, float beta, float slope, float v) {
     return shifted(y, gamma, beta) > 0.0f ? v : slope * v;

@@ -74,13 +74,24 @@ struct Reduce {
     u32 bf16;  // whether x is stored in bf16: columns of one plane
 };
 
-// mean_pool and upsample: the larger image, channels and the factor.
+// spread_taps and gather_taps: taps of the result along both axes, its channels, and whether it is turned.
+struct Taps {
+    u32 rows;
+    u32 columns;
+    u32 inner;
+    u32 outer;
+    u32 turned;
+};
+
+// mean_pool and upsample: the result's pixels, channels, the factor, and what lies in bf16.
 struct Pool {
     u32 n;
     u32 height;
     u32 width;
     u32 channels;
     u32 factor;
+    u32 x_bf16;
+    u32 y_bf16;
 };
 
 // a [M, K] times b [K, N], either stored transposed, K cut into `pieces` of `piece`, a multiple of four that is K or more

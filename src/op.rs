@@ -241,6 +241,18 @@ pub enum Op {
     /// Leg y or x of a convolution, of the given slope where the third input, like the result, is not
     /// positive: [`Binary::Gate`] of it. Never recorded.
     ConvGate(Leg, Window, f64),
+    /// A filter `[K, L, A, B]` with each tap at 2 x 2 places, those that fall together added: its full convolution with
+    /// 2 x 2 ones, `[K + 1, L + 1, A, B]`. If turned, with taps from last to first and channels in each other's
+    /// place: `[K + 1, L + 1, B, A]`.
+    SpreadTaps {
+        /// Whether the result is turned.
+        turned: bool,
+    },
+    /// The adjoint of [`Op::SpreadTaps`]: each tap the sum of 2 x 2.
+    GatherTaps {
+        /// Whether the result is turned.
+        turned: bool,
+    },
     /// Mean over k x k blocks: `[N, H, W, C]` to `[N, H/k, W/k, C]`; k^-2 times the adjoint of
     /// [`Op::Upsample`].
     MeanPool(usize),
@@ -395,6 +407,8 @@ impl Op {
             Self::ConvBias(..) => "conv_bias",
             Self::ConvGate(Leg::X, ..) => "conv_transpose_gate",
             Self::ConvGate(..) => "conv_gate",
+            Self::SpreadTaps { .. } => "spread_taps",
+            Self::GatherTaps { .. } => "gather_taps",
             Self::MeanPool(_) => "mean_pool",
             Self::Upsample(_) => "upsample",
             Self::Softmax => "softmax",

@@ -174,6 +174,10 @@ fn spatial() -> Vec<Sample> {
         sample("conv/winograd_periodic", vec![real(70, [1, 8, 8, 8]), real(71, [4, 4, 8, 9])], |_, x| {
             x[0].conv(x[1], [2, 2], [1, 1], Border::Periodic)
         }),
+        sample("spread_taps", vec![real(38, [3, 2, 3, 2])], |_, x| x[0].square().spread_taps(false)),
+        sample("spread_taps/turned", vec![real(38, [2, 3, 3, 2])], |_, x| x[0].square().spread_taps(true)),
+        sample("gather_taps", vec![real(38, [3, 2, 3, 2])], |_, x| x[0].square().gather_taps(false)),
+        sample("gather_taps/turned", vec![real(38, [2, 3, 3, 2])], |_, x| x[0].square().gather_taps(true)),
         sample("mean_pool", vec![real(39, [2, 4, 6, 3])], |_, x| x[0].square().mean_pool(2)),
         sample("mean_pool/3", vec![real(39, [2, 3, 6, 2])], |_, x| x[0].square().mean_pool(3)),
         sample("upsample", vec![real(40, [2, 2, 3, 3])], |_, x| x[0].square().upsample(3)),

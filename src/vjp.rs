@@ -117,6 +117,8 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         Op::Conv(Leg::W, window) => {
             vec![when(0, &|| x[1].conv_leg_x(g, window)), when(1, &|| x[0].conv_leg_y(g, window))]
         }
+        Op::SpreadTaps { turned } => one(g.gather_taps(turned)),
+        Op::GatherTaps { turned } => one(g.spread_taps(turned)),
         // Scaled while it is small.
         Op::MeanPool(k) => one(g.scale(1.0 / (k * k) as f64).upsample(k)),
         Op::Upsample(k) => one(g.mean_pool(k).scale((k * k) as f64)),

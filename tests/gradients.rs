@@ -93,6 +93,8 @@ operations! {
     Op::ConvBias(Leg::Y | Leg::W, ..) => "conv_bias", false;
     Op::ConvGate(Leg::X, ..) => "conv_transpose_gate", false;
     Op::ConvGate(Leg::Y | Leg::W, ..) => "conv_gate", false;
+    Op::SpreadTaps { .. } => "spread_taps", true;
+    Op::GatherTaps { .. } => "gather_taps", true;
     Op::MeanPool(_) => "mean_pool", true;
     Op::Upsample(_) => "upsample", true;
     Op::Softmax => "softmax", true;

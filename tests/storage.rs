@@ -12,6 +12,7 @@ use common::host::changed_library;
 use common::{cases, multiprocessors, watched};
 use invnet::device::gpu::launch::FAMILIES;
 use invnet::device::gpu::simt::{Schedule, Simt};
+use invnet::device::gpu::watch::Watch;
 use invnet::device::gpu::{Gpu, Precision};
 use invnet::device::{BufferId, Device, Place};
 use invnet::error::Result;
@@ -183,6 +184,70 @@ fn gradients_of_biases_are_off_by_rounding_alone() {
         differ |= a != b;
     }
     assert!(differ, "nothing was rounded");
+}
+
+/// A mean that is only multiplied is stored, with the bits of one that is not; a mean of what is stored is off by the
+/// rounding of its terms.
+#[test]
+fn means_are_stored_and_take_what_is() {
+    let shapes: &[&[usize]] = &[&[5, 8, 6, 12], &[1, 1, 12, 16], &[1, 1, 16, 24]];
+    fn layer<'t>(x: &[Var<'t>]) -> Var<'t> {
+        x[0].conv_leg_y(x[1], point([8, 6]))
+    }
+    let [ours, _] =
+        keeps_its_bits(shapes, |_, x| vec![layer(x).mean_pool(2).conv_leg_y(x[2], point([4, 3]))]);
+    assert!(ours.reached("conv_y_stored", "bf16"), "{:?}", ours.kernels);
+
+    let twice: Build = |_, x| {
+        let y = layer(x);
+        vec![y.mean_pool(2), y.conv_leg_y(x[2], point([8, 6]))]
+    };
+    let [ours, single] = [false, true].map(|single| run(Precision::Bf16, single, shapes, twice));
+    assert!(ours.reached("conv_y_stored", "bf16"), "{:?}", ours.kernels);
+    assert_eq!(ours.results[1], single.results[1]);
+    let magnitudes: Build = |_, x| vec![layer(x).square().sqrt().mean_pool(2)];
+    let allowed = run(Precision::Bf16, true, shapes, magnitudes);
+    let mut differ = false;
+    for ((a, b), mean) in ours.results[0].iter().zip(&single.results[0]).zip(&allowed.results[0]) {
+        assert!((a - b).abs() <= mean * f64::powi(2.0, -9), "{a} and {b} of terms {mean}");
+        differ |= a != b;
+    }
+    assert!(differ, "nothing was rounded");
+}
+
+/// A window of single pixels.
+fn point(image: [usize; 2]) -> Window {
+    Window::over(image, [1, 1], [1, 1], [0, 0], Border::Open).unwrap()
+}
+
+/// Where warpgroups multiply, a leg w of which one factor is stored has the other rounded first; elsewhere that one
+/// stays in single precision.
+#[test]
+fn warpgroups_have_the_other_factor_rounded() {
+    let shapes: &[&[usize]] = &[&[5, 8, 6, 12], &[1, 1, 12, 16], &[5, 8, 6, 24]];
+    let builds: [Build; 2] = [
+        |_, x| vec![x[0].conv_leg_y(x[1], point([8, 6])).conv_leg_w(x[2], point([8, 6]))],
+        |_, x| vec![x[2].conv_leg_w(x[0].conv_leg_y(x[1], point([8, 6])), point([8, 6]))],
+    ];
+    for build in builds {
+        let [older, newer] = [80, 90].map(|arch| {
+            let (launcher, launched) =
+                Watch::new(Box::new(common::simt(Schedule::Forward)), multiprocessors());
+            let device = Gpu::new(launcher.of_arch(arch), Precision::Bf16);
+            let results = planned(Box::new(device), shapes, build).0;
+            let kernels = launched.lock().unwrap().clone();
+            assert_eq!(
+                kernels.iter().any(|name| name.contains("conv_w_wide_bf16")),
+                arch == 90,
+                "{kernels:?}"
+            );
+            results[0].clone()
+        });
+        let largest = older.iter().fold(0.0_f64, |most, v| most.max(v.abs()));
+        for (a, b) in older.iter().zip(&newer) {
+            assert!((a - b).abs() <= 1e-5 * largest, "{a} and {b}");
+        }
+    }
 }
 
 /// Normalisation with scale, shift and ReLU between transposed convolutions, and the way back.

@@ -52,7 +52,8 @@ fn filters(tape: &Tape, classes: usize) -> Filters<'_> {
     // 1 - (i - j)^2, where that is above zero.
     let m = [1.0, 0.0, 0.0, -1.0, 2.0, -1.0].map(|c| tape.fill(c, [1, 1, 1]));
     let identity = tape.concat(&m, 2).quadratic_field([1, classes, classes, 1]).relu();
-    let both = (0..BOXES).fold(identity.reshape([1, 1, classes, classes]), |filter, _| filter.widened());
+    let both =
+        (0..BOXES).fold(identity.reshape([1, 1, classes, classes]), |filter, _| filter.spread_taps(false));
     let middle = BOXES / 2;
     // The middle row and column of Pascal's triangle by itself; each sums to its middle times 2^BOXES.
     let largest: f64 = (0..middle).map(|i| (BOXES - i) as f64 / (i + 1) as f64).product();

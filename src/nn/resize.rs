@@ -52,7 +52,7 @@ pub(super) fn generator<'t>(
 /// after which [1, 2, 1] / 4 runs over rows and columns, in all a stride of 2 with the filter and three
 /// boxes of 2 x 2, one after the other.
 fn interpolated<'t>(x: Var<'t>, w: Var<'t>, border: Border) -> Var<'t> {
-    let w = w.widened().widened().widened().scale(1.0 / 16.0);
+    let w = w.spread_taps(false).spread_taps(false).spread_taps(false).scale(1.0 / 16.0);
     x.conv_transpose(w, [2, 2], [2, 2], [0, 0], border)
 }
 

@@ -112,8 +112,7 @@ impl Var<'_> {
     #[track_caller]
     pub fn upsample_conv(self, w: Self, border: Border) -> Self {
         assert!(w.shape()[..2] == [3, 3], "a filter that is not 3 x 3: {:?}", w.shape());
-        let turned = w.reversed(0).reversed(1).permute(&[0, 1, 3, 2]);
-        self.conv_transpose(turned.widened(), [2, 2], [1, 1], [0, 0], border)
+        self.conv_transpose(w.spread_taps(true), [2, 2], [1, 1], [0, 0], border)
     }
 
     /// `self.conv(w, [1, 1], [1, 1], border).mean_pool(2)` of x `[N, H, W, CI]` and w `[3, 3, CI, CO]`,
@@ -127,31 +126,27 @@ impl Var<'_> {
         let (s, filter) = (self.shape(), w.shape());
         assert!(s[1].is_multiple_of(2) && s[2].is_multiple_of(2), "conv_mean_pool: {s:?}");
         assert!(filter[..2] == [3, 3], "a filter that is not 3 x 3: {filter:?}");
-        self.conv(w.widened().scale(0.25), [2, 2], [1, 1], border)
+        self.conv(w.spread_taps(false).scale(0.25), [2, 2], [1, 1], border)
     }
 
-    /// A filter `[K, L, ..]` as `[K + 1, L + 1, ..]`: the sum of itself at four places, its full
-    /// convolution with 2 x 2 ones.
+    /// A filter `[K, L, A, B]` as `[K + 1, L + 1, A, B]`: the sum of itself at four places, its full
+    /// convolution with 2 x 2 ones. If turned, `[K + 1, L + 1, B, A]` with taps from last to first.
     #[track_caller]
-    pub(crate) fn widened(self) -> Self {
+    pub fn spread_taps(self, turned: bool) -> Self {
         let s = self.shape();
-        let tall = Shape::from([s[0] + 1, s[1], s[2], s[3]]);
-        let tall = self.pad_into(&[0; 4], tall) + self.pad_into(&[1, 0, 0, 0], tall);
-        let wide = Shape::from([s[0] + 1, s[1] + 1, s[2], s[3]]);
-        tall.pad_into(&[0; 4], wide) + tall.pad_into(&[0, 1, 0, 0], wide)
+        assert!(s.rank() == 4, "spread_taps: {s:?}");
+        let [a, b] = if turned { [s[3], s[2]] } else { [s[2], s[3]] };
+        let shape = Shape::from([s[0] + 1, s[1] + 1, a, b]);
+        self.tape().push(Op::SpreadTaps { turned }, &[self], shape, DType::Real)
     }
 
-    /// The slices along an axis, last first.
+    /// The adjoint of [`Var::spread_taps`]: a filter `[K + 1, L + 1, A, B]` as `[K, L, A, B]`, each tap the sum of 2 x 2.
     #[track_caller]
-    fn reversed(self, axis: usize) -> Self {
-        let mut shape = self.shape().to_vec();
-        let extent = std::mem::replace(&mut shape[axis], 1);
-        let slice = |i| {
-            let mut start = vec![0; shape.len()];
-            start[axis] = i;
-            self.slice(&start, Shape::new(&shape))
-        };
-        let slices: Vec<Self> = (0..extent).rev().map(slice).collect();
-        self.tape().concat(&slices, axis)
+    pub fn gather_taps(self, turned: bool) -> Self {
+        let s = self.shape();
+        assert!(s.rank() == 4 && s[0] > 1 && s[1] > 1, "gather_taps: {s:?}");
+        let [a, b] = if turned { [s[3], s[2]] } else { [s[2], s[3]] };
+        let shape = Shape::from([s[0] - 1, s[1] - 1, a, b]);
+        self.tape().push(Op::GatherTaps { turned }, &[self], shape, DType::Real)
     }
 }

@@ -258,6 +258,8 @@ fn passes_over(op: &Op) -> bool {
             | Op::Slice(_)
             | Op::Pad(_)
             | Op::Concat(_)
+            | Op::SpreadTaps { .. }
+            | Op::GatherTaps { .. }
             | Op::MeanPool(_)
             | Op::Upsample(_)
             | Op::Normalise(..)

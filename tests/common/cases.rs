@@ -219,7 +219,24 @@ pub fn moving() -> Vec<Case> {
             |_, x| x[0].one_hot(x[1], 6),
         ),
     ];
-    for c in [1, 3, 17] {
+    for [a, b] in [[1, 1], [3, 17], [40, 33], [64, 96]] {
+        for turned in [false, true] {
+            let bound = || Bound::Sum { roundings: 4 };
+            cases.push(case(
+                format!("spread_taps {a} x {b}, {turned}"),
+                vec![real(12, [3, 2, a, b])],
+                bound(),
+                move |_, x| x[0].spread_taps(turned),
+            ));
+            cases.push(case(
+                format!("gather_taps {a} x {b}, {turned}"),
+                vec![real(13, [2, 4, a, b])],
+                bound(),
+                move |_, x| x[0].gather_taps(turned),
+            ));
+        }
+    }
+    for c in [1, 3, 8, 17] {
         cases.push(case("mean_pool/2", vec![real(8, [3, 6, 10, c])], Bound::Sum { roundings: 5 }, |_, x| {
             x[0].mean_pool(2)
         }));

@@ -50,6 +50,35 @@ fn warpgroups_err_by_no_more_than_rounding() {
     assert!(missed.is_empty(), "no product reaches {missed:?}");
 }
 
+/// Operands in single precision are rounded in a pass before legs with work enough for each number, and by the product
+/// elsewhere.
+#[test]
+fn operands_are_rounded_first_where_that_pays() {
+    let of = |leg, kernel, channels| {
+        let pad = [(kernel - 1) / 2; 2];
+        let window = Window::over([6, 7], [kernel; 2], [1, 1], pad, Border::Open).unwrap();
+        products::Product::Conv { leg, n: 2, ci: channels, co: channels, window, stored: false }
+    };
+    // 1,152 operations for a number that is rounded, and 128; of leg w, which has two to round, 1,152 and 576.
+    for (leg, kernel, channels, pays) in [
+        (Leg::Y, 3, 64, true),
+        (Leg::Y, 1, 64, false),
+        (Leg::X, 3, 64, true),
+        (Leg::X, 1, 64, false),
+        (Leg::W, 3, 128, true),
+        (Leg::W, 3, 64, false),
+    ] {
+        let product = of(leg, kernel, channels);
+        let (launcher, launched) = Watch::new(Box::new(common::simt(Schedule::Forward)), None);
+        let device = Box::new(Gpu::new(launcher.of_arch(90), Precision::Bf16));
+        let share = product.share(&product.reference().unwrap(), device, Precision::Bf16).unwrap();
+        assert!(share <= 1.0, "{product:?}: {share} of what rounding allows");
+        let launched = launched.lock().unwrap();
+        let wide = launched.iter().any(|kernel| kernel.contains("_wide_"));
+        assert_eq!(wide, pays, "{product:?}: {launched:?}");
+    }
+}
+
 /// Slices that lie otherwise than descriptors say, the wrong ones of a ring, and sums that are read too early.
 #[test]
 fn a_wrong_warpgroup_is_caught() {

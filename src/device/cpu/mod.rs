@@ -32,6 +32,7 @@ mod real;
 mod reduce;
 mod scratch;
 mod softmax;
+mod taps;
 mod vector;
 mod winograd;
 
@@ -263,6 +264,8 @@ impl<T: Real> Cpu<T> {
             }
             Op::Interpolate => penalty::interpolate(x(0), x(1), x(2), out),
             Op::RowNorm(eps) => penalty::row_norm(x(0), shapes(0), T::of(eps), out),
+            Op::SpreadTaps { turned } => taps::spread(x(0), shapes(0), turned, out, out_shape),
+            Op::GatherTaps { turned } => taps::gather(x(0), shapes(0), turned, out, out_shape),
             Op::MeanPool(k) => pool::mean_pool(x(0), shapes(0), k, out),
             Op::Upsample(k) => pool::upsample(x(0), shapes(0), k, given(1), out),
             Op::Softmax => softmax::softmax(x(0), out_shape.channels(), out),

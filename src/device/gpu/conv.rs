@@ -1,6 +1,7 @@
 //! Launches of `kernels/conv*.cu`: which kernel computes a leg, and its grid.
 
 mod images;
+mod rounded;
 mod tiles;
 mod wide;
 
@@ -296,7 +297,10 @@ impl<L: Launcher> Gpu<L> {
         }
         let tiles = matches!(route, Route::Tiles(Precision::Bf16));
         if form.leg == Leg::W {
-            return tiles && a && b && !is_bf16(&y) && self.in_tiles(form, Operands::Stored);
+            let dtypes = [0, 1].map(|i| inputs[i].1);
+            let readable =
+                if a && b { self.in_tiles(form, Operands::Stored) } else { self.rounds_first(form, dtypes) };
+            return tiles && readable && !is_bf16(&y);
         }
         let widened = || {
             let wide = Form { ci: form.ci.next_multiple_of(FOUR), ..*form };
@@ -341,6 +345,10 @@ impl<L: Launcher> Gpu<L> {
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
             Route::Tiles(precision) => precision,
         };
+        if precision == Precision::Bf16 && self.rounds_first(&form, [a.dtype, b.dtype]) {
+            let [a, b] = self.rounded(&form, [a, b])?;
+            return self.conv_tiles(&form, Operands::Stored, [&a, &b], (extra, params), y);
+        }
         let stored = a.dtype == DType::Bf16 && self.in_tiles(&form, Operands::Stored);
         let operands = if stored { Operands::Stored } else { Operands::Single(precision) };
         self.conv_tiles(&form, operands, [a, b], (extra, params), y)

@@ -2,10 +2,11 @@
 
 use super::elementwise::walk;
 use super::launch::{Launcher, Span};
-use super::params::{Concat, Pad, Pool, RANK, Strided, Widen};
+use super::params::{Concat, Elementwise, Pad, Pool, RANK, Strided, Taps, Widen};
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
+use crate::op::DType;
 use crate::shape::MAX_RANK;
 
 impl<L: Launcher> Gpu<L> {
@@ -64,6 +65,13 @@ impl<L: Launcher> Gpu<L> {
         self.launch("widen", blocks_for(n, 4 * 256), &[Span::read(x), Span::write(y)], &params)
     }
 
+    /// A whole number of fours, rounded to bf16.
+    pub(super) fn narrow(&mut self, x: &Place, y: Span) -> Result<()> {
+        let n = x.shape.numel();
+        let params = Elementwise { n: word(n), channels: 1, a: 0.0, b: 0.0 };
+        self.launch("narrow", blocks_for(n, 4 * 256), &[Span::read(x), y], &params)
+    }
+
     /// A filter [KH, KW, CI, CO] with its taps from last to first as [KH, KW, CO, CI].
     pub(super) fn turn(&mut self, x: &Place, y: &Place) -> Result<()> {
         let n = y.shape.numel();
@@ -71,8 +79,22 @@ impl<L: Launcher> Gpu<L> {
         self.launch("turn", blocks_for(n, 256), &[Span::read(x), Span::write(y)], &params)
     }
 
+    /// Taps of a filter at 2 x 2 places, or the adjoint: a block for 32 x 32 channels of a tap of the result.
+    pub(super) fn taps(&mut self, kernel: &'static str, x: &Place, turned: bool, y: &Place) -> Result<()> {
+        let params = Taps {
+            rows: word(y.shape[0]),
+            columns: word(y.shape[1]),
+            inner: word(y.shape[2]),
+            outer: word(y.shape[3]),
+            turned: u32::from(turned),
+        };
+        let tiles = [y.shape[3], y.shape[2]].map(|channels| word(channels.div_ceil(32)));
+        let grid = [tiles[0], tiles[1], word(y.shape[0] * y.shape[1])];
+        self.launch(kernel, grid, &[Span::read(x), Span::write(y)], &params)
+    }
+
     pub(super) fn mean_pool(&mut self, x: &Place, factor: usize, y: &Place) -> Result<()> {
-        self.pool("mean_pool", &[Span::read(x), Span::write(y)], factor, y)
+        self.pool("mean_pool", &[Span::read(x), Span::write(y)], factor, [x, y])
     }
 
     pub(super) fn upsample(
@@ -83,18 +105,28 @@ impl<L: Launcher> Gpu<L> {
         y: &Place,
     ) -> Result<()> {
         let more = more.map_or(Span::NONE, Span::read);
-        self.pool("upsample", &[Span::read(x), more, Span::write(y)], factor, y)
+        self.pool("upsample", &[Span::read(x), more, Span::write(y)], factor, [x, y])
     }
 
-    fn pool(&mut self, kernel: &'static str, spans: &[Span], factor: usize, y: &Place) -> Result<()> {
+    fn pool(
+        &mut self,
+        kernel: &'static str,
+        spans: &[Span],
+        factor: usize,
+        [x, y]: [&Place; 2],
+    ) -> Result<()> {
         let n = y.shape.numel();
+        let [x_bf16, y_bf16] = [x, y].map(|place| u32::from(place.dtype == DType::Bf16));
         let params = Pool {
             n: word(n),
             height: word(y.shape[1]),
             width: word(y.shape[2]),
             channels: word(y.shape[3]),
             factor: word(factor),
+            x_bf16,
+            y_bf16,
         };
-        self.launch(kernel, blocks_for(n, 256), spans, &params)
+        let a_thread = if y.shape.channels().is_multiple_of(4) { 4 } else { 1 };
+        self.launch(kernel, blocks_for(n, a_thread * 256), spans, &params)
     }
 }

@@ -87,6 +87,8 @@ pub struct Gpu<L> {
     workspace: Workspace,
     /// Of operands that tensor cores cannot read as they are.
     widened: Workspace,
+    /// Operands of a product in bf16.
+    rounded: [Workspace; 2],
     shadows: Shadows,
     trust: Trust,
     chosen: Chosen,
@@ -102,6 +104,7 @@ impl<L: Launcher> Gpu<L> {
             precision,
             workspace: Workspace::default(),
             widened: Workspace::default(),
+            rounded: Default::default(),
             shadows: Shadows::default(),
             trust: Trust::default(),
             chosen: Chosen::default(),
@@ -189,6 +192,8 @@ impl<L: Launcher> Gpu<L> {
             }
             Op::Interpolate => self.interpolate(&x[0], &x[1], &x[2], y),
             Op::RowNorm(eps) => self.row_norm(eps, &x[0], y),
+            Op::SpreadTaps { turned } => self.taps("spread_taps", &x[0], turned, y),
+            Op::GatherTaps { turned } => self.taps("gather_taps", &x[0], turned, y),
             Op::MeanPool(k) => self.mean_pool(&x[0], k, y),
             Op::Upsample(k) => self.upsample(&x[0], k, x.get(1), y),
             Op::Softmax => self.softmax(&x[0], y),
@@ -305,7 +310,8 @@ impl<L: Launcher> Device for Gpu<L> {
     }
 
     fn workspace_bytes(&self) -> usize {
-        self.workspace.bytes + self.widened.bytes + self.shadows.bytes()
+        let rounded: usize = self.rounded.iter().map(|space| space.bytes).sum();
+        self.workspace.bytes + self.widened.bytes + rounded + self.shadows.bytes()
     }
 
     // A graph rounds what it needs: it does not know what was done before it, nor who runs after it what it did.

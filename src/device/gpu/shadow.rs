@@ -4,8 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::launch::{Access, Launcher, Span};
-use super::params::Elementwise;
-use super::{Gpu, Workspace, blocks_for, word};
+use super::{Gpu, Workspace};
 use crate::device::{BufferId, Place};
 use crate::error::Result;
 
@@ -71,8 +70,7 @@ impl Shadows {
 impl<L: Launcher> Gpu<L> {
     /// A filter of a whole number of fours, in bf16; valid until the next call.
     pub(super) fn narrowed(&mut self, filter: &Place) -> Result<Span> {
-        let n = filter.shape.numel();
-        let bytes = n * size_of::<u16>();
+        let bytes = filter.shape.numel() * size_of::<u16>();
         let passes =
             self.shadows.written.contains(&filter.buffer) || self.widened.block == Some(filter.buffer);
         let lasting = filter.offset == 0 && !passes;
@@ -85,8 +83,7 @@ impl<L: Launcher> Gpu<L> {
         let buffer = copy.hold(&mut self.launcher, bytes, self.capturing)?;
         let span = Span { buffer, offset: 0, bytes, access: Access::Write };
         if !fresh {
-            let params = Elementwise { n: word(n), channels: 1, a: 0.0, b: 0.0 };
-            self.launch("narrow", blocks_for(n, 4 * 256), &[Span::read(filter), span], &params)?;
+            self.narrow(filter, span)?;
         }
         Ok(Span { access: Access::Read, ..span })
     }

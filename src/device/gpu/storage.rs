@@ -26,6 +26,8 @@ impl<L: Launcher> Gpu<L> {
             Op::Conv(leg, window) | Op::ConvBias(leg, window, _) | Op::ConvGate(leg, window, _) => {
                 conv(*leg, window)
             }
+            // Of what was rounded, as the gradient of a bias below.
+            Op::MeanPool(_) => fours,
             Op::NormRelu(..) | Op::NormReluGrad(..) => real && fours,
             Op::NormReluSecond(Second::ByG | Second::ByX, ..) => real && fours,
             Op::Binary(Binary::Gate(_)) => {

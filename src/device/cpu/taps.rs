@@ -1,0 +1,71 @@
+//! Filters with each tap at 2 x 2 places, and the adjoint.
+
+use super::pieces::*;
+
+use super::Real;
+use super::real::simd;
+use crate::shape::Shape;
+
+/// Each tap at 2 x 2 places: w `[K, L, A, B]`, the result `[K + 1, L + 1, A, B]` or, turned, `[K + 1, L + 1, B, A]`.
+pub(super) fn spread<T: Real>(w: &[T], shape: &Shape, turned: bool, out: &mut [T], to: &Shape) {
+    let first =
+        |at: usize, axis: usize| if turned { shape[axis].checked_sub(at + 1) } else { at.checked_sub(1) };
+    // Without a first place the second is the first there is.
+    let places = |at, axis| {
+        let first: Option<usize> = first(at, axis);
+        let second = first.map_or(0, |first| first + 1);
+        [first, (second < shape[axis]).then_some(second)]
+    };
+    // Down first, as its adjoint adds across first.
+    sums(w, shape, places, turned, |[a, b, c, d]| (a + c) + (b + d), out, to);
+}
+
+/// The adjoint: g `[K + 1, L + 1, A, B]`, the result `[K, L, A, B]` or, turned, `[K, L, B, A]`.
+pub(super) fn gather<T: Real>(g: &[T], shape: &Shape, turned: bool, out: &mut [T], to: &Shape) {
+    let places = |at, axis| {
+        let first = if turned { to[axis] - 1 - at } else { at };
+        [Some(first), Some(first + 1)]
+    };
+    sums(g, shape, places, turned, |[a, b, c, d]| (a + b) + (c + d), out, to);
+}
+
+/// Each tap of a result the sum of those of x at two places along both axes, zero where there is none.
+fn sums<T: Real>(
+    x: &[T],
+    shape: &Shape,
+    places: impl Fn(usize, usize) -> [Option<usize>; 2],
+    turned: bool,
+    add: impl Fn([T; 4]) -> T + Sync,
+    out: &mut [T],
+    to: &Shape,
+) {
+    let (taps, [rows, columns]) = (shape[2] * shape[3], [to[2], to[3]]);
+    let zeros = vec![T::zero(); taps];
+    for (tap, out) in out.chunks_exact_mut(taps.max(1)).enumerate() {
+        let ([y, x_at], [from_rows, from_columns]) =
+            ([places(tap / to[1], 0), places(tap % to[1], 1)], [shape[2], shape[3]]);
+        let of = |y: Option<usize>, at: Option<usize>| match (y, at) {
+            (Some(y), Some(at)) => &x[(y * shape[1] + at) * taps..][..taps],
+            _ => &zeros[..],
+        };
+        let sources = [of(y[0], x_at[0]), of(y[0], x_at[1]), of(y[1], x_at[0]), of(y[1], x_at[1])];
+        out.par_chunks_mut(columns).enumerate().each(&|(row, out)| {
+            if turned {
+                for (column, o) in out.iter_mut().enumerate() {
+                    *o = add(sources.map(|source| source[column * from_columns + row]));
+                }
+                return;
+            }
+            let [a, b, c, d] = sources.map(|source| &source[row * columns..][..columns]);
+            simd(
+                #[inline(always)]
+                || {
+                    for (i, o) in out.iter_mut().enumerate() {
+                        *o = add([a[i], b[i], c[i], d[i]]);
+                    }
+                },
+            );
+        });
+        debug_assert!(rows * columns == from_rows * from_columns);
+    }
+}
