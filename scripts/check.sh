@@ -92,6 +92,14 @@ sanitize() { # TOOL
     check "$1-parity" 1200 "${tool[@]}" ./tests/parity --test-threads 1 pixelwise moments normalisation sums
     check "$1-products" 1800 "${tool[@]}" ./tests/parity --test-threads 1 products convolutions
     check "$1-tensor-cores" 1800 "${tool[@]}" ./tests/tensor_cores --test-threads 1 matrix_products
+    if [ "$1" = memcheck ]; then
+        # An iteration of the paper's size, a minute each; racecheck of one has not been seen to end.
+        for precision in fp32 tf32 bf16; do
+            INVNET_GRAPHS=0 check "$1-iteration-$precision" 600 "${tool[@]}" ./invnet train circles --device cuda \
+                --iterations 1 --set batch=64 --set images=100 --set eval_samples=4 --set "precision=$precision" \
+                --out "logs/run-$1-$precision" --overwrite
+        done
+    fi
     check "$1-updates" 600 "${tool[@]}" ./tests/parity --test-threads 1 updates_in_place
     check "$1-plan" 600 "${tool[@]}" ./tests/plan on_the_kernels
 }

@@ -88,6 +88,14 @@ fn few_channels_of_y_are_those_of_x_in_a_mirror() {
         let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
         let device = watched(Schedule::Forward, Precision::Bf16).0;
         assert!(product.run(device, &operands, Finish::Bare) == exact, "{product:?}");
+        // Whatever it multiplies, leg w has taps for rows instead of few columns.
+        let others = [(Precision::Tf32, "conv_w_tf32_64"), (Precision::Fp32, "conv_w_64")];
+        for (precision, expected) in others.into_iter().filter(|_| leg_w) {
+            let (device, launched) = watched(Schedule::Forward, precision);
+            assert!(product.run(device, &operands, Finish::Bare) == exact, "{product:?}, {precision:?}");
+            let launched = launched.lock().unwrap();
+            assert!(["turn", expected].iter().all(|kernel| launched.contains(kernel)), "{launched:?}");
+        }
     }
     // Padding beyond the taps, a stride, few pixels and channels that are no eights have no mirror.
     for (product, kernel) in [

@@ -242,11 +242,13 @@ impl Finish<'_> {
 
 impl<L: Launcher> Gpu<L> {
     fn route(&self, form: &Form) -> Route {
-        if let Some(mirrored) = form.mirrored()
-            && self.precision == Precision::Bf16
-            && matches!(self.route(&mirrored), Route::FewMma(..) | Route::Image)
-        {
-            return Route::Mirrored(mirrored);
+        if let Some(mirrored) = form.mirrored() {
+            let suits = self.precision == Precision::Bf16
+                && matches!(self.route(&mirrored), Route::FewMma(..) | Route::Image);
+            // A filter's few columns would leave most of a tile idle; as rows, taps fill it.
+            if suits || form.leg == Leg::W {
+                return Route::Mirrored(mirrored);
+            }
         }
         let few = form.leg != Leg::W && form.extents()[1] <= FEW;
         let (limit, tensors) = (self.launcher.shared_limit(), form.numels());

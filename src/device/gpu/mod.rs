@@ -87,6 +87,8 @@ pub struct Gpu<L> {
     workspace: Workspace,
     /// Of operands that tensor cores cannot read as they are.
     widened: Workspace,
+    /// Of the filter of a leg that is computed in a mirror.
+    turned: Workspace,
     /// Operands of a product in bf16.
     rounded: [Workspace; 2],
     shadows: Shadows,
@@ -104,6 +106,7 @@ impl<L: Launcher> Gpu<L> {
             precision,
             workspace: Workspace::default(),
             widened: Workspace::default(),
+            turned: Workspace::default(),
             rounded: Default::default(),
             shadows: Shadows::default(),
             trust: Trust::default(),
@@ -311,7 +314,7 @@ impl<L: Launcher> Device for Gpu<L> {
 
     fn workspace_bytes(&self) -> usize {
         let rounded: usize = self.rounded.iter().map(|space| space.bytes).sum();
-        self.workspace.bytes + self.widened.bytes + rounded + self.shadows.bytes()
+        self.workspace.bytes + self.widened.bytes + self.turned.bytes + rounded + self.shadows.bytes()
     }
 
     // A graph rounds what it needs: it does not know what was done before it, nor who runs after it what it did.

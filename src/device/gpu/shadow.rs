@@ -71,8 +71,8 @@ impl<L: Launcher> Gpu<L> {
     /// A filter of a whole number of fours, in bf16; valid until the next call.
     pub(super) fn narrowed(&mut self, filter: &Place) -> Result<Span> {
         let bytes = filter.shape.numel() * size_of::<u16>();
-        let passes =
-            self.shadows.written.contains(&filter.buffer) || self.widened.block == Some(filter.buffer);
+        let passing = [self.widened.block, self.turned.block].contains(&Some(filter.buffer));
+        let passes = passing || self.shadows.written.contains(&filter.buffer);
         let lasting = filter.offset == 0 && !passes;
         let (copy, fresh) = if lasting {
             let shadow = self.shadows.kept.entry(filter.buffer).or_default();

@@ -26,7 +26,7 @@ impl<L: Launcher> Gpu<L> {
         let [rows, columns] = form.window.kernel;
         let shape = Shape::from([rows, columns, form.ci, form.co]);
         let buffer =
-            self.widened.hold(&mut self.launcher, shape.numel() * size_of::<f32>(), self.capturing)?;
+            self.turned.hold(&mut self.launcher, shape.numel() * size_of::<f32>(), self.capturing)?;
         let filter = Place { buffer, offset: 0, shape, dtype: DType::Real };
         if form.leg == Leg::W {
             self.conv(Leg::W, &form.window, [b, a], Finish::Nothing, &filter)?;
