@@ -1,11 +1,11 @@
-// Copies that move elements and compute nothing but block means.
+// Copies that move elements and compute nothing but block means and sums of a filter's taps.
 //
 // Launch: one thread per element of the result; concat, widen and narrow one per four, mean_pool and upsample where
-// channels come in fours.
+// channels come in fours; spread_taps and gather_taps a block per 32 x 32 channels of a tap.
 // Traffic: 8 bytes an element of the result (mean_pool reads factor^2 times more; what lies in bf16 takes half); bound by
 // memory. Reads follow the result's order, so a permutation that moves the last axis reads with
 // a step.
-// Order: mean_pool adds a block row by row.
+// Order: mean_pool adds a block row by row; spread_taps adds down, then across, gather_taps across, then down.
 #include "common.cuh"
 #include "params.cuh"
 
@@ -85,7 +85,7 @@ KERNEL(256) turn(const float* x, float* y, Widen p) {
 template <bool SPREAD>
 DEVICE void taps(const float* x, float* y, const Taps& p) {
     SHARED(float, tile, 32 * 33);
-    const int i = (int)(blockIdx.z / p.columns), j = (int)(blockIdx.z % p.columns);
+    const int i = (int)(blockIdx.x / p.columns), j = (int)(blockIdx.x % p.columns);
     const int rows = (int)p.rows + (SPREAD ? -1 : 1), columns = (int)p.columns + (SPREAD ? -1 : 1);  // of x
     // The first of two places along an axis.
     const int last = SPREAD ? 2 : 1;
@@ -93,7 +93,7 @@ DEVICE void taps(const float* x, float* y, const Taps& p) {
     const int left = p.turned ? (int)p.columns - last - j : SPREAD ? j - 1 : j;
     const u32 across = threadIdx.x % 32, down = threadIdx.x / 32;
     const u32 source_rows = p.turned ? p.outer : p.inner, source_columns = p.turned ? p.inner : p.outer;
-    const u32 first_row = 32 * (p.turned ? blockIdx.x : blockIdx.y), first_column = 32 * (p.turned ? blockIdx.y : blockIdx.x);
+    const u32 first_row = 32 * (p.turned ? blockIdx.z : blockIdx.y), first_column = 32 * (p.turned ? blockIdx.y : blockIdx.z);
     const u32 plane = p.inner * p.outer, column = first_column + across;
     for (u32 k = down; k < 32; k += 8) {
         const u32 row = first_row + k;
@@ -110,9 +110,9 @@ DEVICE void taps(const float* x, float* y, const Taps& p) {
     }
     __syncthreads();
     for (u32 k = down; k < 32; k += 8) {
-        const u32 row = 32 * blockIdx.y + k, result_column = 32 * blockIdx.x + across;
+        const u32 row = 32 * blockIdx.y + k, result_column = 32 * blockIdx.z + across;
         if (row < p.inner && result_column < p.outer)
-            y[(u64)blockIdx.z * plane + row * p.outer + result_column] = tile[k * 33 + across];
+            y[(u64)blockIdx.x * plane + row * p.outer + result_column] = tile[k * 33 + across];
     }
 }
 
@@ -143,13 +143,13 @@ DEVICE void pooled(const float* x, float* y, const Pool& p) {
     if (i >= p.n) return;
     const u32 pixel = (u32)i / p.channels, c = (u32)i - pixel * p.channels;
     const u32 row = pixel / p.width, column = pixel - row * p.width;  // row counts through the samples
-    const u32 line = p.width * p.factor * p.channels;
-    const u32 block = row * p.factor * line + column * p.factor * p.channels + c;
+    const u64 line = (u64)p.width * p.factor * p.channels;
+    const u64 block = row * p.factor * line + (u64)column * p.factor * p.channels + c;
     float sum[WIDTH] = {};
     for (u32 dy = 0; dy < p.factor; ++dy)
         for (u32 dx = 0; dx < p.factor; ++dx) {
             float v[WIDTH];
-            read_as(x, block + dy * line + dx * p.channels, v, p.x_bf16);
+            read_as(x, block + dy * line + (u64)dx * p.channels, v, p.x_bf16);
             UNROLL for (u32 k = 0; k < WIDTH; ++k) sum[k] += v[k];
         }
     const float share = 1.0f / (float)(p.factor * p.factor);

@@ -124,7 +124,8 @@ pub trait Device: Send {
 
     /// Whether the device runs an operation on tensors of these shapes and types, some of them [`DType::Bf16`] where
     /// the tape has real ones, with the bits of real ones in all that it computes of them: it would round those inputs
-    /// so itself, or asks for their signs. A result is rounded as it is stored.
+    /// so itself, or asks for their signs; sums over images and means of blocks alone take what was rounded. A result is
+    /// rounded as it is stored.
     fn runs_in_bf16(&self, _op: &Op, _inputs: &[Typed], _output: Typed) -> bool {
         false
     }

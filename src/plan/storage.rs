@@ -2,8 +2,8 @@
 //!
 //! The device knows: a result that all its readers would round to bf16, or ask for its sign, may as well lie in memory
 //! so, in half the bytes. All that is computed of it keeps its bits, but of numbers below 2^-133, whose sign is lost,
-//! and of sums over images and means of blocks, which take what is stored: gradients of biases and of what was repeated,
-//! off by 2^-9 of each term at most.
+//! and of sums over images and means of blocks, which take what is stored: gradients of biases and of what was repeated
+//! above all, off by 2^-9 of each term at most. Kernels that read what is stored may add products up in another order.
 
 use crate::device::{Device, Typed};
 use crate::op::{DType, Op};

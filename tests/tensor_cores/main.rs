@@ -88,14 +88,6 @@ fn few_channels_of_y_are_those_of_x_in_a_mirror() {
         let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
         let device = watched(Schedule::Forward, Precision::Bf16).0;
         assert!(product.run(device, &operands, Finish::Bare) == exact, "{product:?}");
-        // Whatever it multiplies, leg w has taps for rows instead of few columns.
-        let others = [(Precision::Tf32, "conv_w_tf32_64"), (Precision::Fp32, "conv_w_64")];
-        for (precision, expected) in others.into_iter().filter(|_| leg_w) {
-            let (device, launched) = watched(Schedule::Forward, precision);
-            assert!(product.run(device, &operands, Finish::Bare) == exact, "{product:?}, {precision:?}");
-            let launched = launched.lock().unwrap();
-            assert!(["turn", expected].iter().all(|kernel| launched.contains(kernel)), "{launched:?}");
-        }
     }
     // Padding beyond the taps, a stride, few pixels and channels that are no eights have no mirror.
     for (product, kernel) in [
@@ -105,6 +97,32 @@ fn few_channels_of_y_are_those_of_x_in_a_mirror() {
         (legs(1, [12, 3], [9, 9], [3, 3], one, one)[1], "conv_x_64"),
     ] {
         assert_eq!(product.run_kernels(Precision::Bf16, Schedule::Forward).1, kernel, "{product:?}");
+    }
+}
+
+/// In every precision taps are rows of leg w rather than few channels its columns, but where there is one tap, or the image
+/// is far larger than the result.
+#[test]
+fn few_columns_of_leg_w_become_rows() {
+    let one = [1, 1];
+    for (product, mirrored) in [
+        (legs(2, [64, 3], [12, 9], [3, 3], one, one), true),
+        (legs(1, [24, 4], [9, 70], [2, 3], one, [1, 0]), true),
+        (periodic_legs(1, [40, 2], [8, 12], [4, 3], one, [2, 2]), true),
+        (legs(3, [16, 1], [33, 10], [1, 1], one, [0, 0]), false),
+        (legs(1, [16, 3], [8, 8], [5, 5], one, [0, 0]), false),
+    ] {
+        let product = product[2];
+        let operands: Vec<Vec<f64>> =
+            product.operands().iter().map(|v| v.iter().map(|&v| whole(v)).collect()).collect();
+        let exact = settled(product.run(Box::new(Cpu::<f64>::new()), &operands, Finish::Bare));
+        for (precision, expected) in [(Precision::Tf32, "conv_w_tf32_64"), (Precision::Fp32, "conv_w_64")] {
+            let (device, launched) = watched(Schedule::Forward, precision);
+            assert!(product.run(device, &operands, Finish::Bare) == exact, "{product:?}, {precision:?}");
+            let launched = launched.lock().unwrap();
+            assert_eq!(launched.contains(&"turn"), mirrored, "{product:?}: {launched:?}");
+            assert!(!mirrored || launched.contains(&expected), "{product:?}: {launched:?}");
+        }
     }
 }
 

@@ -67,7 +67,7 @@ enum Route {
     FewMma(Precision, [u32; 3], u32),
     /// Legs y and w of images, by bf16.
     Image,
-    /// One of these three as the leg of another form.
+    /// The leg of another form, by a route of its own.
     Mirrored(Form),
     /// Tiles, of an x whose channels are made whole fours.
     Widened,
@@ -183,6 +183,13 @@ impl Form {
         (self.ci > FEW).then_some(Self { leg, window, n: self.n, ci: self.co, co: self.ci })
     }
 
+    /// Whether tiles do leg w sooner in a mirror: few columns leave most of a tile idle, while as rows they are as many
+    /// for each tap; but its sums run over the pixels of x, of which there may be more.
+    fn is_better_mirrored(&self) -> bool {
+        let Window { image, kernel, out, .. } = self.window;
+        self.leg == Leg::W && kernel != [1, 1] && image[0] * image[1] <= 2 * out[0] * out[1]
+    }
+
     /// Whether it is leg y or w of an image, with few taps.
     fn is_of_image(&self) -> bool {
         let taps = self.window.kernel.iter().all(|&taps| taps <= IMAGE);
@@ -245,8 +252,7 @@ impl<L: Launcher> Gpu<L> {
         if let Some(mirrored) = form.mirrored() {
             let suits = self.precision == Precision::Bf16
                 && matches!(self.route(&mirrored), Route::FewMma(..) | Route::Image);
-            // A filter's few columns would leave most of a tile idle; as rows, taps fill it.
-            if suits || form.leg == Leg::W {
+            if suits || form.is_better_mirrored() {
                 return Route::Mirrored(mirrored);
             }
         }

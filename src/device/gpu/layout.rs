@@ -89,7 +89,8 @@ impl<L: Launcher> Gpu<L> {
             turned: u32::from(turned),
         };
         let tiles = [y.shape[3], y.shape[2]].map(|channels| word(channels.div_ceil(32)));
-        let grid = [tiles[0], tiles[1], word(y.shape[0] * y.shape[1])];
+        // Of taps there may be most.
+        let grid = [word(y.shape[0] * y.shape[1]), tiles[1], tiles[0]];
         self.launch(kernel, grid, &[Span::read(x), Span::write(y)], &params)
     }
 
