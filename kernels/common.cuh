@@ -71,7 +71,7 @@ DEVICE void write_width(float* to, const float (&from)[WIDTH]) {
 
 // Numbers of a tensor from the one with that index on; four of them may lie in bf16.
 template <u32 WIDTH>
-DEVICE void read_as(const float* from, u64 i, float (&to)[WIDTH], u32 bf16) {
+DEVICE void read_as(const float* from, u32 i, float (&to)[WIDTH], u32 bf16) {
     if (WIDTH == 4 && bf16) {
         const uint2 pairs = reinterpret_cast<const uint2*>(from)[i / 4];
         to[0] = __uint_as_float(pairs.x << 16), to[1 % WIDTH] = __uint_as_float(pairs.x & 0xffff0000u);

@@ -143,13 +143,13 @@ DEVICE void pooled(const float* x, float* y, const Pool& p) {
     if (i >= p.n) return;
     const u32 pixel = (u32)i / p.channels, c = (u32)i - pixel * p.channels;
     const u32 row = pixel / p.width, column = pixel - row * p.width;  // row counts through the samples
-    const u64 line = (u64)p.width * p.factor * p.channels;
-    const u64 block = row * p.factor * line + (u64)column * p.factor * p.channels + c;
+    const u32 line = p.width * p.factor * p.channels;
+    const u32 block = row * p.factor * line + column * p.factor * p.channels + c;
     float sum[WIDTH] = {};
     for (u32 dy = 0; dy < p.factor; ++dy)
         for (u32 dx = 0; dx < p.factor; ++dx) {
             float v[WIDTH];
-            read_as(x, block + dy * line + (u64)dx * p.channels, v, p.x_bf16);
+            read_as(x, block + dy * line + dx * p.channels, v, p.x_bf16);
             UNROLL for (u32 k = 0; k < WIDTH; ++k) sum[k] += v[k];
         }
     const float share = 1.0f / (float)(p.factor * p.factor);

@@ -117,6 +117,8 @@ impl<L: Launcher> Gpu<L> {
         [x, y]: [&Place; 2],
     ) -> Result<()> {
         let n = y.shape.numel();
+        // Kernels count both in words.
+        word(x.shape.numel());
         let [x_bf16, y_bf16] = [x, y].map(|place| u32::from(place.dtype == DType::Bf16));
         let params = Pool {
             n: word(n),
