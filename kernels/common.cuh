@@ -49,43 +49,28 @@ DEVICE void write_four(float* to, u32 count, const float (&from)[4]) {
     }
 }
 
+// Four numbers as bf16, and four in bf16 as they are.
+DEVICE uint2 bf16_four(float4 v) { return make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w)); }
+DEVICE float4 four_of_bf16(uint2 v) {
+    return make_float4(__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u), __uint_as_float(v.y << 16),
+                       __uint_as_float(v.y & 0xffff0000u));
+}
+
 // One number, or four at a place that is aligned to 16 bytes.
-template <u32 WIDTH>
-DEVICE void read_width(const float* from, float (&to)[WIDTH]) {
-    if (WIDTH == 4) {
-        const float4 v = *reinterpret_cast<const float4*>(from);
-        to[0] = v.x, to[1 % WIDTH] = v.y, to[2 % WIDTH] = v.z, to[3 % WIDTH] = v.w;
-    } else {
-        to[0] = *from;
-    }
-}
+DEVICE void read_width(const float* from, float (&to)[1]) { to[0] = *from; }
+DEVICE void read_width(const float* from, float (&to)[4]) { read_four(from, 4, to); }
+DEVICE void write_width(float* to, const float (&from)[1]) { *to = from[0]; }
+DEVICE void write_width(float* to, const float (&from)[4]) { write_four(to, 4, from); }
 
-template <u32 WIDTH>
-DEVICE void write_width(float* to, const float (&from)[WIDTH]) {
-    if (WIDTH == 4) {
-        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % WIDTH], from[2 % WIDTH], from[3 % WIDTH]);
-    } else {
-        *to = from[0];
-    }
+// The same of a tensor, from the number with that index on; where four are read, it may lie in bf16.
+DEVICE void read_as(const float* from, u32 i, float (&to)[1], u32) { read_width(from + i, to); }
+DEVICE void read_as(const float* from, u32 i, float (&to)[4], u32 bf16) {
+    if (!bf16) return read_width(from + i, to);
+    const float4 v = four_of_bf16(reinterpret_cast<const uint2*>(from)[i / 4]);
+    to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
 }
-
-// Numbers of a tensor from the one with that index on; four of them may lie in bf16.
-template <u32 WIDTH>
-DEVICE void read_as(const float* from, u32 i, float (&to)[WIDTH], u32 bf16) {
-    if (WIDTH == 4 && bf16) {
-        const uint2 pairs = reinterpret_cast<const uint2*>(from)[i / 4];
-        to[0] = __uint_as_float(pairs.x << 16), to[1 % WIDTH] = __uint_as_float(pairs.x & 0xffff0000u);
-        to[2 % WIDTH] = __uint_as_float(pairs.y << 16), to[3 % WIDTH] = __uint_as_float(pairs.y & 0xffff0000u);
-    } else {
-        read_width(from + i, to);
-    }
-}
-
-template <u32 WIDTH>
-DEVICE void write_as(float* to, u32 i, const float (&from)[WIDTH], u32 bf16) {
-    if (WIDTH == 4 && bf16) {
-        reinterpret_cast<uint2*>(to)[i / 4] = make_uint2(bf16_pair(from[0], from[1 % WIDTH]), bf16_pair(from[2 % WIDTH], from[3 % WIDTH]));
-    } else {
-        write_width(to + i, from);
-    }
+DEVICE void write_as(float* to, u32 i, const float (&from)[1], u32) { write_width(to + i, from); }
+DEVICE void write_as(float* to, u32 i, const float (&from)[4], u32 bf16) {
+    if (!bf16) return write_width(to + i, from);
+    reinterpret_cast<uint2*>(to)[i / 4] = bf16_four(make_float4(from[0], from[1], from[2], from[3]));
 }

@@ -26,9 +26,7 @@ struct Fours {
     // The gate of all four.
     MEMBER float4 gate(Offset start, u32 n) const {
         if (!p->gate_bf16) return four_of(static_cast<const float*>(extra) + start, n, columns);
-        const uint2 v = *reinterpret_cast<const uint2*>(static_cast<const u16*>(extra) + (u64)start + n);
-        return make_float4(__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u), __uint_as_float(v.y << 16),
-                           __uint_as_float(v.y & 0xffff0000u));
+        return four_of_bf16(*reinterpret_cast<const uint2*>(static_cast<const u16*>(extra) + (u64)start + n));
     }
     MEMBER void put(Offset start, u32 n, float4 v, float4 bias, float4 gates) const {
         v.x += bias.x, v.y += bias.y, v.z += bias.z, v.w += bias.w;

@@ -35,8 +35,7 @@ DEVICE Offset nowhere() { return ~(Offset)0; }
 
 DEVICE float4 no_four() { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
 
-// Four numbers as bf16.
-DEVICE uint2 bf16_four(float4 v) { return make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w)); }
+// Four numbers in bf16 already.
 DEVICE uint2 bf16_four(uint2 v) { return v; }
 
 // Four consecutive numbers of a row of `length`, from `at`; 0 beyond the row.

@@ -131,9 +131,7 @@ KERNEL(256) narrow(const float* x, u32* y, Elementwise p) {
     begin_kernel();
     const u64 i = 4 * thread_in_grid();
     if (i >= p.n) return;
-    float v[4];
-    read_four(x + i, 4, v);
-    *reinterpret_cast<uint2*>(y + i / 2) = make_uint2(bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]));
+    *reinterpret_cast<uint2*>(y + i / 2) = bf16_four(*reinterpret_cast<const float4*>(x + i));
 }
 
 // Mean over factor x factor blocks of x [N, H, W, C]; `height` and `width` are the result's.
@@ -171,10 +169,13 @@ DEVICE void repeated(const float* x, const float* more, float* y, const Pool& p)
     const u32 pixel = (u32)i / p.channels, c = (u32)i - pixel * p.channels;
     const u32 row = pixel / p.width, column = pixel - row * p.width;
     const u32 from = row / p.factor * (p.width / p.factor) + column / p.factor;
-    float v[WIDTH], add[WIDTH] = {};
+    float v[WIDTH];
     read_width(x + from * p.channels + c, v);
-    if (more) read_width(more + i, add);
-    UNROLL for (u32 k = 0; k < WIDTH; ++k) v[k] = more ? v[k] + add[k] : v[k];
+    if (more) {
+        float also[WIDTH];
+        read_width(more + i, also);
+        UNROLL for (u32 k = 0; k < WIDTH; ++k) v[k] += also[k];
+    }
     write_width(y + i, v);
 }
 

@@ -93,7 +93,7 @@ sanitize() { # TOOL
     check "$1-products" 1800 "${tool[@]}" ./tests/parity --test-threads 1 products convolutions
     check "$1-tensor-cores" 1800 "${tool[@]}" ./tests/tensor_cores --test-threads 1 matrix_products
     if [ "$1" = memcheck ]; then
-        # An iteration of the paper's size, a minute each; racecheck of one has not been seen to end.
+        # An iteration of the paper's size, on an H100 a minute in bf16 and in tf32; racecheck of one has not been seen to end.
         for precision in fp32 tf32 bf16; do
             INVNET_GRAPHS=0 check "$1-iteration-$precision" 600 "${tool[@]}" ./invnet train circles --device cuda \
                 --iterations 1 --set batch=64 --set images=100 --set eval_samples=4 --set "precision=$precision" \

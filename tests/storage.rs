@@ -166,7 +166,7 @@ fn gradients_of_biases_are_off_by_rounding_alone() {
     let shapes: &[&[usize]] = &[&[5, 8, 6, 12], &[3, 3, 12, 16], &[1, 1, 16, 16]];
     let sums: Build = |_, x| {
         let window = Window::over([8, 6], [3, 3], [1, 1], [1, 1], Border::Open).unwrap();
-        let next = Window::over([8, 6], [1, 1], [1, 1], [0, 0], Border::Open).unwrap();
+        let next = point([8, 6]);
         let y = x[0].conv_leg_y(x[1], window);
         vec![y.sum_to([16]), y.conv_leg_y(x[2], next)]
     };
@@ -291,7 +291,7 @@ fn generator<'t>(x: &[Var<'t>], over: Over) -> Var<'t> {
 #[test]
 fn what_is_not_only_multiplied_is_stored_whole() {
     fn layer<'t>(x: &[Var<'t>]) -> (Var<'t>, Window) {
-        let window = Window::over([8, 6], [1, 1], [1, 1], [0, 0], Border::Open).unwrap();
+        let window = point([8, 6]);
         (x[0].conv_leg_y(x[1], window), window)
     }
     let cases: [(&str, bool, usize, Build); 6] = [
@@ -365,7 +365,7 @@ fn a_wrong_half_is_caught() {
     let shapes: [&[usize]; 5] =
         [&[5, 9, 8, 12], &[1, 1, 12, 24], &[1, 1, 24, 40], &[5, 9, 8, 12], &[1, 1, 12, 40]];
     let build: Build = |_, x| {
-        let window = Window::over([9, 8], [1, 1], [1, 1], [0, 0], Border::Open).unwrap();
+        let window = point([9, 8]);
         let gate = x[3].conv_leg_y(x[4], window);
         let masked = x[0].conv_leg_y(x[1], window).conv_leg_y(x[2], window).gate(gate, 0.2);
         vec![masked.conv_leg_x(x[2], window), gate.conv_leg_x(x[2], window)]

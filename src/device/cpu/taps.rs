@@ -8,11 +8,9 @@ use crate::shape::Shape;
 
 /// Each tap at 2 x 2 places: w `[K, L, A, B]`, the result `[K + 1, L + 1, A, B]` or, turned, `[K + 1, L + 1, B, A]`.
 pub(super) fn spread<T: Real>(w: &[T], shape: &Shape, turned: bool, out: &mut [T], to: &Shape) {
-    let first =
-        |at: usize, axis: usize| if turned { shape[axis].checked_sub(at + 1) } else { at.checked_sub(1) };
-    // Without a first place the second is the first there is.
-    let places = |at, axis| {
-        let first: Option<usize> = first(at, axis);
+    let places = |at: usize, axis: usize| {
+        let first = if turned { shape[axis].checked_sub(at + 1) } else { at.checked_sub(1) };
+        // Without a first place the second is the first there is.
         let second = first.map_or(0, |first| first + 1);
         [first, (second < shape[axis]).then_some(second)]
     };
@@ -39,24 +37,25 @@ fn sums<T: Real>(
     out: &mut [T],
     to: &Shape,
 ) {
-    let (taps, [rows, columns]) = (shape[2] * shape[3], [to[2], to[3]]);
-    let zeros = vec![T::zero(); taps];
-    for (tap, out) in out.chunks_exact_mut(taps.max(1)).enumerate() {
-        let ([y, x_at], [from_rows, from_columns]) =
-            ([places(tap / to[1], 0), places(tap % to[1], 1)], [shape[2], shape[3]]);
-        let of = |y: Option<usize>, at: Option<usize>| match (y, at) {
-            (Some(y), Some(at)) => &x[(y * shape[1] + at) * taps..][..taps],
+    let (rows, columns) = (to[2], to[3]);
+    let plane = rows * columns;
+    let zeros = vec![T::zero(); plane];
+    for (tap, out) in out.chunks_exact_mut(plane.max(1)).enumerate() {
+        let [down, across] = [places(tap / to[1], 0), places(tap % to[1], 1)];
+        let of = |row: Option<usize>, column: Option<usize>| match (row, column) {
+            (Some(row), Some(column)) => &x[(row * shape[1] + column) * plane..][..plane],
             _ => &zeros[..],
         };
-        let sources = [of(y[0], x_at[0]), of(y[0], x_at[1]), of(y[1], x_at[0]), of(y[1], x_at[1])];
+        let four =
+            [of(down[0], across[0]), of(down[0], across[1]), of(down[1], across[0]), of(down[1], across[1])];
         out.par_chunks_mut(columns).enumerate().each(&|(row, out)| {
             if turned {
                 for (column, o) in out.iter_mut().enumerate() {
-                    *o = add(sources.map(|source| source[column * from_columns + row]));
+                    *o = add(four.map(|tap| tap[column * rows + row]));
                 }
                 return;
             }
-            let [a, b, c, d] = sources.map(|source| &source[row * columns..][..columns]);
+            let [a, b, c, d] = four.map(|tap| &tap[row * columns..][..columns]);
             simd(
                 #[inline(always)]
                 || {
@@ -66,6 +65,5 @@ fn sums<T: Real>(
                 },
             );
         });
-        debug_assert!(rows * columns == from_rows * from_columns);
     }
 }

@@ -353,10 +353,9 @@ impl<L: Launcher> Gpu<L> {
             Route::Widened => return self.conv_widened(&form, [a, b], finish, y),
             Route::Tiles(precision) => precision,
         };
-        if precision == Precision::Bf16 && self.rounds_first(&form, [a.dtype, b.dtype]) {
-            let [a, b] = self.rounded(&form, [a, b])?;
-            return self.conv_tiles(&form, Operands::Stored, [&a, &b], (extra, params), y);
-        }
+        let rounds = precision == Precision::Bf16 && self.rounds_first(&form, [a.dtype, b.dtype]);
+        let factors = if rounds { self.rounded(&form, [a, b])? } else { [*a, *b] };
+        let [a, b] = factors.each_ref();
         let stored = a.dtype == DType::Bf16 && self.in_tiles(&form, Operands::Stored);
         let operands = if stored { Operands::Stored } else { Operands::Single(precision) };
         self.conv_tiles(&form, operands, [a, b], (extra, params), y)
