@@ -49,17 +49,47 @@ const BUDGETS: &[(&str, usize, u64, u64)] = &[
     ("two-phase-stinis", 479, 9052, 950),
 ];
 
+/// The same of what `bench step` times: the pair and what it multiplies, of `circles` at 128 x 128, width 64, batch 64.
+const PAIRS: &[(&str, usize, u64, u64)] = &[
+    ("dcgan, fp32", 1621, 42607, 5263),
+    ("dcgan, tf32", 1736, 45561, 5289),
+    ("dcgan, bf16", 1637, 30208, 5263),
+    ("resize, fp32", 1769, 43649, 5309),
+    ("resize, tf32", 1884, 46563, 5343),
+    ("resize, bf16", 1894, 33870, 5324),
+    ("resnet, fp32", 5196, 609743, 50544),
+    ("resnet, tf32", 5326, 608754, 50601),
+    ("resnet, bf16", 5551, 487494, 50544),
+];
+
 #[test]
 fn an_iteration_of_every_preset_keeps_to_its_budget() {
-    let found: Vec<_> = PRESETS
-        .iter()
-        .map(|&(preset, ..)| {
-            let (launches, bytes, flops) = budget(preset, &[]).totals();
-            (preset, launches, bytes / 1_000_000, flops / 1_000_000_000)
-        })
-        .collect();
+    let presets = PRESETS.iter().map(|&(preset, ..)| (preset, budget(preset, &[])));
+    keeps_to(BUDGETS, presets);
+}
+
+#[test]
+fn an_iteration_of_every_pair_keeps_to_its_budget() {
+    keeps_to(
+        PAIRS,
+        PAIRS.iter().map(|&(pair, ..)| {
+            let (family, precision) = pair.split_once(", ").unwrap();
+            let settings =
+                [format!("family={family}"), format!("precision={precision}"), "batch=64".to_owned()];
+            (pair, budget("circles", &settings.each_ref().map(String::as_str)))
+        }),
+    );
+}
+
+#[track_caller]
+fn keeps_to<'a>(budgets: &[(&'a str, usize, u64, u64)], found: impl Iterator<Item = (&'a str, Budget)>) {
+    let rounded = |(name, budget): (&'a str, Budget)| {
+        let (launches, bytes, flops) = budget.totals();
+        (name, launches, bytes / 1_000_000, flops / 1_000_000_000)
+    };
+    let found: Vec<_> = found.map(rounded).collect();
     let listed: String = found.iter().map(|row| format!("    {row:?},\n")).collect();
-    assert!(found == BUDGETS, "a deliberate change? then the budgets are\n{listed}");
+    assert!(found == budgets, "a deliberate change? then the budgets are\n{listed}");
 }
 
 /// What grows with the batch does so by its size, and a run of half the width has less to do.
