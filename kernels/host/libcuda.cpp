@@ -32,21 +32,6 @@
 #include <string>
 #include <vector>
 
-namespace simt {
-// As runtime.cpp declares it.
-struct Launch {
-    const Kernel* kernel;
-    unsigned grid[3];
-    unsigned dynamic_bytes;
-    int schedule;
-    unsigned long long seed;
-};
-}  // namespace simt
-
-extern "C" const simt::Kernel* simt_kernel(const char* name);
-extern "C" int simt_run(const simt::Launch*, void** arguments, unsigned long long first, unsigned long long count,
-                        char* error, std::size_t capacity);
-
 namespace {
 
 enum Status {

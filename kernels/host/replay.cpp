@@ -16,19 +16,6 @@
 #include <utility>
 #include <vector>
 
-namespace simt {
-struct Launch {
-    const Kernel* kernel;
-    unsigned grid[3];
-    unsigned dynamic_bytes;
-    int schedule;
-    unsigned long long seed;
-};
-}  // namespace simt
-
-extern "C" const simt::Kernel* simt_kernel(const char* name);
-extern "C" int simt_run(const simt::Launch*, void**, unsigned long long, unsigned long long, char*, std::size_t);
-
 namespace {
 
 template <typename T>

@@ -94,19 +94,6 @@ struct Warp {
 constexpr std::size_t MOST_THREADS = 1024;
 constexpr std::size_t STATIC_LIMIT = 48 * 1024, SHARED_LIMIT = 227 * 1024;
 
-}  // namespace
-
-// How a launch runs.
-struct Launch {
-    const Kernel* kernel;
-    unsigned grid[3];
-    unsigned dynamic_bytes;
-    int schedule;  // 0 forward, 1 backward, 2 shuffled
-    unsigned long long seed;
-};
-
-namespace {
-
 struct Worker {
     Block present;
     Fiber scheduler;
@@ -479,9 +466,8 @@ void product_wait(unsigned groups_left) {
 
 }  // namespace simt
 
-// Runs blocks first .. first + count of a launch; 0, or 1 with a message in `error`.
-extern "C" int simt_run(const simt::Launch* launch, void** arguments, unsigned long long first, unsigned long long count,
-                        char* error, std::size_t capacity) {
+int simt_run(const simt::Launch* launch, void** arguments, unsigned long long first, unsigned long long count, char* error,
+             std::size_t capacity) {
     using namespace simt;
     Worker& w = worker();
     w.launch = launch;

@@ -248,6 +248,15 @@ struct Kernel {
     unsigned arguments, threads;
 };
 
+// How a launch runs.
+struct Launch {
+    const Kernel* kernel;
+    unsigned grid[3];
+    unsigned dynamic_bytes;
+    int schedule;  // 0 forward, 1 backward, 2 shuffled
+    unsigned long long seed;
+};
+
 template <typename F>
 struct Caller;
 
@@ -266,6 +275,14 @@ struct Caller<void (*)(A...)> {
 };
 
 }  // namespace simt
+
+extern "C" {
+// The kernel of that name; none, a null pointer.
+const simt::Kernel* simt_kernel(const char* name);
+// Runs blocks first .. first + count of a launch; 0, or 1 with a message in `error`.
+int simt_run(const simt::Launch* launch, void** arguments, unsigned long long first, unsigned long long count, char* error,
+             std::size_t capacity);
+}
 
 #define SIMT_KERNEL(name, threads)                                                              \
     {#name, simt::Caller<decltype(&name)>::call<&name>, simt::Caller<decltype(&name)>::bytes,  \
