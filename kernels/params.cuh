@@ -215,6 +215,16 @@ struct Table {
     u32 channels;
 };
 
+// augment: images, their sides, whether they shift; ways to lie, of which the k-th is in bits 4 k and up.
+struct Augment {
+    u32 n;
+    u32 height;
+    u32 width;
+    u32 shift;
+    u32 ways;
+    u32 packed;
+};
+
 // uniform, normal, random_index.
 struct Random {
     u32 n;

@@ -39,6 +39,7 @@ pub mod serve;
 pub mod shape;
 pub mod steps;
 pub mod store;
+mod symmetry;
 pub mod tape;
 pub mod train;
 mod vjp;

@@ -5,6 +5,7 @@
 //! what the shapes of its inputs and output do not already say.
 
 use crate::shape::{MAX_RANK, Shape};
+pub use crate::symmetry::{Move, Symmetry};
 pub use crate::window::{Border, Window};
 
 /// What one element of a tensor is.
@@ -309,6 +310,9 @@ pub enum Op {
     RowNorm(f64),
     /// Class maps u8 `[M, H, W]` and rows u32 `[N]` to one-hot images `[N, H, W, C]`.
     OneHot,
+    /// Class maps u8 `[M, H, W]`, rows u32 `[N]` and random words u32 `[3 N]` to those rows, each moved by what its
+    /// words choose of a [`Symmetry`], u8 `[N, H, W]`.
+    Augment(Symmetry),
     /// table `[M, P]` and rows u32 `[N]` to `[N, P]`; adjoint of [`Op::ScatterAdd`].
     Gather,
     /// values `[N, P]` and rows u32 `[N]` summed into zeros `[M, P]`; adjoint of [`Op::Gather`].
@@ -432,6 +436,7 @@ impl Op {
             Self::Interpolate => "interpolate",
             Self::RowNorm(_) => "row_norm",
             Self::OneHot => "one_hot",
+            Self::Augment(_) => "augment",
             Self::Gather => "gather",
             Self::ScatterAdd => "scatter_add",
             Self::ArgMax => "argmax",

@@ -45,6 +45,8 @@ pub struct Key {
     pub range: (f64, f64),
     /// The words that it may be; none means any.
     pub words: &'static [&'static str],
+    /// Whether it may be several of the words, with + between them.
+    pub several: bool,
     /// What it is, in a few words.
     pub about: &'static str,
 }
@@ -60,7 +62,16 @@ impl Key {
         about: &'static str,
     ) -> Self {
         let range = (low as f64, high as f64);
-        Self { name, alias: "", default: Fallback::Whole(default), allowed, range, words: &[], about }
+        Self {
+            name,
+            alias: "",
+            default: Fallback::Whole(default),
+            allowed,
+            range,
+            words: &[],
+            several: false,
+            about,
+        }
     }
 
     /// A number from `low` to `high`.
@@ -72,7 +83,16 @@ impl Key {
         allowed: &'static str,
         about: &'static str,
     ) -> Self {
-        Self { name, alias: "", default: Fallback::Real(default), allowed, range, words: &[], about }
+        Self {
+            name,
+            alias: "",
+            default: Fallback::Real(default),
+            allowed,
+            range,
+            words: &[],
+            several: false,
+            about,
+        }
     }
 
     /// One of some words.
@@ -85,7 +105,16 @@ impl Key {
         about: &'static str,
     ) -> Self {
         let range = (f64::NEG_INFINITY, f64::INFINITY);
-        Self { name, alias: "", default: Fallback::Word(default), allowed, range, words, about }
+        Self {
+            name,
+            alias: "",
+            default: Fallback::Word(default),
+            allowed,
+            range,
+            words,
+            several: false,
+            about,
+        }
     }
 
     /// Any text.
@@ -99,12 +128,24 @@ impl Key {
         Self::word(name, default, &[], allowed, about)
     }
 
+    /// One of some words, or several with + between them, kept in the order of the words. The first word is none of
+    /// the others, and stands alone.
+    #[must_use]
+    pub const fn words(
+        name: &'static str,
+        words: &'static [&'static str],
+        allowed: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self { several: true, ..Self::word(name, words[0], words, allowed, about) }
+    }
+
     /// True or false.
     #[must_use]
     pub const fn flag(name: &'static str, default: bool, about: &'static str) -> Self {
         let range = (f64::NEG_INFINITY, f64::INFINITY);
         let (default, allowed) = (Fallback::Flag(default), "true or false");
-        Self { name, alias: "", default, allowed, range, words: &[], about }
+        Self { name, alias: "", default, allowed, range, words: &[], several: false, about }
     }
 
     /// The same key, also known by another name.
@@ -127,6 +168,7 @@ impl Key {
             (Fallback::Real(_), Value::Float(f)) if inside(f) => Ok(Value::Float(f)),
             (Fallback::Real(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Float(i as f64)),
             (Fallback::Flag(_), Value::Boolean(b)) => Ok(Value::Boolean(b)),
+            (Fallback::Word(_), Value::String(s)) if self.several => self.joined(&s).ok_or_else(must),
             (Fallback::Word(_), Value::String(s)) if self.words.is_empty() || self.words.contains(&&*s) => {
                 Ok(Value::String(s))
             }
@@ -136,6 +178,15 @@ impl Key {
             }
             _ => Err(must()),
         }
+    }
+
+    /// Words with + between them in their order; none if one of them is no word, is there twice, or the first beside
+    /// others.
+    fn joined(&self, text: &str) -> Option<Value> {
+        let given: Vec<&str> = text.split('+').map(str::trim).collect();
+        let chosen: Vec<&str> = self.words.iter().filter(|word| given.contains(word)).copied().collect();
+        let alone = given.len() == 1 || !given.contains(&self.words[0]);
+        (chosen.len() == given.len() && alone).then(|| Value::String(chosen.join("+")))
     }
 }
 
@@ -292,11 +343,12 @@ pub fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    const KEYS: [Key; 4] = [
+    const KEYS: [Key; 5] = [
         Key::whole("bins", 8, (1, 9), "a whole number from 1 to 9", "").also("numbers"),
         Key::real("weight", 1.0, (0.0, 5.0), "a number from 0 to 5", ""),
         Key::word("direction", "row", &["row", "column"], "\"row\" or \"column\"", ""),
         Key::flag("periodic", false, ""),
+        Key::words("moves", &["none", "shift", "turn"], "none, shift or turn", ""),
     ];
 
     #[test]
@@ -314,12 +366,20 @@ mod tests {
         }
         assert_eq!((options.whole("bins"), options.real("weight")), (4, 2.0));
         assert_eq!((options.word("direction"), options.flag("periodic")), ("column", true));
+        for (given, kept) in [("shift", "shift"), ("turn + shift", "shift+turn"), ("none", "none")] {
+            assert_eq!(options.set("moves", Value::String(given.into())), Ok(()), "{given}");
+            assert_eq!(options.word("moves"), kept);
+        }
         for (name, value, says) in [
             ("bins", Value::Integer(10), "from 1 to 9"),
             ("bins", Value::Float(2.5), "from 1 to 9"),
             ("weight", Value::Float(f64::NAN), "from 0 to 5"),
             ("direction", Value::String("up".into()), "\"row\" or"),
             ("periodic", Value::Integer(1), "true or false"),
+            ("moves", Value::String("shift+trun".into()), "shift or turn"),
+            ("moves", Value::String("none+shift".into()), "shift or turn"),
+            ("moves", Value::String("turn+turn".into()), "shift or turn"),
+            ("moves", Value::String(String::new()), "shift or turn"),
             ("wieght", Value::Integer(1), "did you mean weight?"),
         ] {
             let problem = options.set(name, value).err().unwrap_or_default();

@@ -177,7 +177,14 @@ fn vjp<'t>(op: &Op, x: &[Var<'t>], y: Var<'t>, g: Var<'t>, wanted: &[bool]) -> V
         }
         // No real input, no derivative (argmax is piecewise constant), one that is not wanted, or a change in
         // place.
-        Op::Leaf(_) | Op::Fill(_) | Op::OneHot | Op::ArgMax | Op::Uniform(_) | Op::Normal(_) | Op::Detach => {
+        Op::Leaf(_)
+        | Op::Fill(_)
+        | Op::OneHot
+        | Op::Augment(_)
+        | Op::ArgMax
+        | Op::Uniform(_)
+        | Op::Normal(_)
+        | Op::Detach => {
             vec![None; x.len()]
         }
         Op::CahnHilliard(_) | Op::RandomIndex { .. } | Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => {

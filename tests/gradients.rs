@@ -118,6 +118,7 @@ operations! {
     Op::Interpolate => "interpolate", true;
     Op::RowNorm(_) => "row_norm", true;
     Op::OneHot => "one_hot", false;
+    Op::Augment(_) => "augment", false;
     Op::Gather => "gather", true;
     Op::ScatterAdd => "scatter_add", true;
     Op::ArgMax => "argmax", false;

@@ -5,6 +5,8 @@
 #[cfg(feature = "simt")]
 mod common;
 
+use invnet::data::ClassMaps;
+use invnet::data::export::write_npz;
 use invnet::error::Error;
 use invnet::eval::report::{Figures, Report};
 use invnet::train::{Config, LogRow, Trainer};
@@ -33,6 +35,7 @@ fn resume_equals_uninterrupted_bit_for_bit() {
         ("dcgan", "targets=mix"),
         ("resize", "ema=0.9"),
         ("resize", "crisp=both"),
+        ("resize", "augment=flips+rotations"),
         ("resnet", "n_d=2"),
         ("dcgan", "precision=bf16"),
     ] {
@@ -54,6 +57,44 @@ fn resume_equals_uninterrupted_bit_for_bit() {
 
         assert_eq!(rows, pieces, "{net} {extra}");
         assert_eq!(whole.checkpoint().unwrap(), second.checkpoint().unwrap(), "{net} {extra}");
+    }
+}
+
+/// Bands that lie as they lay whichever way they are flipped: not a bit of a training changes, but if they are moved.
+#[test]
+fn training_sees_images_moved_as_asked_and_nothing_else_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bands.npz");
+    let (count, side) = (24, 16);
+    let band = |i: usize| u8::from((i % side).min(side - 1 - i % side) <= i / (side * side) % 6);
+    let bands = ClassMaps {
+        count,
+        height: side,
+        width: side,
+        classes: 2,
+        maps: (0..count * side * side).map(band).collect(),
+        names: Vec::new(),
+        properties: Vec::new(),
+        labels: Vec::new(),
+        held_out: Vec::new(),
+    };
+    write_npz(&path, &bands).unwrap();
+    let of = |augment: &str| {
+        let mut config = Config::preset("two-phase-p1-quick").unwrap();
+        let data = format!("data={}", path.display());
+        let augment = format!("augment={augment}");
+        let settings =
+            [&data, &augment, "net.border=zero", "data.border=periodic", "width=4", "batch=8", "latent=8"];
+        config.set_all(settings, "test").unwrap();
+        run(&mut Trainer::new(&config).unwrap(), 3)
+    };
+    let still = of("none");
+    assert_eq!(still, of("flips"));
+    for moved in ["shifts", "rotations", "shifts+flips+rotations"] {
+        let rows = of(moved);
+        assert_ne!(still, rows, "{moved}");
+        // Fractions stay what they are, however images lie: the first targets are the same.
+        assert_eq!(still[0].get("fraction"), rows[0].get("fraction"), "{moved}");
     }
 }
 

@@ -12,6 +12,7 @@ mod precision;
 pub mod radial;
 mod select;
 
+pub(crate) use cpu::fft::Plane;
 pub use cpu::{Cpu, Real};
 pub use layer_sums::LayerSums;
 pub use precision::Precision;

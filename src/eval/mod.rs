@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod figures;
 pub mod grid;
 pub mod lines;
+pub mod neighbours;
 pub mod obedience;
 pub mod palette;
 pub mod plot;

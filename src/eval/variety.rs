@@ -3,8 +3,6 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// Most images whose neighbours are looked for.
-const SAMPLES: usize = 256;
 /// Two samples of one target are distinct if more than this share of their pixels differ.
 const DISTINCT: f64 = 0.01;
 /// The neighbour within whose distance a number counts as reached (Naeem et al. 2020).
@@ -13,8 +11,8 @@ const NEIGHBOUR: usize = 5;
 /// Variety of generated images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Variety {
-    /// Mean share of pixels in which a sample differs from its nearest training image, of as many as
-    /// there are held-out images.
+    /// Mean share of pixels in which a sample differs from its nearest training image, of as many as there are
+    /// held-out images, over all moves under which it is as likely ([`nearest`](super::neighbours::nearest)).
     pub nearest_training: f64,
     /// The same from its nearest held-out image. Much more than from training images would say that
     /// samples are remembered.
@@ -26,17 +24,6 @@ pub struct Variety {
     /// fifth neighbour among held-out images (coverage, Naeem et al. 2020). Of samples of the same law
     /// about 0.97.
     pub coverage: f64,
-}
-
-/// Mean share of pixels in which up to `SAMPLES` of the maps differ from the nearest of `others`; both
-/// of `pixels` each. 1 if there is no other.
-#[must_use]
-pub fn nearest(maps: &[u8], others: &[u8], pixels: usize) -> f64 {
-    let maps: Vec<&[u8]> = maps.chunks_exact(pixels).take(SAMPLES).collect();
-    let differing = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| u32::from(a != b)).sum::<u32>();
-    let least = |map: &&[u8]| others.chunks_exact(pixels).map(|other| differing(map, other)).min();
-    let sum: u64 = maps.par_iter().map(|map| u64::from(least(map).unwrap_or(pixels as u32))).sum();
-    sum as f64 / (maps.len() * pixels) as f64
 }
 
 /// Share of maps that differ in more than `DISTINCT` of their pixels from every other.
@@ -91,15 +78,6 @@ mod tests {
 
     fn normals(seed: u64, count: usize) -> Vec<f32> {
         rng::normals(&rng::state(seed), 0, count)
-    }
-
-    #[test]
-    fn what_is_remembered_is_near() {
-        let others: Vec<u8> = (0..64).map(|i| u8::from(i % 3 == 0)).collect();
-        assert_eq!(nearest(&others[16..48], &others, 16), 0.0);
-        let mut one_off = others[..16].to_vec();
-        one_off[3] ^= 1;
-        assert_eq!(nearest(&one_off, &others, 16), 1.0 / 16.0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod training;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::op::{Binary, DType, Op, Over, Unary};
+use crate::op::{Binary, DType, Op, Over, Symmetry, Unary};
 use crate::shape::{MAX_RANK, Shape};
 use crate::tape::{Tape, Var};
 
@@ -316,6 +316,21 @@ impl<'t> Var<'t> {
         assert!(self.dtype() == DType::U8 && rows.dtype() == DType::U32 && s.rank() == 3, "one_hot: {s:?}");
         let shape = Shape::from([rows.shape()[0], s[1], s[2], classes]);
         self.tape().push(Op::OneHot, &[self, rows], shape, DType::Real)
+    }
+
+    /// The given rows (u32 `[N]`) of class maps (this, u8 `[M, H, W]`), each moved by what three random words of its own
+    /// (u32 `[3 N]`) choose of a symmetry: u8 `[N, H, W]`.
+    ///
+    /// # Panics
+    /// If images that are no squares are to be rotated.
+    #[track_caller]
+    pub fn augment(self, rows: Self, words: Self, symmetry: Symmetry) -> Self {
+        let (s, n) = (self.shape(), rows.shape()[0]);
+        assert!(self.dtype() == DType::U8 && s.rank() == 3 && words.dtype() == DType::U32, "augment: {s:?}");
+        assert!(words.shape().numel() == n * Symmetry::WORDS, "augment: {:?} words", words.shape());
+        assert!(!symmetry.rotations || s[1] == s[2], "augment: {s:?} cannot be rotated");
+        let shape = Shape::from([n, s[1], s[2]]);
+        self.tape().push(Op::Augment(symmetry), &[self, rows, words], shape, DType::U8)
     }
 
     /// Rows (u32 `[N]`) of a table `[M, P]`.

@@ -13,7 +13,7 @@ use crate::invariance::{Property, measure_all};
 use crate::nn::relax::relaxed;
 use crate::nn::shares::{Shares, with_shares};
 use crate::nn::{self, Net, Norm, Weights};
-use crate::op::{AdamSettings, LeafId};
+use crate::op::{AdamSettings, LeafId, Symmetry};
 use crate::plan::Plan;
 use crate::rng;
 use crate::shape::Shape;
@@ -37,6 +37,7 @@ mod stream {
     pub(super) const PRIOR: u32 = 3;
     pub(super) const MIX: u32 = 4;
     pub(super) const IMAGE_NOISE: u32 = 5;
+    pub(super) const AUGMENT: u32 = 6;
 }
 
 /// A phase of Algorithm 1.
@@ -204,8 +205,8 @@ pub(super) fn noise_shape(net: &Net, n: usize, [h, w]: [usize; 2], latent: usize
 
 /// The variables every phase starts from.
 struct Batch<'t> {
-    /// Rows of the data set.
-    rows: Var<'t>,
+    /// Real images, `[N, H, W, C]`.
+    real: Var<'t>,
     /// The condition vectors asked for, normalised.
     asked: Var<'t>,
     /// The same as the generator sees them.
@@ -278,8 +279,7 @@ impl Recorder<'_> {
         fake: Side<'t>,
         critic: &'a Weights<'t>,
     ) -> Step<'a, 't> {
-        let tape = fake.images.tape();
-        let images = store.var(tape, self.maps).one_hot(batch.rows, self.net.classes);
+        let (tape, images) = (fake.images.tape(), batch.real);
         let real = match self.config.train.targets {
             // The numbers asked for are those of these images.
             Targets::Data => Side { images, ..fake },
@@ -309,11 +309,8 @@ impl Recorder<'_> {
 
     fn batch<'t>(&self, store: &Store, tape: &'t Tape) -> Batch<'t> {
         let (n, state) = (self.config.train.batch, store.var(tape, self.state));
-        let rows = tape.random_index(state, stream::ROWS, n, self.images as u32);
-        let from_data = || {
-            let real = store.var(tape, self.maps).one_hot(rows, self.net.classes);
-            measure_all(self.properties, real)
-        };
+        let real = self.real(store, tape);
+        let from_data = || measure_all(self.properties, real);
         let from_prior = |prior| {
             let picked = tape.random_index(state, stream::PRIOR, n, PRIOR_ROWS as u32);
             store.var(tape, prior).gather(picked)
@@ -330,7 +327,20 @@ impl Recorder<'_> {
         let r = self.told(store, asked);
         let noise = noise_shape(&self.net, n, self.net.base().grid, self.config.net.noise());
         let z = tape.normal(state, stream::NOISE, noise).scale(self.config.net.z_scale);
-        Batch { rows, asked, r, z }
+        Batch { real, asked, r, z }
+    }
+
+    /// Real images of a batch, each moved anew if that is asked.
+    fn real<'t>(&self, store: &Store, tape: &'t Tape) -> Var<'t> {
+        let (n, state, maps) =
+            (self.config.train.batch, store.var(tape, self.state), store.var(tape, self.maps));
+        let rows = tape.random_index(state, stream::ROWS, n, self.images as u32);
+        let symmetry = self.config.train.augment;
+        if symmetry.is_none() {
+            return maps.one_hot(rows, self.net.classes);
+        }
+        let words = tape.random_index(state, stream::AUGMENT, n * Symmetry::WORDS, u32::MAX);
+        maps.augment(rows, words, symmetry).one_hot(store.var(tape, self.batch_rows), self.net.classes)
     }
 
     /// The factor on every learning rate at the present iteration.

@@ -14,7 +14,7 @@ use crate::device::{Cpu, Kind};
 use crate::error::{Error, Result};
 use crate::first_use;
 use crate::nn::{self, Init, Net};
-use crate::op::{Border, LeafId};
+use crate::op::{Border, LeafId, Symmetry};
 use crate::plan::Plan;
 use crate::rng;
 use crate::store::Store;
@@ -65,6 +65,8 @@ pub struct Sampler {
     relax: usize,
     /// Whether images begin at a pixel of their own.
     anywhere: bool,
+    /// How images were moved in training.
+    augment: Symmetry,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
     /// The lane of the last pass, its rows that were of use, and the numbers of their images.
@@ -169,6 +171,7 @@ impl Sampler {
             shares,
             relax: config.net.relax,
             anywhere: net.latent_map && periodic,
+            augment: config.train.augment,
             lanes,
             last,
         })
@@ -246,6 +249,13 @@ impl Sampler {
         let net = net(&config, &task);
         let step = net.latent_map.then(|| 1 << net.levels());
         Ok((config, task, step))
+    }
+
+    /// The moves that leave its samples as likely: those of images in training, and shifts where samples begin
+    /// anywhere.
+    #[must_use]
+    pub fn symmetry(&self) -> Symmetry {
+        Symmetry { shifts: self.anywhere || self.augment.shifts, ..self.augment }
     }
 
     /// Numbers of noise of an image.

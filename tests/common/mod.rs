@@ -20,6 +20,7 @@ use invnet::device::gpu::watch::{Launched, Watch};
 use invnet::device::gpu::{Gpu, Precision, cuda::Cuda, simt::Schedule, simt::Simt};
 use invnet::device::{Cpu, Device};
 use invnet::gradcheck::{Input, Values, numbers};
+use invnet::op::Symmetry;
 use invnet::plan::Plan;
 use invnet::shape::Shape;
 use invnet::store::Store;
@@ -230,6 +231,22 @@ pub fn exact_results() -> Vec<(Vec<Input>, Build)> {
         let steps = numbers(c as u64, 5 * 9 * c).iter().map(|v| (v * 3.0).round()).collect();
         let input = Input { shape: Shape::from([5, 9, c]), values: Values::Real(steps) };
         all.push((vec![input], Box::new(|_, x| x[0].argmax())));
+    }
+    // Every way to lie, and the longest steps.
+    for (size, moves) in [
+        ([6, 9], "shifts+flips"),
+        ([7, 7], "shifts+flips+rotations"),
+        ([5, 5], "rotations"),
+        ([3, 8], "none"),
+    ] {
+        let (rows, symmetry): (Vec<u32>, Symmetry) =
+            ((0..33).map(|i| i * 3 % 4).collect(), moves.parse().unwrap());
+        let way = |i: u32| [u32::MAX - i, i.wrapping_mul(0x9e37_79b9), i << 27];
+        let moves: Vec<u32> = (0..33).flat_map(way).collect();
+        let pixels = 4 * size[0] * size[1];
+        let maps = labels([4, size[0], size[1]], (0..pixels).map(|i| (i * i % 251) as u8).collect());
+        let inputs = vec![maps, words(&rows), words(&moves)];
+        all.push((inputs, Box::new(move |_, x| x[0].augment(x[1], x[2], symmetry))));
     }
     all
 }

@@ -10,7 +10,7 @@ use super::{Real, scratch};
 
 /// The transform of images `[H, W]`. A spectrum is `[W/2 + 1, H]`: column frequencies first, so that
 /// both passes run along memory; frequencies that it lacks are conjugates of those it has.
-pub(super) struct Plane<T> {
+pub(crate) struct Plane<T> {
     pub(super) h: usize,
     pub(super) w: usize,
     rows: Arc<dyn RealToComplex<T>>,
@@ -20,7 +20,7 @@ pub(super) struct Plane<T> {
 }
 
 impl<T: Real> Plane<T> {
-    pub(super) fn new(h: usize, w: usize) -> Self {
+    pub(crate) fn new(h: usize, w: usize) -> Self {
         let mut real = RealFftPlanner::new();
         let mut complex = rustfft::FftPlanner::new();
         Self {
@@ -39,12 +39,12 @@ impl<T: Real> Plane<T> {
     }
 
     /// Complex numbers of a spectrum.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.half() * self.h
     }
 
     /// The spectrum of an image; `image` is destroyed.
-    pub(super) fn forward(&self, image: &mut [T], spectrum: &mut [Complex<T>]) {
+    pub(crate) fn forward(&self, image: &mut [T], spectrum: &mut [Complex<T>]) {
         let half = self.half();
         complex_scratch(
             self.h * half + self.rows.get_scratch_len().max(self.columns.get_inplace_scratch_len()),
@@ -62,7 +62,7 @@ impl<T: Real> Plane<T> {
     }
 
     /// H W times the image of a spectrum, which is destroyed.
-    pub(super) fn backward(&self, spectrum: &mut [Complex<T>], image: &mut [T]) {
+    pub(crate) fn backward(&self, spectrum: &mut [Complex<T>], image: &mut [T]) {
         let half = self.half();
         complex_scratch(
             self.h * half + self.rows_back.get_scratch_len().max(self.columns_back.get_inplace_scratch_len()),

@@ -1,8 +1,9 @@
-//! Rows of tables, one-hot images, and the largest class of a pixel.
+//! Rows of tables, one-hot and moved images, and the largest class of a pixel.
 
 use super::pieces::*;
 
 use super::Real;
+use crate::op::Symmetry;
 use crate::shape::Shape;
 
 /// The given rows of class maps `[M, H, W]` as one-hot images `[N, H, W, C]`.
@@ -14,6 +15,21 @@ pub(super) fn one_hot<T: Real>(maps: &[u8], rows: &[u32], shape: &Shape, out: &m
         for (pixel, &class) in out.chunks_exact_mut(channels).zip(map) {
             pixel[usize::from(class)] = T::one();
         }
+    });
+}
+
+/// The given rows of class maps `[M, H, W]`, each moved by what its words choose of a symmetry, `[N, H, W]`.
+pub(super) fn augment(
+    maps: &[u8],
+    rows: &[u32],
+    words: &[[u32; Symmetry::WORDS]],
+    symmetry: Symmetry,
+    shape: &Shape,
+    out: &mut [u8],
+) {
+    let (size, pixels) = ([shape[1], shape[2]], shape[1] * shape[2]);
+    out.par_chunks_mut(pixels).zip(rows).zip(words).each(&|((out, &row), &words)| {
+        symmetry.draw(size, words).write(&maps[row as usize * pixels..][..pixels], out);
     });
 }
 

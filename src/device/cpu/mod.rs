@@ -13,7 +13,7 @@ mod correlation;
 mod direct;
 mod elementwise;
 mod extents;
-mod fft;
+pub(crate) mod fft;
 mod finish;
 mod index;
 mod layout;
@@ -213,6 +213,10 @@ impl<T: Real> Cpu<T> {
         let more = |i: usize| given(i).map(|field| norm_relu::More::of(field, shapes(i), &io.output.shape));
         match *op {
             Op::ArgMax => return index::argmax(x(0), shapes(0).channels(), out_bytes),
+            Op::Augment(symmetry) => {
+                let (maps, words) = (io.inputs[0], io.words(2).as_chunks().0);
+                return index::augment(maps, io.words(1), words, symmetry, &io.output.shape, out_bytes);
+            }
             Op::RandomIndex { stream, below } => {
                 return random::indices(io.words(0), stream, below, bytemuck::cast_slice_mut(out_bytes));
             }
@@ -319,7 +323,7 @@ impl<T: Real> Cpu<T> {
             Op::ScatterAdd => index::scatter_add(x(0), out_shape[1], io.words(1), out),
             Op::Uniform(stream) => random::uniform(io.words(0), stream, out),
             Op::Normal(stream) => random::normal(io.words(0), stream, out),
-            Op::ArgMax | Op::RandomIndex { .. } => unreachable!("its result is not real"),
+            Op::ArgMax | Op::Augment(_) | Op::RandomIndex { .. } => unreachable!("its result is not real"),
             Op::Adam(_) | Op::Lerp | Op::Tick | Op::Record => unreachable!("{} has no result", op.name()),
         }
     }

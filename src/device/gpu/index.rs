@@ -1,10 +1,11 @@
 //! Launches of `kernels/index.cu`.
 
 use super::launch::{Launcher, Span};
-use super::params::{Elementwise, Table};
+use super::params::{Augment, Elementwise, Table};
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
+use crate::op::Symmetry;
 
 impl<L: Launcher> Gpu<L> {
     pub(super) fn one_hot(&mut self, maps: &Place, rows: &Place, y: &Place) -> Result<()> {
@@ -12,6 +13,17 @@ impl<L: Launcher> Gpu<L> {
         let params = Table { n: word(n), width: word(width), rows: 0, channels: word(y.shape[3]) };
         let spans = [Span::read(maps), Span::read(rows), Span::write(y)];
         self.launch("one_hot", blocks_for(word(n * width) as usize, 256), &spans, &params)
+    }
+
+    /// Class maps, rows and random words to moved maps.
+    pub(super) fn augment(&mut self, x: [&Place; 3], symmetry: Symmetry, y: &Place) -> Result<()> {
+        let [n, height, width] = [y.shape[0], y.shape[1], y.shape[2]].map(word);
+        let ways = symmetry.orientations();
+        let packed = ways.iter().enumerate().map(|(i, &way)| u32::from(way) << (4 * i)).sum();
+        let shift = u32::from(symmetry.shifts);
+        let params = Augment { n, height, width, shift, ways: word(ways.len()), packed };
+        let spans = [Span::read(x[0]), Span::read(x[1]), Span::read(x[2]), Span::write(y)];
+        self.launch("augment", blocks_for(word(y.shape.numel()) as usize, 256), &spans, &params)
     }
 
     pub(super) fn gather(&mut self, table: &Place, rows: &Place, y: &Place) -> Result<()> {

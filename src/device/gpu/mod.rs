@@ -222,6 +222,7 @@ impl<L: Launcher> Gpu<L> {
             }
             Op::CahnHilliard(ref stepping) => self.cahn_hilliard(stepping, &x[0], y),
             Op::OneHot => self.one_hot(&x[0], &x[1], y),
+            Op::Augment(symmetry) => self.augment([&x[0], &x[1], &x[2]], symmetry, y),
             Op::Gather => self.gather(&x[0], &x[1], y),
             Op::ScatterAdd => self.scatter_add(&x[0], &x[1], y),
             Op::ArgMax => self.argmax(&x[0], y),

@@ -86,6 +86,8 @@ params! {
     Stepping { h: u32, w: u32, steps: u32, tables: u32, dt: f32, kappa: f32, stabiliser: f32, }
     /// one_hot, gather, scatter_add.
     Table { n: u32, width: u32, rows: u32, channels: u32, }
+    /// augment.
+    Augment { n: u32, height: u32, width: u32, shift: u32, ways: u32, packed: u32, }
     /// uniform, normal, random_index.
     Random { n: u32, stream: u32, below: u32, }
     /// The gradient penalty.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::correlation::{Frame, Groups, Shift};
 use super::likeness::Distances;
-use super::{chords, grains, interface_length, lineal_path, regions};
+use super::{chords, curvature, grains, interface_length, lineal_path, regions};
 use crate::data::source::Look;
 use crate::eval::shapes::{extent, figure};
 
@@ -167,6 +167,7 @@ impl Phases {
         let fraction = |phase| one(format!("fraction of phase {phase}"), "", share(map, phase));
         let mut all: Vec<Values> = (1..=self.last).map(fraction).collect();
         all.push(one("interface length per area".into(), "1/px", interface_length(map, h, w, periodic)));
+        all.push(one("curvature of interfaces".into(), "1/px", curvature(map, h, w, periodic)));
         let pieces = regions(map, h, w, periodic);
         for phase in 0..=self.last {
             let chords = chords(map, h, w, phase, periodic);

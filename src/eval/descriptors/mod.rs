@@ -7,6 +7,7 @@
 
 mod compare;
 mod correlation;
+mod curvature;
 mod frechet;
 mod grains;
 mod interface;
@@ -17,6 +18,7 @@ mod seam;
 
 pub use compare::{Comparison, Spread, compare, wasserstein1};
 pub use correlation::{two_point, two_point_cluster};
+pub use curvature::curvature;
 pub use frechet::Frechet;
 pub use grains::{Grain, grains};
 pub(super) use interface::Crossings;

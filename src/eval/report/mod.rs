@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::descriptors::{self, Comparison, Frechet, Likeness, Seam};
 use super::figures::{ReportFigure, report_png};
+use super::neighbours::nearest;
 use super::obedience;
 use super::variety::{self, Variety};
 use super::view::{picture, tiled};
@@ -144,9 +145,10 @@ impl Report {
         let worst = repeated.targets.iter().flat_map(|t| &t.mean_abs_error).fold(0.0_f64, |m, &e| m.max(e));
         let (alike, numbers, own) = like_held_out(sampler, held_out, &samples, &hard, count)?;
         let descriptors = compare(&task, &alike, held_out);
+        let symmetry = sampler.symmetry();
         let variety = Variety {
-            nearest_training: variety::nearest(&alike, &training.maps, pixels),
-            nearest_held_out: variety::nearest(&alike, &held_out.maps, pixels),
+            nearest_training: nearest(&alike, &training.maps, size, symmetry),
+            nearest_held_out: nearest(&alike, &held_out.maps, size, symmetry),
             distinct: repeated.distinct,
             coverage: variety::coverage(&numbers, &own, width),
         };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::gpu::Precision;
 use crate::invariance::Images;
 use crate::nn::Family;
-use crate::op::Border;
+use crate::op::{Border, Symmetry};
 use crate::options::Key;
 
 /// What happens to the learning rates over a run.
@@ -221,6 +221,8 @@ pub struct Training {
     pub lambda_gp: f64,
     /// Where targets come from.
     pub targets: Targets,
+    /// How real images are moved each time that they are seen.
+    pub augment: Symmetry,
     /// Which steps see class maps.
     pub crisp: Crisp,
     /// Whether the generator sees numbers of zero mean and unit variance, uncorrelated.
@@ -270,6 +272,12 @@ pub(super) const TRAIN: &[Key] = &[
         &["data", "prior", "mix"],
         "\"data\", \"prior\" or \"mix\"",
         "asked in training: measured on real batches, or evenly over what can be asked",
+    ),
+    Key::words(
+        "augment",
+        &Symmetry::NAMES,
+        "\"none\", or \"shifts\", \"flips\", \"rotations\" or several, as in \"flips+rotations\"",
+        "moves of real images, anew each time, that leave one as likely: more images than there are",
     ),
     Key::word(
         "crisp",

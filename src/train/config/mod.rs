@@ -252,10 +252,25 @@ impl Config {
     }
 
     /// An error about a key of the networks.
-    pub(super) fn net_mistake(&self, origin: &str, (key, problem): &invariance::Mistake) -> Error {
-        let table = Table::try_from(&self.net).unwrap_or_default();
+    pub(super) fn net_mistake(&self, origin: &str, mistake: &invariance::Mistake) -> Error {
+        self.typed_mistake(origin, Place::Net, &self.net, mistake)
+    }
+
+    /// An error about a key of the training.
+    pub(super) fn train_mistake(&self, origin: &str, mistake: &invariance::Mistake) -> Error {
+        self.typed_mistake(origin, Place::Train, &self.train, mistake)
+    }
+
+    fn typed_mistake(
+        &self,
+        origin: &str,
+        place: Place,
+        part: &impl serde::Serialize,
+        (key, problem): &invariance::Mistake,
+    ) -> Error {
+        let table = Table::try_from(part).unwrap_or_default();
         let value = table.get(*key).cloned().unwrap_or_else(|| Value::String(String::new()));
-        config_error(origin, &self.path(Place::Net, key), &value, problem.clone())
+        config_error(origin, &self.path(place, key), &value, problem.clone())
     }
 
     /// An error about a key of the data.

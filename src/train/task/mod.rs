@@ -17,6 +17,7 @@ use crate::data::source::{Known, Look, Problem, Source};
 use crate::error::{Error, Result};
 use crate::invariance::{Ask, Column, Images, Property};
 use crate::nn;
+use crate::op::Border;
 
 /// A source that draws all the numbers asked for.
 #[derive(Clone)]
@@ -105,6 +106,17 @@ impl Task {
         if config.net.minibatch_std == 1 {
             let problem = "no image differs from itself: give at least 2, or 0 for none".into();
             return Err(config.net_mistake(origin, &("minibatch_std", problem)));
+        }
+        let augment = config.train.augment;
+        if augment.shifts && images.border != Border::Periodic {
+            let problem = "these images do not repeat: what lies beyond an edge is not what lies at the other, so \
+                           leave out shifts";
+            return Err(config.train_mistake(origin, &("augment", problem.into())));
+        }
+        if augment.rotations && images.size[0] != images.size[1] {
+            let [h, w] = images.size;
+            let problem = format!("images of {h} x {w} are no squares: leave out rotations");
+            return Err(config.train_mistake(origin, &("augment", problem)));
         }
         Self::ask(config, images, look, origin)
     }
