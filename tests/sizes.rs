@@ -151,17 +151,17 @@ fn sizes_that_cannot_be_are_told_the_nearest() {
     bad(
         here,
         &["train", "two-phase-quick", "--set=augment=rotations", "--set=size=48x64"],
-        &["train.augment = rotations", "48 x 64 are no squares"],
+        &["train.augment = \"rotations\"", "48 x 64 are no squares"],
     );
     bad(
         here,
         &["train", "two-phase-quick", "--set=augment=shifts+turns"],
-        &["augment = shifts+turns", "\"flips+rotations\""],
+        &["augment = \"shifts+turns\"", "\"flips+rotations\""],
     );
     bad(
         here,
         &["train", "circles-quick", "--set=augment=shifts"],
-        &["train.augment = shifts", "do not repeat"],
+        &["train.augment = \"shifts\"", "do not repeat"],
     );
     train(here, "fixed", "two-phase-p1-quick", &["--set=size=16", "--set=latent_map=false"]);
     bad(
