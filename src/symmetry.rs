@@ -43,7 +43,8 @@ impl Symmetry {
             (false, false) => &[0],
             (false, true) => &[0, MIRRORED, FLIPPED, FLIPPED | MIRRORED],
             (true, false) => &[0, TRANSPOSED | MIRRORED, FLIPPED | MIRRORED, TRANSPOSED | FLIPPED],
-            (true, true) => &[0, 1, 2, 3, 4, 5, 6, 7],
+            // Unturned ones first, then those as turned once.
+            (true, true) => &[0, 1, 2, 3, 5, 4, 7, 6],
         }
     }
 
@@ -82,21 +83,21 @@ impl Move {
         [if row < h { row } else { row - h }, if column < w { column } else { column - w }]
     }
 
-    /// A class map `[H, W]`, moved.
+    /// An image `[H, W]`, moved.
     #[must_use]
-    pub fn of(&self, map: &[u8]) -> Vec<u8> {
-        let mut moved = vec![0; map.len()];
+    pub fn of<T: Copy + Default>(&self, map: &[T]) -> Vec<T> {
+        let mut moved = vec![T::default(); map.len()];
         self.write(map, &mut moved);
         moved
     }
 
     /// The same, to a place of its own.
-    pub fn write(&self, map: &[u8], moved: &mut [u8]) {
+    pub fn write<T: Copy>(&self, map: &[T], moved: &mut [T]) {
         let width = self.size[1];
         for (row, line) in moved.chunks_exact_mut(width).enumerate() {
-            for (column, label) in line.iter_mut().enumerate() {
+            for (column, pixel) in line.iter_mut().enumerate() {
                 let [row, column] = self.at([row, column]);
-                *label = map[row * width + column];
+                *pixel = map[row * width + column];
             }
         }
     }

@@ -14,6 +14,7 @@ use super::whole::{Trial, Whole};
 use super::{Options, classify, folder, read_file};
 use crate::data::ClassMaps;
 use crate::error::{Error, Result};
+use crate::op::Symmetry;
 use crate::words::counted;
 
 /// Takes each image of a data set in turn, `[H, W]`, and whether it is held out.
@@ -284,7 +285,7 @@ impl<'a> Import<'a> {
         if let [side, other] = size
             && side == other
         {
-            let touching = Tiling { side, stride: side, flips: false, rotations: false };
+            let touching = Tiling { side, stride: side, symmetry: Symmetry::default() };
             let overlapping = Tiling { stride: side.div_ceil(2), ..touching };
             if let Some(tiling) = usable(&[touching, overlapping], &self.survey.sizes) {
                 let count: usize = tiling.totals(&self.survey.sizes).iter().sum();
@@ -368,7 +369,8 @@ fn check_totals(source: &Path, tiling: &Tiling, sizes: &[[usize; 2]]) -> Result<
 fn others(tiling: &Tiling) -> Vec<Tiling> {
     let mut others = vec![];
     for side in [tiling.side, tiling.side / 2, tiling.side / 4] {
-        for copies in [*tiling, Tiling { flips: true, rotations: true, ..*tiling }] {
+        let all = Symmetry { shifts: false, flips: true, rotations: true };
+        for copies in [*tiling, Tiling { symmetry: all, ..*tiling }] {
             let strides = [1, 2, 4, 8].map(|part| Tiling { side, stride: (side / part).max(1), ..copies });
             others.extend(strides);
         }
@@ -391,7 +393,7 @@ fn flags(tiling: &Tiling) -> String {
     if tiling.stride != tiling.side {
         text += &format!(" --stride {}", tiling.stride);
     }
-    text += if tiling.flips { " --flips" } else { "" };
-    text += if tiling.rotations { " --rotations" } else { "" };
+    text += if tiling.symmetry.flips { " --flips" } else { "" };
+    text += if tiling.symmetry.rotations { " --rotations" } else { "" };
     text
 }

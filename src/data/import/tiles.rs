@@ -11,6 +11,7 @@ use super::collect::{Frame, MOST, Pass};
 use super::labels::Labels;
 use super::{Options, Sink};
 use crate::error::Result;
+use crate::op::Symmetry;
 
 /// The part of an image that is held out.
 const HELD_OUT: f64 = 0.1;
@@ -24,10 +25,8 @@ pub(super) struct Tiling {
     pub side: usize,
     /// From one window to the next.
     pub stride: usize,
-    /// Windows for training are also taken as in a mirror: left to right, upside down, and both.
-    pub flips: bool,
-    /// Windows for training are also taken turned by one, two and three quarters.
-    pub rotations: bool,
+    /// How windows for training are also taken, shifts aside.
+    pub symmetry: Symmetry,
 }
 
 /// The windows of one image.
@@ -58,17 +57,13 @@ impl Tiling {
     /// What the options ask for, if they ask for windows.
     pub fn of(options: &Options) -> Option<Self> {
         let side = options.tile?;
-        let (flips, rotations) = (options.flips, options.rotations);
-        Some(Self { side, stride: options.stride.unwrap_or(side), flips, rotations })
+        let symmetry = Symmetry { shifts: false, flips: options.flips, rotations: options.rotations };
+        Some(Self { side, stride: options.stride.unwrap_or(side), symmetry })
     }
 
     /// Times that a window for training is taken.
     pub fn copies(&self) -> usize {
-        match (self.flips, self.rotations) {
-            (false, false) => 1,
-            (true, true) => 8,
-            _ => 4,
-        }
+        self.symmetry.orientations().len()
     }
 
     /// The windows of an image of `size`, which is at least that of one.
@@ -110,26 +105,8 @@ impl Tiling {
     /// The order of a window's pixels in each of its copies, `[side, side]` indices each; the first is
     /// the window itself.
     fn copies_of_pixels(&self) -> Vec<Vec<u32>> {
-        let last = self.side - 1;
-        let mut all: Vec<Vec<u32>> = Vec::new();
-        for turns in 0..if self.rotations { 4 } else { 1 } {
-            for mirror in 0..if self.flips { 4 } else { 1 } {
-                let from = |i: usize| {
-                    let (mut y, mut x) = (i / self.side, i % self.side);
-                    for _ in 0..turns {
-                        (y, x) = (x, last - y);
-                    }
-                    (if mirror & 2 > 0 { last - y } else { y }) * self.side
-                        + if mirror & 1 > 0 { last - x } else { x }
-                };
-                let order: Vec<u32> = (0..self.side * self.side).map(|i| from(i) as u32).collect();
-                // Both mirrors are two quarter turns.
-                if !all.contains(&order) {
-                    all.push(order);
-                }
-            }
-        }
-        all
+        let pixels: Vec<u32> = (0..(self.side * self.side) as u32).collect();
+        self.symmetry.unshifted([self.side; 2]).map(|by| by.of(&pixels)).collect()
     }
 }
 
