@@ -52,6 +52,18 @@ pub struct Key {
 }
 
 impl Key {
+    /// What a key of any kind is where nothing else is said.
+    const ANY: Self = Self {
+        name: "",
+        alias: "",
+        default: Fallback::Flag(false),
+        allowed: "",
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        words: &[],
+        several: false,
+        about: "",
+    };
+
     /// A whole number from `low` to `high`.
     #[must_use]
     pub const fn whole(
@@ -62,16 +74,7 @@ impl Key {
         about: &'static str,
     ) -> Self {
         let range = (low as f64, high as f64);
-        Self {
-            name,
-            alias: "",
-            default: Fallback::Whole(default),
-            allowed,
-            range,
-            words: &[],
-            several: false,
-            about,
-        }
+        Self { name, default: Fallback::Whole(default), allowed, range, about, ..Self::ANY }
     }
 
     /// A number from `low` to `high`.
@@ -83,16 +86,7 @@ impl Key {
         allowed: &'static str,
         about: &'static str,
     ) -> Self {
-        Self {
-            name,
-            alias: "",
-            default: Fallback::Real(default),
-            allowed,
-            range,
-            words: &[],
-            several: false,
-            about,
-        }
+        Self { name, default: Fallback::Real(default), allowed, range, about, ..Self::ANY }
     }
 
     /// One of some words.
@@ -104,17 +98,7 @@ impl Key {
         allowed: &'static str,
         about: &'static str,
     ) -> Self {
-        let range = (f64::NEG_INFINITY, f64::INFINITY);
-        Self {
-            name,
-            alias: "",
-            default: Fallback::Word(default),
-            allowed,
-            range,
-            words,
-            several: false,
-            about,
-        }
+        Self { name, default: Fallback::Word(default), allowed, words, about, ..Self::ANY }
     }
 
     /// Any text.
@@ -143,9 +127,7 @@ impl Key {
     /// True or false.
     #[must_use]
     pub const fn flag(name: &'static str, default: bool, about: &'static str) -> Self {
-        let range = (f64::NEG_INFINITY, f64::INFINITY);
-        let (default, allowed) = (Fallback::Flag(default), "true or false");
-        Self { name, alias: "", default, allowed, range, words: &[], several: false, about }
+        Self { name, default: Fallback::Flag(default), allowed: "true or false", about, ..Self::ANY }
     }
 
     /// The same key, also known by another name.

@@ -21,21 +21,29 @@ pub fn nearest(maps: &[u8], others: &[u8], size: [usize; 2], symmetry: Symmetry)
     let [samples, among] = if symmetry.shifts { SHIFTED } else { [SAMPLES, usize::MAX] };
     let maps: Vec<&[u8]> = maps.chunks_exact(pixels).take(samples).collect();
     let others: Vec<&[u8]> = others.chunks_exact(pixels).take(among).collect();
-    let ways = |map: &[u8]| -> Vec<Vec<u8>> { symmetry.unshifted(size).map(|by| by.of(map)).collect() };
     let least: Vec<usize> = if symmetry.shifts {
         let shifts = Shifts::of(size, maps.iter().chain(&others).flat_map(|map| map.iter()).max());
         let others: Vec<_> = others.par_iter().map(|map| shifts.spectra(map)).collect();
-        let to_others = |map: &Vec<u8>| {
+        over_moves(&maps, size, symmetry, |map| {
             let spectra = shifts.spectra(map);
             others.iter().map(|other| shifts.differing(&spectra, other)).min()
-        };
-        maps.par_iter().map(|map| ways(map).iter().filter_map(to_others).min().unwrap_or(pixels)).collect()
+        })
     } else {
         let differing = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| usize::from(a != b)).sum();
-        let to_others = |map: &Vec<u8>| others.iter().map(|other| differing(map, other)).min();
-        maps.par_iter().map(|map| ways(map).iter().filter_map(to_others).min().unwrap_or(pixels)).collect()
+        over_moves(&maps, size, symmetry, |map| others.iter().map(|other| differing(map, other)).min())
     };
     least.iter().sum::<usize>() as f64 / (maps.len() * pixels) as f64
+}
+
+/// Of each map the fewest pixels that `to_others` gives of it as it may lie; all of them where there are no others.
+fn over_moves(
+    maps: &[&[u8]],
+    size: [usize; 2],
+    symmetry: Symmetry,
+    to_others: impl Fn(&[u8]) -> Option<usize> + Sync,
+) -> Vec<usize> {
+    let least = |map: &&[u8]| symmetry.unshifted(size).filter_map(|by| to_others(&by.of(map))).min();
+    maps.par_iter().map(|map| least(map).unwrap_or(map.len())).collect()
 }
 
 /// What compares class maps at all shifts at a time.

@@ -65,8 +65,8 @@ pub struct Sampler {
     relax: usize,
     /// Whether images begin at a pixel of their own.
     anywhere: bool,
-    /// How images were moved in training.
-    augment: Symmetry,
+    /// The moves that leave its samples as likely.
+    symmetry: Symmetry,
     /// Batches of some number of rows that were asked for.
     lanes: Vec<Lane>,
     /// The lane of the last pass, its rows that were of use, and the numbers of their images.
@@ -154,6 +154,7 @@ impl Sampler {
         let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, Vec::new(), Vec::new()));
         // Where a border is measured as one it stays where it is.
         let periodic = [net.border, task.images().border] == [Border::Periodic; 2];
+        let (anywhere, augment) = (net.latent_map && periodic, config.train.augment);
         Ok(Self {
             trained,
             task,
@@ -170,8 +171,8 @@ impl Sampler {
             network,
             shares,
             relax: config.net.relax,
-            anywhere: net.latent_map && periodic,
-            augment: config.train.augment,
+            anywhere,
+            symmetry: Symmetry { shifts: anywhere || augment.shifts, ..augment },
             lanes,
             last,
         })
@@ -255,7 +256,7 @@ impl Sampler {
     /// anywhere.
     #[must_use]
     pub fn symmetry(&self) -> Symmetry {
-        Symmetry { shifts: self.anywhere || self.augment.shifts, ..self.augment }
+        self.symmetry
     }
 
     /// Numbers of noise of an image.
