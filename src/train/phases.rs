@@ -10,7 +10,7 @@ use super::task::Task;
 use super::whitening::{identity, whitening};
 use crate::error::Result;
 use crate::invariance::{Property, measure_all};
-use crate::nn::relax::relaxed;
+use crate::nn::relax::Relax;
 use crate::nn::shares::{Shares, with_shares};
 use crate::nn::{self, Net, Norm, Weights};
 use crate::op::{AdamSettings, LeafId, Symmetry};
@@ -397,8 +397,8 @@ pub(super) struct Trained<'a> {
     pub(super) net: &'a Net,
     pub(super) network: &'a Network,
     pub(super) properties: &'a [Property],
-    /// Rounds in which outlines relax.
-    pub(super) relax: usize,
+    /// How outlines relax.
+    pub(super) relax: Relax,
     /// Shares that are met exactly.
     pub(super) shares: Option<&'a ShareLeaves>,
 }
@@ -414,7 +414,7 @@ impl Trained<'_> {
             Shares { asked: r.matmul(map) + mean, which, count: leaves.count }
         });
         let exact = |logits| shares.as_ref().map_or(logits, |shares| with_shares(logits, shares));
-        relaxed(drawn, self.relax, self.net.border, exact).softmax()
+        self.relax.apply(drawn, self.net.border, exact).softmax()
     }
 
     /// A plan over a batch: outputs probabilities, class maps and the measured condition vectors.

@@ -13,6 +13,7 @@ use super::whitening;
 use crate::device::{Cpu, Kind};
 use crate::error::{Error, Result};
 use crate::first_use;
+use crate::nn::relax::Relax;
 use crate::nn::{self, Init, Net};
 use crate::op::{Border, LeafId, Symmetry};
 use crate::plan::Plan;
@@ -62,7 +63,7 @@ pub struct Sampler {
     net: Net,
     network: Network,
     shares: Option<ShareLeaves>,
-    relax: usize,
+    relax: Relax,
     /// Whether images begin at a pixel of their own.
     anywhere: bool,
     /// The moves that leave its samples as likely.
@@ -170,7 +171,7 @@ impl Sampler {
             net,
             network,
             shares,
-            relax: config.net.relax,
+            relax: config.net.relax(),
             anywhere,
             symmetry: Symmetry { shifts: anywhere || augment.shifts, ..augment },
             lanes,

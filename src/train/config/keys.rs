@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::gpu::Precision;
 use crate::invariance::Images;
 use crate::nn::Family;
+use crate::nn::relax::Relax;
 use crate::op::{Border, Symmetry};
 use crate::options::Key;
 
@@ -109,8 +110,10 @@ pub struct Networks {
     pub modulate: bool,
     /// Images of a group within which the critic is told how much they differ.
     pub minibatch_std: usize,
-    /// Rounds in which outlines of samples relax by their curvature.
+    /// Rounds in which outlines of samples relax.
     pub relax: usize,
+    /// Pixels at which the weights of the means of a round have fallen to zero.
+    pub relax_width: usize,
     /// Whether samples have their logits shifted until classes fill the shares asked for.
     pub exact_shares: bool,
 }
@@ -120,6 +123,12 @@ impl Networks {
     #[must_use]
     pub fn noise(&self) -> usize {
         self.latent + self.latent_shared
+    }
+
+    /// How outlines of samples relax.
+    #[must_use]
+    pub fn relax(&self) -> Relax {
+        Relax { rounds: self.relax, width: self.relax_width }
     }
 }
 
@@ -185,7 +194,14 @@ pub(super) const NET: &[Key] = &[
         0,
         (0, 32),
         "a whole number from 0 to 32",
-        "rounds of curvature flow over samples: smooth outlines, no specks",
+        "rounds that smooth outlines of samples and take specks away",
+    ),
+    Key::whole(
+        "relax_width",
+        5,
+        (2, 16),
+        "a whole number from 2 to 16",
+        "pixels over which a round looks: about as many as half the width of features",
     ),
     Key::flag("exact_shares", true, "shifts the logits of a sample until classes fill the shares asked for"),
 ];
