@@ -221,15 +221,17 @@ fn classes_fill_the_shares_asked_for_however_little_was_learned() {
 
 #[test]
 fn samples_relax_and_training_knows_nothing_of_it() {
-    let run = |relax: usize| {
-        let mut trainer = small("polycrystal-quick", &format!("iterations=20 grains=6 relax={relax}"));
+    let run = |[relax, width]: [usize; 2]| {
+        let keys = format!("iterations=20 grains=6 relax={relax} relax_width={width}");
+        let mut trainer = small("polycrystal-quick", &keys);
         let rows = run(&mut trainer, 20);
         let report = Report::measure(&mut trainer.sampler().unwrap(), trainer.real(), 60).unwrap();
         let grains = report.descriptors.iter().find(|d| d.name.starts_with("grains of an image")).unwrap();
         (grains.generated.mean, rows)
     };
-    let [(drawn, rows), (relaxed, same)] = [0, 3].map(run);
+    let [(drawn, rows), (relaxed, same), (wider, _)] = [[0, 5], [3, 5], [3, 8]].map(run);
     assert!(relaxed < 0.7 * drawn, "{drawn} to {relaxed}");
+    assert!(wider < relaxed, "{relaxed} to {wider}");
     assert_eq!(rows, same);
 }
 

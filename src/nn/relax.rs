@@ -81,18 +81,22 @@ mod tests {
 
     const SIDE: usize = 24;
 
-    /// The class map of one image `[SIDE, SIDE]` of three classes after some rounds.
-    fn after(map: &[usize], rounds: usize, border: Border) -> Vec<usize> {
-        let logits: Vec<f64> =
+    /// Logits of one image `[SIDE, SIDE]` of three classes after it has relaxed.
+    fn logits(map: &[usize], relax: Relax, border: Border) -> Vec<f64> {
+        let drawn: Vec<f64> =
             map.iter().flat_map(|&class| (0..3).map(move |c| if c == class { 8.0 } else { 0.0 })).collect();
         let mut store = Store::new(Cpu::<f64>::new());
-        let logits = store.add_real("logits", [1, SIDE, SIDE, 3], &logits).unwrap();
+        let drawn = store.add_real("logits", [1, SIDE, SIDE, 3], &drawn).unwrap();
         let tape = Tape::new();
-        let p = Relax { rounds, width: 5 }.apply(store.var(&tape, logits), border, |x| x).softmax();
-        let plan = Plan::new(&tape, &[p], &store);
+        let plan = Plan::new(&tape, &[relax.apply(store.var(&tape, drawn), border, |x| x)], &store);
         plan.run(&mut store).unwrap();
-        let p = plan.read(&mut store, 0).unwrap();
-        p.chunks(3).map(|p| (0..3).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap()).collect()
+        plan.read(&mut store, 0).unwrap()
+    }
+
+    /// Its class map after some rounds.
+    fn after(map: &[usize], rounds: usize, border: Border) -> Vec<usize> {
+        let logits = logits(map, Relax { rounds, width: 5 }, border);
+        logits.chunks(3).map(|l| (0..3).max_by(|&a, &b| l[a].total_cmp(&l[b])).unwrap()).collect()
     }
 
     fn image(class: impl Fn(f64, f64) -> usize) -> Vec<usize> {
@@ -150,17 +154,8 @@ mod tests {
     #[test]
     fn a_mean_of_a_wide_kernel_ends_with_the_image() {
         let stripes = image(|row, _| if row % 12.0 < 6.0 { 0 } else { 2 });
-        let mut store = Store::new(Cpu::<f64>::new());
-        let tape = Tape::new();
-        let logits: Vec<f64> = stripes
-            .iter()
-            .flat_map(|&class| (0..3).map(move |c| if c == class { 8.0 } else { 0.0 }))
-            .collect();
-        let logits = store.add_real("logits", [1, SIDE, SIDE, 3], &logits).unwrap();
-        let logits = store.var(&tape, logits);
-        let of = |width| Relax { rounds: 1, width }.apply(logits, Border::Periodic, |x| x);
-        let plan = Plan::new(&tape, &[of(SIDE), of(10 * SIDE)], &store);
-        plan.run(&mut store).unwrap();
-        assert_eq!(plan.read(&mut store, 0).unwrap(), plan.read(&mut store, 1).unwrap());
+        let [whole, wider] =
+            [SIDE, 10 * SIDE].map(|width| logits(&stripes, Relax { rounds: 1, width }, Border::Periodic));
+        assert_eq!(whole, wider);
     }
 }

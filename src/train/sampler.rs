@@ -171,7 +171,7 @@ impl Sampler {
             net,
             network,
             shares,
-            relax: config.net.relax(),
+            relax: Relax { rounds: config.net.relax, width: config.net.relax_width },
             anywhere,
             symmetry: Symmetry { shifts: anywhere || augment.shifts, ..augment },
             lanes,

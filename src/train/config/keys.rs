@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::device::gpu::Precision;
 use crate::invariance::Images;
 use crate::nn::Family;
-use crate::nn::relax::Relax;
 use crate::op::{Border, Symmetry};
 use crate::options::Key;
 
@@ -123,12 +122,6 @@ impl Networks {
     #[must_use]
     pub fn noise(&self) -> usize {
         self.latent + self.latent_shared
-    }
-
-    /// How outlines of samples relax.
-    #[must_use]
-    pub fn relax(&self) -> Relax {
-        Relax { rounds: self.relax, width: self.relax_width }
     }
 }
 
