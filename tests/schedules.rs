@@ -10,6 +10,8 @@
 mod common;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use common::cases::{self, Case, tolerance};
 use common::host::{changed_library, library_of};
@@ -40,15 +42,28 @@ fn same_bits(name: &str, inputs: &[Input], build: &Build) {
     }
 }
 
+/// Checks each of all on every core. A formula stays on its thread: each makes them all anew.
+fn each<T>(all: impl Fn() -> Vec<T> + Sync, check: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                let all = all();
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(one);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn every_order_gives_the_same_bits() {
-    for case in cases::all() {
-        same_bits(&case.name, &case.inputs, &case.build);
-    }
-    for (inputs, build) in exact_results() {
-        same_bits("exact", &inputs, &build);
-    }
-    for case in cases::stored().iter().chain(&cases::wide()) {
+    each(cases::all, |case| same_bits(&case.name, &case.inputs, &case.build));
+    each(exact_results, |(inputs, build)| same_bits("exact", inputs, build));
+    let by_warpgroups = || [cases::stored(), cases::wide()].into_iter().flatten().collect();
+    each(by_warpgroups, |case: &Case| {
         for precision in [Precision::Tf32, Precision::Bf16] {
             let of = |order| Box::new(Gpu::new(Simt::new(order).of_arch(90), precision));
             let [want, rest @ ..] = ORDERS.map(|order| run(of(order), &case.inputs, &case.build).0);
@@ -59,7 +74,7 @@ fn every_order_gives_the_same_bits() {
                 precision.name()
             );
         }
-    }
+    });
     let want = updates(device(Schedule::Forward, Precision::Fp32));
     for order in &ORDERS[1..] {
         assert_eq!(updates(device(*order, Precision::Fp32)), want);
