@@ -34,14 +34,19 @@ pub(super) fn fold(nodes: &mut [Node], outputs: &[usize]) -> Vec<bool> {
     graph.into_live()
 }
 
-/// Who reads one of several nodes that compute the same of the same reads the first of them.
+/// Who reads one of several nodes that compute the same of the same reads the first of them, and what is computed of
+/// a constant is one.
 fn merge_twins(nodes: &mut [Node]) {
     let mut first = HashMap::new();
     let mut twin: Vec<usize> = (0..nodes.len()).collect();
     let mut changes = 0;
-    for (id, node) in nodes.iter_mut().enumerate() {
+    for id in 0..nodes.len() {
+        let (before, [node, ..]) = nodes.split_at_mut(id) else { return };
         for input in &mut node.inputs {
             *input = twin[*input];
+        }
+        if let Some((op, inputs)) = of_constant(node, before) {
+            (node.op, node.inputs) = (op, inputs);
         }
         if node.op == Op::Detach {
             // The same numbers: who reads it reads them.
@@ -53,6 +58,27 @@ fn merge_twins(nodes: &mut [Node]) {
             twin[id] = *first.entry(format!("{changes} {node:?}")).or_insert(id);
         }
     }
+}
+
+/// What a node that reads a constant is instead: another constant, or what scales its other input by it.
+fn of_constant(node: &Node, before: &[Node]) -> Option<(Op, Vec<usize>)> {
+    let constant = |id: usize| if let Op::Fill(value) = before[id].op { Some(value) } else { None };
+    let value = match (node.op, &node.inputs[..]) {
+        (Op::Unary(Unary::Neg), &[x]) => -constant(x)?,
+        (Op::Unary(Unary::Scale(by)), &[x]) => product(constant(x)?, by)?,
+        (Op::Broadcast | Op::Reshape, &[x]) => constant(x)?,
+        (Op::Binary(Binary::Mul), &[a, b]) => {
+            let (x, by) = [(a, b), (b, a)].into_iter().find_map(|(x, by)| Some((x, constant(by)?)))?;
+            return (before[x].shape == node.shape).then(|| (Op::Unary(Unary::Scale(by)), vec![x]));
+        }
+        _ => return None,
+    };
+    Some((Op::Fill(value), Vec::new()))
+}
+
+/// The product, if a device of single precision, which rounds the factors first, would have the same.
+fn product(a: f64, b: f64) -> Option<f64> {
+    (a as f32 * b as f32 == (a * b) as f32).then_some(a * b)
 }
 
 /// Tensors that are padded into one another's zeros and added lie beside each other: they are copied there.

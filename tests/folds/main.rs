@@ -120,6 +120,28 @@ fn twins_are_computed_once() {
 }
 
 #[test]
+fn constants_are_made_once_and_scale() {
+    folds(
+        &[&[3, 5]],
+        |tape, x| {
+            let quarter = tape.fill(1.0, []).scale(0.3).scale(0.25);
+            vec![x[0] * quarter.broadcast([3, 5]), -quarter.reshape([1]), quarter * x[0].exp()]
+        },
+        &["scale", "fill", "exp", "scale"],
+    );
+    // Rounded before they are multiplied these factors have another product; two constants, and one that is stretched by
+    // what it scales.
+    becomes(
+        &[&[1, 5]],
+        |tape, x| {
+            let [part, five] = [0.3, 5.0].map(|value| tape.fill(value, [3, 1]));
+            vec![part.scale(0.7), x[0] * five, part * five]
+        },
+        &["fill", "scale", "fill", "mul", "fill", "scale"],
+    );
+}
+
+#[test]
 fn padded_sums_are_joined() {
     let parts: &[&[usize]] = &[&[3, 2, 5], &[3, 1, 5], &[3, 4, 5]];
     folds(parts, |tape, x| vec![tape.concat(x, 1)], &["concat", "concat"]);
