@@ -45,8 +45,8 @@ pub struct Key {
     pub range: (f64, f64),
     /// The words that it may be; none means any.
     pub words: &'static [&'static str],
-    /// Whether it may be several of the words, with + between them.
-    pub several: bool,
+    /// Where it may be several of the words, with + between them: how many of the first words stand alone. 0 elsewhere.
+    pub alone: usize,
     /// What it is, in a few words.
     pub about: &'static str,
 }
@@ -60,7 +60,7 @@ impl Key {
         allowed: "",
         range: (f64::NEG_INFINITY, f64::INFINITY),
         words: &[],
-        several: false,
+        alone: 0,
         about: "",
     };
 
@@ -112,16 +112,17 @@ impl Key {
         Self::word(name, default, &[], allowed, about)
     }
 
-    /// One of some words, or several with + between them, kept in the order of the words. The first word is none of
-    /// the others, and stands alone.
+    /// One of some words, or several with + between them, kept in the order of the words. The first so many stand
+    /// alone; the very first is the default.
     #[must_use]
     pub const fn words(
         name: &'static str,
         words: &'static [&'static str],
+        alone: usize,
         allowed: &'static str,
         about: &'static str,
     ) -> Self {
-        Self { several: true, ..Self::word(name, words[0], words, allowed, about) }
+        Self { alone, ..Self::word(name, words[0], words, allowed, about) }
     }
 
     /// True or false.
@@ -150,7 +151,7 @@ impl Key {
             (Fallback::Real(_), Value::Float(f)) if inside(f) => Ok(Value::Float(f)),
             (Fallback::Real(_), Value::Integer(i)) if inside(i as f64) => Ok(Value::Float(i as f64)),
             (Fallback::Flag(_), Value::Boolean(b)) => Ok(Value::Boolean(b)),
-            (Fallback::Word(_), Value::String(s)) if self.several => self.joined(&s).ok_or_else(must),
+            (Fallback::Word(_), Value::String(s)) if self.alone > 0 => self.joined(&s).ok_or_else(must),
             (Fallback::Word(_), Value::String(s)) if self.words.is_empty() || self.words.contains(&&*s) => {
                 Ok(Value::String(s))
             }
@@ -162,13 +163,13 @@ impl Key {
         }
     }
 
-    /// Words with + between them in their order; none if one of them is no word, is there twice, or the first beside
-    /// others.
+    /// Words with + between them in their order; none if one of them is no word, is there twice, or stands alone
+    /// and does not.
     fn joined(&self, text: &str) -> Option<Value> {
         let given: Vec<&str> = text.split('+').map(str::trim).collect();
         let chosen: Vec<&str> = self.words.iter().filter(|word| given.contains(word)).copied().collect();
-        let alone = given.len() == 1 || !given.contains(&self.words[0]);
-        (chosen.len() == given.len() && alone).then(|| Value::String(chosen.join("+")))
+        let apart = given.len() == 1 || !given.iter().any(|word| self.words[..self.alone].contains(word));
+        (chosen.len() == given.len() && apart).then(|| Value::String(chosen.join("+")))
     }
 }
 
@@ -330,7 +331,7 @@ mod tests {
         Key::real("weight", 1.0, (0.0, 5.0), "a number from 0 to 5", ""),
         Key::word("direction", "row", &["row", "column"], "\"row\" or \"column\"", ""),
         Key::flag("periodic", false, ""),
-        Key::words("moves", &["none", "shift", "turn"], "none, shift or turn", ""),
+        Key::words("moves", &["none", "all", "shift", "turn"], 2, "none, all, shift or turn", ""),
     ];
 
     #[test]
@@ -360,6 +361,7 @@ mod tests {
             ("periodic", Value::Integer(1), "true or false"),
             ("moves", Value::String("shift+trun".into()), "shift or turn"),
             ("moves", Value::String("none+shift".into()), "shift or turn"),
+            ("moves", Value::String("shift+all".into()), "shift or turn"),
             ("moves", Value::String("turn+turn".into()), "shift or turn"),
             ("moves", Value::String(String::new()), "shift or turn"),
             ("wieght", Value::Integer(1), "did you mean weight?"),

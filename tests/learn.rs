@@ -90,6 +90,8 @@ fn training_sees_images_moved_as_asked_and_nothing_else_changes() {
     };
     let still = of("none");
     assert_eq!(still, of("flips"));
+    // Nothing is known of a file.
+    assert_eq!(still, of("auto"));
     for moved in ["shifts", "rotations", "shifts+flips+rotations"] {
         let rows = of(moved);
         assert_ne!(still, rows, "{moved}");

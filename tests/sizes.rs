@@ -160,6 +160,11 @@ fn sizes_that_cannot_be_are_told_the_nearest() {
     );
     bad(
         here,
+        &["train", "two-phase-quick", "--set=augment=auto+flips"],
+        &["augment = \"auto+flips\"", "\"auto\""],
+    );
+    bad(
+        here,
         &["train", "circles-quick", "--set=augment=shifts"],
         &["train.augment = \"shifts\"", "do not repeat"],
     );

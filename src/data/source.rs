@@ -13,6 +13,7 @@ use super::{ClassMaps, circle_square, circles, file, polycrystal, two_phase};
 use crate::device::Device;
 use crate::error::Result;
 use crate::invariance::{Images, Mistake};
+use crate::op::Symmetry;
 use crate::options::{Key, Options};
 
 /// What kind of picture an image is: it decides the colours, and what is worth comparing.
@@ -72,6 +73,11 @@ pub trait Source: Send + Sync {
 
     /// What kind of picture they are.
     fn look(&self) -> Look;
+
+    /// The moves that are known to leave an image as likely as it was.
+    fn symmetry(&self) -> Symmetry {
+        Symmetry::default()
+    }
 
     /// At most `count` images of a part. The same seed gives the same bytes; the parts share none.
     ///

@@ -29,7 +29,7 @@ use super::source::{Chunked, Kind, Look, Part, Source, drawable};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::invariance::Images;
-use crate::op::{Border, CahnHilliard};
+use crate::op::{Border, CahnHilliard, Symmetry};
 use crate::rng;
 
 /// `two-phase`.
@@ -247,6 +247,10 @@ impl Source for TwoPhaseWorld {
 
     fn look(&self) -> Look {
         Look::Phases
+    }
+
+    fn symmetry(&self) -> Symmetry {
+        Symmetry { shifts: true, flips: true, rotations: self.size[0] == self.size[1] }
     }
 
     fn make(&self, part: Part, count: usize, seed: u64, device: &mut dyn Device) -> Result<ClassMaps> {

@@ -91,6 +91,8 @@ pub(super) struct Phases {
 struct Recorder<'a> {
     config: &'a Config,
     images: usize,
+    /// How they are moved.
+    symmetry: Symmetry,
     properties: &'a [Property],
     objective: Box<dyn Objective>,
     net: Net,
@@ -153,6 +155,7 @@ impl Phases {
         let recorder = Recorder {
             config,
             images: data.count,
+            symmetry: task.symmetry(),
             properties: task.properties(),
             objective,
             net,
@@ -335,12 +338,11 @@ impl Recorder<'_> {
         let (n, state, maps) =
             (self.config.train.batch, store.var(tape, self.state), store.var(tape, self.maps));
         let rows = tape.random_index(state, stream::ROWS, n, self.images as u32);
-        let symmetry = self.config.train.augment;
-        if symmetry.is_none() {
+        if self.symmetry.is_none() {
             return maps.one_hot(rows, self.net.classes);
         }
         let words = tape.random_index(state, stream::AUGMENT, n * Symmetry::WORDS, u32::MAX);
-        maps.augment(rows, words, symmetry).one_hot(store.var(tape, self.batch_rows), self.net.classes)
+        maps.augment(rows, words, self.symmetry).one_hot(store.var(tape, self.batch_rows), self.net.classes)
     }
 
     /// The factor on every learning rate at the present iteration.

@@ -155,7 +155,7 @@ impl Sampler {
         let (shrinks, lanes, last) = (kind == Kind::Cpu, Vec::new(), (0, Vec::new(), Vec::new()));
         // Where a border is measured as one it stays where it is.
         let periodic = [net.border, task.images().border] == [Border::Periodic; 2];
-        let (anywhere, augment) = (net.latent_map && periodic, config.train.augment);
+        let (anywhere, augment) = (net.latent_map && periodic, task.symmetry());
         Ok(Self {
             trained,
             task,

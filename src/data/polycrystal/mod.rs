@@ -30,7 +30,7 @@ use super::source::{Kind, Look, Part, Source, square};
 use crate::device::Device;
 use crate::error::Result;
 use crate::invariance::{Images, Mistake};
-use crate::op::Border;
+use crate::op::{Border, Symmetry};
 use crate::options::{Key, Options};
 use crate::rng::normal_pair;
 
@@ -120,6 +120,10 @@ impl Source for PolycrystalWorld {
 
     fn look(&self) -> Look {
         Look::Grains
+    }
+
+    fn symmetry(&self) -> Symmetry {
+        Symmetry { shifts: self.periodic, flips: true, rotations: true }
     }
 
     fn make(&self, part: Part, count: usize, seed: u64, _: &mut dyn Device) -> Result<ClassMaps> {

@@ -50,6 +50,28 @@ impl Crisp {
     }
 }
 
+/// How real images are moved each time that they are seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augment {
+    /// As their source says that they may be: not at all if it is a file, of which only a person knows.
+    Auto,
+    /// By these moves.
+    #[serde(untagged)]
+    By(Symmetry),
+}
+
+impl Augment {
+    /// The moves, of images that a source says may be moved so.
+    #[must_use]
+    pub fn of(self, known: Symmetry) -> Symmetry {
+        match self {
+            Self::Auto => known,
+            Self::By(moves) => moves,
+        }
+    }
+}
+
 /// Where the properties asked of the generator during training come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -231,7 +253,7 @@ pub struct Training {
     /// Where targets come from.
     pub targets: Targets,
     /// How real images are moved each time that they are seen.
-    pub augment: Symmetry,
+    pub augment: Augment,
     /// Which steps see class maps.
     pub crisp: Crisp,
     /// Whether the generator sees numbers of zero mean and unit variance, uncorrelated.
@@ -284,9 +306,10 @@ pub(super) const TRAIN: &[Key] = &[
     ),
     Key::words(
         "augment",
-        &Symmetry::NAMES,
-        "\"none\", or \"shifts\", \"flips\", \"rotations\" or several, as in \"flips+rotations\"",
-        "moves of real images, anew each time, that leave one as likely: more images than there are",
+        &["none", "auto", "shifts", "flips", "rotations"],
+        2,
+        "\"none\", \"auto\", or \"shifts\", \"flips\", \"rotations\" or several, as in \"flips+rotations\"",
+        "moves of real images, anew each time, that leave one as likely; auto is those known of a world",
     ),
     Key::word(
         "crisp",

@@ -17,7 +17,7 @@ use crate::data::source::{Known, Look, Problem, Source};
 use crate::error::{Error, Result};
 use crate::invariance::{Ask, Column, Images, Property};
 use crate::nn;
-use crate::op::Border;
+use crate::op::{Border, Symmetry};
 
 /// A source that draws all the numbers asked for.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ struct Drawn {
 pub struct Task {
     images: Images,
     look: Look,
+    /// How they are moved in training.
+    symmetry: Symmetry,
     /// What each class was in the files that the images are from, or empty.
     labels: Vec<f64>,
     asks: Vec<Ask>,
@@ -82,6 +84,7 @@ impl Task {
     /// If these images cannot be asked for these properties.
     pub fn with_source(config: &Config, source: &Arc<dyn Source>, origin: &str) -> Result<Self> {
         let mut task = Self::restore(config, source.images(), source.look(), origin)?;
+        task.symmetry = config.train.augment.of(source.symmetry());
         task.labels = source.labels();
         let known = source.known();
         let at = |column: &Column| known.iter().position(|(name, _)| *name == column.name);
@@ -107,7 +110,7 @@ impl Task {
             let problem = "no image differs from itself: give at least 2, or 0 for none".into();
             return Err(config.net_mistake(origin, &("minibatch_std", problem)));
         }
-        let augment = config.train.augment;
+        let augment = config.train.augment.of(Symmetry::default());
         if augment.shifts && images.border != Border::Periodic {
             let problem = "these images do not repeat: what lies beyond an edge is not what lies at the other, so \
                            leave out shifts";
@@ -181,6 +184,7 @@ impl Task {
         Ok(Self {
             images,
             look,
+            symmetry: config.train.augment.of(Symmetry::default()),
             labels: Vec::new(),
             asks,
             properties,
@@ -238,6 +242,12 @@ impl Task {
     #[must_use]
     pub fn images(&self) -> &Images {
         &self.images
+    }
+
+    /// How they are moved in training, each time that they are seen.
+    #[must_use]
+    pub fn symmetry(&self) -> Symmetry {
+        self.symmetry
     }
 
     /// What kind of picture they are.
@@ -391,6 +401,27 @@ mod tests {
             let set = config.set(&format!("ask.fraction.name={name}"), "test");
             let problem = set.and_then(|()| Task::of(&config, "test").map(drop)).unwrap_err().to_string();
             assert!(problem.contains("name = ") && problem.contains("a word"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn images_of_a_world_are_moved_as_it_says_and_others_as_they_are_told() {
+        for (preset, set, moves) in [
+            ("two-phase", "augment=auto", "shifts+flips+rotations"),
+            ("two-phase-p1", "size=64x48", "shifts+flips"),
+            ("two-phase", "augment=flips", "flips"),
+            ("polycrystal", "augment=auto", "flips+rotations"),
+            ("polycrystal", "periodic=true", "shifts+flips+rotations"),
+            ("circles", "augment=auto", "none"),
+            ("circles", "augment=rotations", "rotations"),
+        ] {
+            let mut config = Config::preset(preset).unwrap();
+            config.set(set, "test").unwrap();
+            let task = Task::of(&config, "test").unwrap();
+            assert_eq!(task.symmetry().to_string(), moves, "{preset} {set}");
+            let own = Task::restore(&config, *task.images(), task.look(), "test").unwrap();
+            let told = if set.contains("auto") || !set.contains("augment") { "none" } else { moves };
+            assert_eq!(own.symmetry().to_string(), told, "a file, {preset} {set}");
         }
     }
 
