@@ -79,7 +79,10 @@ pub const FRACTION: Recipe = Recipe {
 pub const MOMENTS: Recipe = Recipe {
     name: "two-phase",
     label: "InvNet",
-    quick: ("two-phase-quick", "images=1536 iterations=500 modulate=true relax=1 z_scale=0.2 n_i=3"),
+    quick: (
+        "two-phase-quick",
+        "images=1536 iterations=500 augment=none modulate=true relax=1 z_scale=0.2 n_i=3",
+    ),
     full: ("two-phase", ""),
     followed: false,
 };
