@@ -41,7 +41,8 @@ fn merge_twins(nodes: &mut [Node]) {
     let mut twin: Vec<usize> = (0..nodes.len()).collect();
     let mut changes = 0;
     for id in 0..nodes.len() {
-        let (before, [node, ..]) = nodes.split_at_mut(id) else { return };
+        let (before, rest) = nodes.split_at_mut(id);
+        let node = &mut rest[0];
         for input in &mut node.inputs {
             *input = twin[*input];
         }
@@ -68,8 +69,9 @@ fn of_constant(node: &Node, before: &[Node]) -> Option<(Op, Vec<usize>)> {
         (Op::Unary(Unary::Scale(by)), &[x]) => product(constant(x)?, by)?,
         (Op::Broadcast | Op::Reshape, &[x]) => constant(x)?,
         (Op::Binary(Binary::Mul), &[a, b]) => {
-            let (x, by) = [(a, b), (b, a)].into_iter().find_map(|(x, by)| Some((x, constant(by)?)))?;
-            return (before[x].shape == node.shape).then(|| (Op::Unary(Unary::Scale(by)), vec![x]));
+            let scaled = |(x, by): (usize, usize)| Some((Op::Unary(Unary::Scale(constant(by)?)), vec![x]));
+            let mut whole = [(a, b), (b, a)].into_iter().filter(|&(x, _)| before[x].shape == node.shape);
+            return whole.find_map(scaled);
         }
         _ => return None,
     };

@@ -306,7 +306,7 @@ pub(super) const TRAIN: &[Key] = &[
     ),
     Key::words(
         "augment",
-        &["none", "auto", "shifts", "flips", "rotations"],
+        &[Symmetry::NAMES[0], "auto", Symmetry::NAMES[1], Symmetry::NAMES[2], Symmetry::NAMES[3]],
         2,
         "\"none\", \"auto\", or \"shifts\", \"flips\", \"rotations\" or several, as in \"flips+rotations\"",
         "moves of real images, anew each time, that leave one as likely; auto is those known of a world",
