@@ -44,11 +44,17 @@ fn stem(file: &Path) -> String {
     file.file_stem().expect("a file has a name").to_string_lossy().into_owned()
 }
 
-/// Name and threads of the kernel that a line `KERNEL(threads) name(...` or `KERNEL(threads, blocks) name(...` begins.
+/// Name and threads of the kernel that a line begins: `KERNEL(threads) name(...`, `KERNEL(threads, blocks) name(...`, or a
+/// row of a table, `WORD((threads), name, ...)`.
 fn kernel(line: &str) -> Option<(String, u32)> {
-    let (threads, rest) = line.strip_prefix("KERNEL(")?.split_once(") ")?;
-    let name = rest.split('(').next()?;
-    let threads = threads.split(',').next()?;
+    let (word, rest) = line.split_once('(')?;
+    let (bounds, name) = match rest.strip_prefix('(') {
+        None if word == "KERNEL" => rest.split_once(") ")?,
+        Some(row) if word.chars().all(|c| c.is_ascii_uppercase() || c == '_') => row.split_once("), ")?,
+        _ => return None,
+    };
+    let name = name.split(['(', ',']).next()?;
+    let threads = bounds.split(',').next()?;
     let threads = threads.parse().unwrap_or_else(|_| panic!("{line}: threads must be a number"));
     Some((name.to_owned(), threads))
 }

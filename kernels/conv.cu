@@ -10,39 +10,12 @@
 #include "conv_legs.cuh"
 #include "gemm_fp32.cuh"
 
-KERNEL(256, 4) conv_y_64(const float* x, const float* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Fp32, 64, 64>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_128x64(const float* x, const float* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Fp32, 128, 64>(x, w, extra, y, p);
-}
-KERNEL(256, 2) conv_y_128(const float* x, const float* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Fp32, 128, 128>(x, w, extra, y, p);
-}
-KERNEL(256, 4) conv_x_64(const float* g, const float* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Fp32, 64, 64>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_128x64(const float* g, const float* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Fp32, 128, 64>(g, w, extra, x, p);
-}
-KERNEL(256, 2) conv_x_128(const float* g, const float* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Fp32, 128, 128>(g, w, extra, x, p);
-}
-KERNEL(256) conv_w_64(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Fp32, 64, 64>(x, g, w, p);
-}
-KERNEL(256) conv_w_128x64(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Fp32, 128, 64>(x, g, w, p);
-}
-KERNEL(256, 2) conv_w_128(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Fp32, 128, 128>(x, g, w, p);
-}
+LEG_Y((256, 4), conv_y_64, Fp32, 64, 64)
+LEG_Y((256), conv_y_128x64, Fp32, 128, 64)
+LEG_Y((256, 2), conv_y_128, Fp32, 128, 128)
+LEG_X((256, 4), conv_x_64, Fp32, 64, 64)
+LEG_X((256), conv_x_128x64, Fp32, 128, 64)
+LEG_X((256, 2), conv_x_128, Fp32, 128, 128)
+LEG_W((256), conv_w_64, Fp32, 64, 64)
+LEG_W((256), conv_w_128x64, Fp32, 128, 64)
+LEG_W((256, 2), conv_w_128, Fp32, 128, 128)

@@ -34,3 +34,21 @@ DEVICE void leg_w(const void* x, const void* g, float* w, const Conv& p) {
     Gemm<Number>::template tile<ROWS, COLUMNS>(a, x, b, g, store, blockIdx.x * ROWS, blockIdx.y * COLUMNS, p.co,
                                                end - begin);
 }
+
+// A kernel of a family's table: threads, and blocks that a multiprocessor is to hold if given, as KERNEL has them; the
+// kernel's name; the kind of numbers; rows and columns of its tile. build.rs reads such rows.
+#define LEG_Y(bounds, name, Number, rows, columns)                                           \
+    KERNEL bounds name(const void* x, const void* w, const float* extra, float* y, Conv p) { \
+        begin_kernel();                                                                      \
+        leg_y<Number, rows, columns>(x, w, extra, y, p);                                     \
+    }
+#define LEG_X(bounds, name, Number, rows, columns)                                           \
+    KERNEL bounds name(const void* g, const void* w, const float* extra, float* x, Conv p) { \
+        begin_kernel();                                                                      \
+        leg_x<Number, rows, columns>(g, w, extra, x, p);                                     \
+    }
+#define LEG_W(bounds, name, Number, rows, columns)                       \
+    KERNEL bounds name(const void* x, const void* g, float* w, Conv p) { \
+        begin_kernel();                                                  \
+        leg_w<Number, rows, columns>(x, g, w, p);                        \
+    }

@@ -16,75 +16,21 @@
 #include "conv_legs.cuh"
 #include "gemm_mma.cuh"
 
-KERNEL(128) conv_y_tf32_64(const float* x, const float4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Tf32, 64, 64>(x, w, extra, y, p);
-}
-KERNEL(128) conv_y_tf32_128x64(const float* x, const float4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Tf32, 128, 64>(x, w, extra, y, p);
-}
-KERNEL(128) conv_y_tf32_128(const float* x, const float4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Tf32, 128, 128>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_bf16_64(const float* x, const uint2* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Bf16, 64, 64>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_bf16_128x64(const float* x, const uint2* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Bf16, 128, 64>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_bf16_128(const float* x, const uint2* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<Bf16, 128, 128>(x, w, extra, y, p);
-}
-KERNEL(128) conv_x_tf32_64(const float* g, const float4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Tf32, 64, 64>(g, w, extra, x, p);
-}
-KERNEL(128) conv_x_tf32_128x64(const float* g, const float4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Tf32, 128, 64>(g, w, extra, x, p);
-}
-KERNEL(128) conv_x_tf32_128(const float* g, const float4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Tf32, 128, 128>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_bf16_64(const float* g, const uint2* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Bf16, 64, 64>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_bf16_128x64(const float* g, const uint2* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Bf16, 128, 64>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_bf16_128(const float* g, const uint2* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<Bf16, 128, 128>(g, w, extra, x, p);
-}
-KERNEL(128) conv_w_tf32_64(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Tf32, 64, 64>(x, g, w, p);
-}
-KERNEL(128) conv_w_tf32_128x64(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Tf32, 128, 64>(x, g, w, p);
-}
-KERNEL(128) conv_w_tf32_128(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Tf32, 128, 128>(x, g, w, p);
-}
-KERNEL(256) conv_w_bf16_64(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Bf16, 64, 64>(x, g, w, p);
-}
-KERNEL(256) conv_w_bf16_128x64(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Bf16, 128, 64>(x, g, w, p);
-}
-KERNEL(256) conv_w_bf16_128(const float* x, const float* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<Bf16, 128, 128>(x, g, w, p);
-}
+LEG_Y((128), conv_y_tf32_64, Tf32, 64, 64)
+LEG_Y((128), conv_y_tf32_128x64, Tf32, 128, 64)
+LEG_Y((128), conv_y_tf32_128, Tf32, 128, 128)
+LEG_Y((256), conv_y_bf16_64, Bf16, 64, 64)
+LEG_Y((256), conv_y_bf16_128x64, Bf16, 128, 64)
+LEG_Y((256), conv_y_bf16_128, Bf16, 128, 128)
+LEG_X((128), conv_x_tf32_64, Tf32, 64, 64)
+LEG_X((128), conv_x_tf32_128x64, Tf32, 128, 64)
+LEG_X((128), conv_x_tf32_128, Tf32, 128, 128)
+LEG_X((256), conv_x_bf16_64, Bf16, 64, 64)
+LEG_X((256), conv_x_bf16_128x64, Bf16, 128, 64)
+LEG_X((256), conv_x_bf16_128, Bf16, 128, 128)
+LEG_W((128), conv_w_tf32_64, Tf32, 64, 64)
+LEG_W((128), conv_w_tf32_128x64, Tf32, 128, 64)
+LEG_W((128), conv_w_tf32_128, Tf32, 128, 128)
+LEG_W((256), conv_w_bf16_64, Bf16, 64, 64)
+LEG_W((256), conv_w_bf16_128x64, Bf16, 128, 64)
+LEG_W((256), conv_w_bf16_128, Bf16, 128, 128)

@@ -12,39 +12,12 @@
 #include "conv_legs.cuh"
 #include "gemm_mma.cuh"
 
-KERNEL(256) conv_y_stored_bf16_64(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<StoredBf16, 64, 64>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_stored_bf16_128x64(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<StoredBf16, 128, 64>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_stored_bf16_128(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<StoredBf16, 128, 128>(x, w, extra, y, p);
-}
-KERNEL(256) conv_x_stored_bf16_64(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<StoredBf16, 64, 64>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_stored_bf16_128x64(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<StoredBf16, 128, 64>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_stored_bf16_128(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<StoredBf16, 128, 128>(g, w, extra, x, p);
-}
-KERNEL(256) conv_w_stored_bf16_64(const uint4* x, const uint4* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<StoredBf16, 64, 64>(x, g, w, p);
-}
-KERNEL(256) conv_w_stored_bf16_128x64(const uint4* x, const uint4* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<StoredBf16, 128, 64>(x, g, w, p);
-}
-KERNEL(256) conv_w_stored_bf16_128(const uint4* x, const uint4* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<StoredBf16, 128, 128>(x, g, w, p);
-}
+LEG_Y((256), conv_y_stored_bf16_64, StoredBf16, 64, 64)
+LEG_Y((256), conv_y_stored_bf16_128x64, StoredBf16, 128, 64)
+LEG_Y((256), conv_y_stored_bf16_128, StoredBf16, 128, 128)
+LEG_X((256), conv_x_stored_bf16_64, StoredBf16, 64, 64)
+LEG_X((256), conv_x_stored_bf16_128x64, StoredBf16, 128, 64)
+LEG_X((256), conv_x_stored_bf16_128, StoredBf16, 128, 128)
+LEG_W((256), conv_w_stored_bf16_64, StoredBf16, 64, 64)
+LEG_W((256), conv_w_stored_bf16_128x64, StoredBf16, 128, 64)
+LEG_W((256), conv_w_stored_bf16_128, StoredBf16, 128, 128)

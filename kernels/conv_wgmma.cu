@@ -14,47 +14,14 @@
 #include "conv_legs.cuh"
 #include "gemm_wgmma.cuh"
 
-KERNEL(256, 2) conv_y_wide_bf16_128x64(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<WideBf16, 128, 64>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_wide_bf16_128(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<WideBf16, 128, 128>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_wide_bf16_128x256(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<WideBf16, 128, 256>(x, w, extra, y, p);
-}
-KERNEL(256) conv_y_wide_bf16_256x128(const uint4* x, const uint4* w, const float* extra, float* y, Conv p) {
-    begin_kernel();
-    leg_y<WideBf16, 256, 128>(x, w, extra, y, p);
-}
-KERNEL(256, 2) conv_x_wide_bf16_128x64(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<WideBf16, 128, 64>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_wide_bf16_128(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<WideBf16, 128, 128>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_wide_bf16_128x256(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<WideBf16, 128, 256>(g, w, extra, x, p);
-}
-KERNEL(256) conv_x_wide_bf16_256x128(const uint4* g, const uint4* w, const float* extra, float* x, Conv p) {
-    begin_kernel();
-    leg_x<WideBf16, 256, 128>(g, w, extra, x, p);
-}
-KERNEL(256, 2) conv_w_wide_bf16_128x64(const uint4* x, const uint4* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<WideBf16, 128, 64>(x, g, w, p);
-}
-KERNEL(256) conv_w_wide_bf16_128(const uint4* x, const uint4* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<WideBf16, 128, 128>(x, g, w, p);
-}
-KERNEL(256) conv_w_wide_bf16_128x256(const uint4* x, const uint4* g, float* w, Conv p) {
-    begin_kernel();
-    leg_w<WideBf16, 128, 256>(x, g, w, p);
-}
+LEG_Y((256, 2), conv_y_wide_bf16_128x64, WideBf16, 128, 64)
+LEG_Y((256), conv_y_wide_bf16_128, WideBf16, 128, 128)
+LEG_Y((256), conv_y_wide_bf16_128x256, WideBf16, 128, 256)
+LEG_Y((256), conv_y_wide_bf16_256x128, WideBf16, 256, 128)
+LEG_X((256, 2), conv_x_wide_bf16_128x64, WideBf16, 128, 64)
+LEG_X((256), conv_x_wide_bf16_128, WideBf16, 128, 128)
+LEG_X((256), conv_x_wide_bf16_128x256, WideBf16, 128, 256)
+LEG_X((256), conv_x_wide_bf16_256x128, WideBf16, 256, 128)
+LEG_W((256, 2), conv_w_wide_bf16_128x64, WideBf16, 128, 64)
+LEG_W((256), conv_w_wide_bf16_128, WideBf16, 128, 128)
+LEG_W((256), conv_w_wide_bf16_128x256, WideBf16, 128, 256)

@@ -10,35 +10,11 @@
 #include "matmul.cuh"
 
 // a as stored (n) or transposed (t), then b.
-KERNEL(256, 4) matmul_nn_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 64, false, false>(a, b, c, p);
-}
-KERNEL(256, 4) matmul_nt_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 64, false, true>(a, b, c, p);
-}
-KERNEL(256, 4) matmul_tn_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 64, true, false>(a, b, c, p);
-}
-KERNEL(256, 4) matmul_tt_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 64, true, true>(a, b, c, p);
-}
-KERNEL(256, 2) matmul_nn_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 128, false, false>(a, b, c, p);
-}
-KERNEL(256, 2) matmul_nt_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 128, false, true>(a, b, c, p);
-}
-KERNEL(256, 2) matmul_tn_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 128, true, false>(a, b, c, p);
-}
-KERNEL(256, 2) matmul_tt_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Fp32, 128, true, true>(a, b, c, p);
-}
+PRODUCT((256, 4), matmul_nn_64, Fp32, 64, false, false)
+PRODUCT((256, 4), matmul_nt_64, Fp32, 64, false, true)
+PRODUCT((256, 4), matmul_tn_64, Fp32, 64, true, false)
+PRODUCT((256, 4), matmul_tt_64, Fp32, 64, true, true)
+PRODUCT((256, 2), matmul_nn_128, Fp32, 128, false, false)
+PRODUCT((256, 2), matmul_nt_128, Fp32, 128, false, true)
+PRODUCT((256, 2), matmul_tn_128, Fp32, 128, true, false)
+PRODUCT((256, 2), matmul_tt_128, Fp32, 128, true, true)

@@ -43,3 +43,10 @@ DEVICE void product(const float* a, const float* b, float* c, const MatMul& p) {
     Gemm<Number>::template tile<TILE, TILE>(rows, a, columns, b, store, blockIdx.x * TILE, blockIdx.y * TILE, p.n,
                                             end - begin);
 }
+
+// A kernel of a family's table, as those of conv_legs.cuh: its tile is square.
+#define PRODUCT(bounds, name, Number, tile, transpose_a, transpose_b)        \
+    KERNEL bounds name(const float* a, const float* b, float* c, MatMul p) { \
+        begin_kernel();                                                      \
+        product<Number, tile, transpose_a, transpose_b>(a, b, c, p);         \
+    }

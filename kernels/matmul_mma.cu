@@ -16,67 +16,19 @@
 #include "matmul.cuh"
 
 // a as stored (n) or transposed (t), then b.
-KERNEL(128) matmul_nn_tf32_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 64, false, false>(a, b, c, p);
-}
-KERNEL(128) matmul_nt_tf32_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 64, false, true>(a, b, c, p);
-}
-KERNEL(128) matmul_tn_tf32_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 64, true, false>(a, b, c, p);
-}
-KERNEL(128) matmul_tt_tf32_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 64, true, true>(a, b, c, p);
-}
-KERNEL(128) matmul_nn_tf32_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 128, false, false>(a, b, c, p);
-}
-KERNEL(128) matmul_nt_tf32_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 128, false, true>(a, b, c, p);
-}
-KERNEL(128) matmul_tn_tf32_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 128, true, false>(a, b, c, p);
-}
-KERNEL(128) matmul_tt_tf32_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Tf32, 128, true, true>(a, b, c, p);
-}
-KERNEL(256) matmul_nn_bf16_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 64, false, false>(a, b, c, p);
-}
-KERNEL(256) matmul_nt_bf16_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 64, false, true>(a, b, c, p);
-}
-KERNEL(256) matmul_tn_bf16_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 64, true, false>(a, b, c, p);
-}
-KERNEL(256) matmul_tt_bf16_64(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 64, true, true>(a, b, c, p);
-}
-KERNEL(256) matmul_nn_bf16_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 128, false, false>(a, b, c, p);
-}
-KERNEL(256) matmul_nt_bf16_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 128, false, true>(a, b, c, p);
-}
-KERNEL(256) matmul_tn_bf16_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 128, true, false>(a, b, c, p);
-}
-KERNEL(256) matmul_tt_bf16_128(const float* a, const float* b, float* c, MatMul p) {
-    begin_kernel();
-    product<Bf16, 128, true, true>(a, b, c, p);
-}
+PRODUCT((128), matmul_nn_tf32_64, Tf32, 64, false, false)
+PRODUCT((128), matmul_nt_tf32_64, Tf32, 64, false, true)
+PRODUCT((128), matmul_tn_tf32_64, Tf32, 64, true, false)
+PRODUCT((128), matmul_tt_tf32_64, Tf32, 64, true, true)
+PRODUCT((128), matmul_nn_tf32_128, Tf32, 128, false, false)
+PRODUCT((128), matmul_nt_tf32_128, Tf32, 128, false, true)
+PRODUCT((128), matmul_tn_tf32_128, Tf32, 128, true, false)
+PRODUCT((128), matmul_tt_tf32_128, Tf32, 128, true, true)
+PRODUCT((256), matmul_nn_bf16_64, Bf16, 64, false, false)
+PRODUCT((256), matmul_nt_bf16_64, Bf16, 64, false, true)
+PRODUCT((256), matmul_tn_bf16_64, Bf16, 64, true, false)
+PRODUCT((256), matmul_tt_bf16_64, Bf16, 64, true, true)
+PRODUCT((256), matmul_nn_bf16_128, Bf16, 128, false, false)
+PRODUCT((256), matmul_nt_bf16_128, Bf16, 128, false, true)
+PRODUCT((256), matmul_tn_bf16_128, Bf16, 128, true, false)
+PRODUCT((256), matmul_tt_bf16_128, Bf16, 128, true, true)

@@ -65,7 +65,6 @@ struct Pad {
 
 // sums of [outer, reduced, inner] over the middle, in `pieces` pieces of `piece` each.
 struct Reduce {
-    u32 outer;
     u32 reduced;
     u32 inner;
     u32 pieces;
@@ -86,7 +85,6 @@ struct Taps {
 // mean_pool and upsample: the result's pixels, channels, the factor, and what lies in bf16.
 struct Pool {
     u32 n;
-    u32 height;
     u32 width;
     u32 channels;
     u32 factor;
@@ -94,13 +92,12 @@ struct Pool {
     u32 y_bf16;
 };
 
-// a [M, K] times b [K, N], either stored transposed, K cut into `pieces` of `piece`, a multiple of four that is K or more
+// a [M, K] times b [K, N], either stored transposed, K cut into pieces of `piece`, a multiple of four that is K or more
 // where there is one.
 struct MatMul {
     u32 m;
     u32 n;
     u32 k;
-    u32 pieces;
     u32 piece;
 };
 

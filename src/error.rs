@@ -78,6 +78,17 @@ pub enum Error {
         problem: String,
     },
 
+    /// A kernel of a recorded graph failed, and the driver does not say which.
+    #[error(
+        "{device}: {problem}; with INVNET_GRAPHS=0 and CUDA_LAUNCH_BLOCKING=1 the one that fails is named"
+    )]
+    Graph {
+        /// The device.
+        device: String,
+        /// What was seen.
+        problem: String,
+    },
+
     /// A signal asked the command to stop; what it made is kept.
     #[error("{message}")]
     Interrupted {
@@ -132,7 +143,11 @@ impl Error {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Config { .. } | Self::File { .. } | Self::NoDevice { .. } => 2,
-            Self::Io { .. } | Self::Diverged { .. } | Self::Device { .. } | Self::Failed(_) => 1,
+            Self::Io { .. }
+            | Self::Diverged { .. }
+            | Self::Device { .. }
+            | Self::Graph { .. }
+            | Self::Failed(_) => 1,
             Self::Missed(_) => 3,
             Self::Interrupted { exit_code, .. } => *exit_code,
         }

@@ -123,7 +123,7 @@ fn same_on_any_number_of_threads(net: &str, width: usize, precision: &str) {
         })
     };
     let one = with(1);
-    for threads in [2, 5] {
+    for threads in [2, 4, 5, 8, 16] {
         assert!(one == with(threads), "{net} {precision}: {threads} threads");
     }
 }

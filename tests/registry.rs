@@ -15,6 +15,41 @@ fn parameter_structs_have_the_same_layout_on_both_sides() {
     assert_eq!(rust, c);
 }
 
+/// The text of every file of kernels, by its name.
+fn kernel_files() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let sources = entries.filter(|path| path.extension().is_some_and(|e| e == "cu" || e == "cuh"));
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    sources.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+#[test]
+fn every_parameter_is_read_by_a_kernel() {
+    let files = kernel_files();
+    // `.member` where a struct of that name is known; params.cuh itself reads what `walk` walks over.
+    let reads = |text: &str, member: &str| {
+        text.match_indices(&format!(".{member}")).any(|(at, found)| {
+            !text[at + found.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        })
+    };
+    for (row, ..) in invnet::device::gpu::params::layout() {
+        let Some((name, member)) = row.split_once('.') else { continue };
+        let read = files.iter().any(|(_, text)| text.contains(name) && reads(text, member));
+        assert!(read, "{row} is read by no kernel");
+    }
+}
+
+#[test]
+fn no_file_of_kernels_is_long() {
+    let files = kernel_files();
+    assert!(files.len() > 25);
+    for (name, text) in files {
+        let lines = text.lines().count();
+        assert!(lines <= 300, "kernels/{name} has {lines} lines, more than 300");
+    }
+}
+
 #[test]
 fn kernels_have_names_of_their_own_and_whole_warps() {
     let mut names = BTreeSet::new();
@@ -68,9 +103,15 @@ fn every_kernel_begins_by_waiting_for_the_one_before() {
     for family in FAMILIES {
         let text = std::fs::read_to_string(folder.join(format!("{}.cu", family.name))).unwrap();
         for kernel in family.kernels {
-            let (_, rest) = text.split_once(&format!(") {}(", kernel.name)).unwrap();
-            let first = rest.split_once('{').unwrap().1.trim_start();
             let (file, name) = (family.name, kernel.name);
+            // By itself, or as a row of a table, whose word says what such a kernel does.
+            let alone = text.split_once(&format!(") {name}("));
+            let (_, rest) = alone.unwrap_or_else(|| {
+                let row = text.lines().find(|line| line.contains(&format!("), {name},"))).unwrap();
+                let word = row.split('(').next().unwrap();
+                family.source.split_once(&format!("#define {word}(")).unwrap()
+            });
+            let first = rest.split_once('{').unwrap().1.trim_start_matches(['\\', ' ', '\n']);
             assert!(
                 first.starts_with("begin_kernel();"),
                 "{file}.cu: {name} does not begin with begin_kernel()"

@@ -70,8 +70,8 @@ fn pieces(launch: &Launch<'_>) -> Option<[u32; 3]> {
         let Reduce { reduced, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
         Some([reduced, pieces, piece])
     } else if has("matmul_") {
-        let MatMul { k, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
-        Some([k, pieces, piece])
+        let MatMul { k, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
+        Some([k, launch.grid[2], piece])
     } else if has("conv_w_") {
         let Conv { n, oh, ow, pieces, piece, .. } = bytemuck::pod_read_unaligned(launch.params);
         Some([n * oh * ow, pieces, piece])

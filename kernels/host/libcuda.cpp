@@ -2,14 +2,15 @@
 // by the tests as libcuda.so.1, so that the launcher for real GPUs runs where there is none.
 //
 // Stricter than the original where that costs a mistake nothing: memory comes filled with 0xff,
-// work waits until the host does, whatever needs a current context refuses to go without one, and
+// work waits until the host does and then reads what it copies, whatever needs a current context refuses to go without one, and
 // what a capture forbids spoils it. The environment chooses the machine:
 //   INVNET_STANDIN_CC=8.0        compute capability
 //   INVNET_STANDIN_DRIVER=12090  the newest release of CUDA it knows
 //   INVNET_STANDIN_CODE=8.7      compute capability that code was made for, if not the machine's
 //   INVNET_STANDIN_MEMORY=bytes  how much memory there is
 //   INVNET_STANDIN_FAULT=        oom: no memory; launch: launches are refused; sync: the kernel
-//                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address;
+//                                INVNET_STANDIN_KERNEL (or any) accesses an illegal address, when it
+//                                has run INVNET_STANDIN_AFTER times; graph: a kernel of a graph does;
 //                                nodevice: no device; old: compute capability 6.1;
 //                                image: no code can be loaded; firstimage: the first cannot
 //   INVNET_STANDIN_WRONG=kernel  that kernel leaves out its last block
@@ -136,7 +137,9 @@ int enqueue(Stream* stream, Work work) {
 
 int run(const simt::Kernel* kernel, const unsigned (&grid)[3], unsigned shared, std::vector<std::vector<char>> values) {
     const char* named = setting("INVNET_STANDIN_KERNEL");
-    if (fault("sync") && (!*named || !std::strcmp(named, kernel->name))) return ILLEGAL_ADDRESS;
+    static int times = 0;
+    const bool meant = fault("sync") && (!*named || !std::strcmp(named, kernel->name));
+    if (meant && times++ >= std::atoi(setting("INVNET_STANDIN_AFTER"))) return ILLEGAL_ADDRESS;
     std::vector<std::unique_ptr<char[]>> aligned;  // new[] aligns for every scalar
     std::vector<void*> arguments;
     for (const auto& value : values) {
@@ -303,10 +306,7 @@ CALL cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, std::size_t b
     NEED_CONTEXT;
     NOT_IN_CAPTURE;  // of pageable memory
     if (!inside(to, bytes)) return INVALID_VALUE;
-    std::vector<char> staged(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
-    return enqueue(stream, [=, staged = std::move(staged)] {
-        return std::memcpy(reinterpret_cast<void*>(to), staged.data(), bytes), OK;
-    });
+    return enqueue(stream, [=] { return std::memcpy(reinterpret_cast<void*>(to), from, bytes), OK; });
 }
 CALL cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, std::size_t bytes, Stream* stream) {
     NEED_CONTEXT;
@@ -442,7 +442,9 @@ CALL cuLaunchKernelEx(const Config* config, Function* function, void** arguments
         values.emplace_back(bytes, bytes + kernel->argument_bytes[i]);
     }
     const unsigned extents[3] = {gx, gy, gz}, bytes = shared;
-    return enqueue(stream, [=, values = std::move(values)] { return run(kernel, extents, bytes, values); });
+    const int queued = enqueue(stream, [=, values = std::move(values)] { return run(kernel, extents, bytes, values); });
+    const bool blocking = !std::strcmp(setting("CUDA_LAUNCH_BLOCKING"), "1");
+    return queued || stream->capturing || !blocking ? queued : drain();
 }
 
 // ---- graphs --------------------------------------------------------------------------------
@@ -481,6 +483,7 @@ CALL cuGraphLaunch(std::vector<Work>* graph, Stream* stream) {
     NEED_CONTEXT;
     for (const Work& work : *graph)
         if (int status = enqueue(stream, work)) return status;
+    if (fault("graph")) enqueue(stream, [] { return ILLEGAL_ADDRESS; });
     note("graph", graph->size());
     return OK;
 }

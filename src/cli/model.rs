@@ -27,7 +27,7 @@ Example:
 /// Arguments of `bench model`.
 #[derive(Args)]
 pub(super) struct ModelArgs {
-    /// The card, by its architecture: sm_75, sm_80, sm_86, sm_89, sm_90 or sm_120.
+    /// The card, by its architecture: sm_75, sm_80, sm_86, sm_89, sm_90, sm_100 or sm_120.
     #[arg(long, default_value = "sm_90", value_parser = card)]
     arch: &'static Card,
     /// The preset whose iteration it is.

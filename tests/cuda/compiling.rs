@@ -117,6 +117,7 @@ const PER_MULTIPLY: &[(&str, f64)] = &[
     ("conv_w_64", 2.4),
     ("conv_w_128x64", 2.1),
     ("conv_w_128", 1.7),
+    ("conv_y_few", 10.5),
     ("conv_y_few_4", 1.3),
     ("conv_x_few_4", 1.3),
     ("conv_y_few_8", 1.25),
@@ -178,6 +179,22 @@ const PER_MULTIPLY: &[(&str, f64)] = &[
     ("conv_w_wide_tf32_128", 88.9),
     ("conv_w_wide_tf32_128x256", 111.3),
     ("conv_w_wide_tf32_256x128", 67.5),
+    ("matmul_nn_64", 1.9),
+    ("matmul_nt_64", 1.9),
+    ("matmul_tn_64", 1.85),
+    ("matmul_tt_64", 1.9),
+    ("matmul_nn_128", 1.45),
+    ("matmul_nt_128", 1.45),
+    ("matmul_tn_128", 1.42),
+    ("matmul_tt_128", 1.45),
+    ("matmul_nn_tf32_64", 14.6),
+    ("matmul_nt_tf32_64", 11.4),
+    ("matmul_tn_tf32_64", 15.6),
+    ("matmul_tt_tf32_64", 14.6),
+    ("matmul_nn_bf16_64", 19.6),
+    ("matmul_nt_bf16_64", 18.7),
+    ("matmul_tn_bf16_64", 17.8),
+    ("matmul_tt_bf16_64", 19.7),
     ("matmul_nn_tf32_128", 8.0),
     ("matmul_nt_tf32_128", 6.5),
     ("matmul_tn_tf32_128", 9.1),
@@ -187,6 +204,30 @@ const PER_MULTIPLY: &[(&str, f64)] = &[
     ("matmul_tn_bf16_128", 7.5),
     ("matmul_tt_bf16_128", 8.1),
 ];
+
+/// Whether a kernel may call that function. Divisions and roots in single precision are rounded right by a few
+/// instructions, and by a call for what is subnormal or infinite; double precision has no place but where a number is
+/// made once for many.
+fn may_call(kernel: &str, function: &str) -> bool {
+    let seldom = function.contains("_f32_slowpath");
+    let double = ["div_rn_f64_full", "dsqrt_rn_f64", "dblrcp_rn_slowpath", "accurate_pow"];
+    seldom || ["adam", "normal"].contains(&kernel) && double.iter().any(|name| function.contains(name))
+}
+
+/// What an assembler says of code that is slower than it was written to be, and calls no warning.
+fn slowed(log: &str) -> Option<&str> {
+    let signs = ["warning", "performance loss", "serializ"];
+    log.lines().find(|line| signs.iter().any(|sign| line.to_ascii_lowercase().contains(sign)))
+}
+
+#[test]
+fn code_that_is_slowed_is_not_missed() {
+    let said = "ptxas info    : (C7515) Potential Performance Loss: wgmma.mma_async instructions are serialized due to \
+                insufficient register resources for the wgmma pipeline in the function 'f'";
+    assert_eq!(slowed(&format!("ptxas info    : 0 bytes gmem\n{said}\n")), Some(said));
+    assert!(slowed("ptxas warning : Value of threads per SM is out of range").is_some());
+    assert_eq!(slowed("ptxas info    : Used 16 registers, used 1 barriers"), None);
+}
 
 /// What only machine code shows.
 fn machine_code(family: &Family, cubin: &[u8]) {
@@ -202,7 +243,9 @@ fn machine_code(family: &Family, cubin: &[u8]) {
         let found = &kernels[kernel.name];
         let (name, whole) = (kernel.name, found.whole);
         assert!(whole.all > 0 && whole.local == 0, "{name}: {whole:?}");
-        assert_eq!(whole.wide_divisions, 0, "{name}: 64-bit divisions");
+        for function in &found.calls {
+            assert!(may_call(name, function), "{name} calls {function}");
+        }
         assert!(found.waits_first, "{name} may touch what the kernel before it still writes");
         let tensor = family.name.ends_with("mma");
         assert_eq!(whole.mma > 0, tensor, "{name}: {whole:?}");
@@ -214,12 +257,14 @@ fn machine_code(family: &Family, cubin: &[u8]) {
         } else if tensor && (name.contains("tf32") || name.contains("stored") || name.contains("wide")) {
             assert!(whole.copies > 0, "{name} copies nothing of 16 bytes asynchronously");
         }
-        let limit = PER_MULTIPLY.iter().find(|(listed, _)| *listed == name);
-        if let Some(&(_, limit)) = limit {
-            let multiplies = |counts: &Counts| if tensor { counts.mma } else { counts.fma };
-            let body = found.main_loop(multiplies).unwrap();
+        // Of what multiplies: adding pieces up does not.
+        let multiplies = |counts: &Counts| if tensor { counts.mma } else { counts.fma };
+        let product = ["conv", "matmul"].iter().any(|product| family.name.starts_with(product));
+        if let Some(body) = found.main_loop(multiplies).filter(|_| product) {
             let per = f64::from(body.all) / f64::from(multiplies(&body));
             println!("{name} sm_90 {per:.2} instructions a multiplication");
+            let limit =
+                PER_MULTIPLY.iter().find(|(listed, _)| *listed == name).map_or(0.0, |(_, limit)| *limit);
             assert!(per <= limit, "{name}: {per:.2} instructions a multiplication, at most {limit}");
         }
     }
@@ -233,7 +278,7 @@ fn every_kernel_compiles_without_a_warning() {
         for arch in [80, 90, 120] {
             for family in FAMILIES.iter().filter(|family| family.runs_on(arch)) {
                 let compiled = compile(family, arch, &["--ptxas-options=-v"]).unwrap();
-                assert!(!compiled.log.contains("warning"), "{} for sm_{arch}: {}", family.name, compiled.log);
+                assert_eq!(slowed(&compiled.log), None, "{} for sm_{arch}", family.name);
                 let resources = resources(&compiled.log);
                 for kernel in family.kernels {
                     let used = &resources[kernel.name];

@@ -198,6 +198,15 @@ fn a_fault_of_a_kernel() {
 }
 
 #[test]
+fn a_fault_of_a_kernel_that_is_waited_for() {
+    let settings =
+        [("INVNET_STANDIN_FAULT", "sync"), ("INVNET_STANDIN_KERNEL", "exp_"), ("CUDA_LAUNCH_BLOCKING", "1")];
+    let words =
+        ["launching exp_ with 1 x 1 x 1 blocks of 256: an illegal memory access", "after kernels neg>"];
+    refused("faults::a_fault_of_a_kernel_that_is_waited_for", &settings, &words, fill_neg_exp);
+}
+
+#[test]
 fn code_the_driver_refuses() {
     let settings = [("INVNET_STANDIN_FAULT", "image"), ("INVNET_STANDIN_DRIVER", "12000")];
     let words = ["loading the kernels of elementwise", "is newer than the driver, which is for CUDA 12.0"];

@@ -56,6 +56,18 @@ fn evaluate(device: impl Device + 'static, sample: &Sample) -> Vec<Vec<f64>> {
 }
 
 #[test]
+fn an_upload_has_happened_when_it_returns() {
+    scenario("launcher::an_upload_has_happened_when_it_returns", &[], || {
+        let mut cuda = Cuda::new(0).unwrap();
+        let block = cuda.alloc(16).unwrap();
+        let mut numbers = [1.0f32, 2.0, 3.0, 4.0];
+        cuda.upload(block, bytemuck::cast_slice(&numbers)).unwrap();
+        numbers = std::hint::black_box([9.0; 4]);
+        assert_eq!((read(&mut cuda, block), numbers[0]), ([1.0, 2.0, 3.0, 4.0], 9.0));
+    });
+}
+
+#[test]
 fn operations_agree_with_the_host() {
     scenario("launcher::operations_agree_with_the_host", &[], || {
         for sample in samples() {

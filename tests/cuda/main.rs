@@ -1,5 +1,5 @@
-//! The launcher of NVIDIA GPUs, unmodified, on a stand-in driver over the host runtime; and every
-//! kernel through the real compiler.
+//! The launcher of NVIDIA GPUs, unmodified, on a stand-in driver over the host runtime; every
+//! kernel through the real compiler; and where operands of products lie in shared memory.
 //!
 //! A process loads one driver, so each scenario runs this program again in an environment of its
 //! own. Without NVRTC the scenarios are skipped, loudly, or fail where `CI` is set.
@@ -14,6 +14,7 @@ mod cubins;
 mod faults;
 mod first_use;
 mod launcher;
+mod layouts;
 mod runs;
 
 use std::io::Write;

@@ -91,6 +91,40 @@ fn a_run_on_the_driver_equals_one_on_the_host_and_survives_a_fault() {
 }
 
 #[test]
+fn a_fault_of_a_graph_is_looked_for_kernel_by_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let train = |out: &str, settings: &[(&str, &str)]| {
+        let log = here.join(format!("{out}.log"));
+        let settings = [settings, &[("INVNET_STANDIN_LOG", log.to_str().unwrap())]].concat();
+        let args = ["train", "circles-quick", "--iterations=4", "--device=cuda", "--out", out];
+        let output = invnet(here, &[&args, TINY.as_slice()].concat(), &settings)?;
+        let calls = fs::read_to_string(log).unwrap();
+        Some((output, calls.lines().filter(|call| call.starts_with("graph")).count()))
+    };
+    let Some((_, graphs)) = train("graphs", &[]) else { return };
+    assert!(graphs == 3, "{graphs} graphs");
+    let (apart, none) = train("apart", &[("INVNET_GRAPHS", "0")]).unwrap();
+    assert!(apart.status.success() && none == 0, "{none} graphs: {}", stderr(&apart));
+
+    // Not in the first iteration, which is never a graph.
+    let adam =
+        [("INVNET_STANDIN_FAULT", "sync"), ("INVNET_STANDIN_KERNEL", "adam"), ("INVNET_STANDIN_AFTER", "9")];
+    for (out, settings, said) in [
+        ("named", &adam[..], "run again kernel by kernel: launching adam with "),
+        ("once", &[("INVNET_STANDIN_FAULT", "graph")], "nothing failed up to iteration"),
+    ] {
+        let (failed, graphs) = train(out, settings).unwrap();
+        let message = stderr(&failed);
+        let last = message.lines().next_back().unwrap();
+        assert!(failed.status.code() == Some(1) && graphs > 0, "{graphs} graphs: {message}");
+        assert!(last.starts_with("error: cuda:0: download: an illegal memory access"), "{message}");
+        assert!(last.contains("those of graph 0; run again") && last.contains(said), "{message}");
+        assert!(!last.contains("INVNET_GRAPHS=0 and"), "{message}");
+    }
+}
+
+#[test]
 fn a_run_in_bf16_on_the_driver_equals_one_on_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -104,6 +138,29 @@ fn a_run_in_bf16_on_the_driver_equals_one_on_the_host() {
     };
     let Some(host) = checkpoint("simt") else { return };
     assert!(Some(host) == checkpoint("cuda"), "checkpoints differ");
+}
+
+#[test]
+fn a_card_is_proven_through_its_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    let prove = |settings: &[(&str, &str)]| {
+        let args = ["devices", "--prove", "--quick", "--device=cuda", "--json=proof.json"];
+        let output = invnet(folder.path(), &args, settings)?;
+        let proof = fs::read_to_string(folder.path().join("proof.json")).unwrap();
+        Some((output, serde_json::from_str::<serde_json::Value>(&proof).unwrap()))
+    };
+    let Some((output, proof)) = prove(&[]) else { return };
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", stderr(&output));
+    assert!(printed.contains("graphs have the bits of single launches: yes"), "{printed}");
+    assert_eq!(proof["holds"], true);
+    assert_eq!(proof["card"]["name"], "Stand-in");
+    // A kernel that is wrong is found, and by its name.
+    let (output, proof) = prove(&[("INVNET_STANDIN_WRONG", "exp_")]).unwrap();
+    assert_eq!((output.status.code(), &proof["holds"]), (Some(1), &false.into()), "{}", stderr(&output));
+    let failed = proof["parity"].as_array().unwrap().iter().filter(|case| case["holds"] == false);
+    let kernels: Vec<String> = failed.map(|case| case["kernels"].to_string()).collect();
+    assert!(!kernels.is_empty() && kernels.iter().all(|k| k.contains("exp_")), "{kernels:?}");
 }
 
 #[test]

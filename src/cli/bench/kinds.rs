@@ -98,13 +98,14 @@ pub(super) fn print(kinds: &BTreeMap<&'static str, KindCost>, peak: &Peak) -> Re
         peak.copy_gbytes
     )?;
     say!(
-        "  {:<20}{:>6}{:>11}{:>7}{:>9}{:>8}{:>8}{:>8}",
+        "  {:<20}{:>6}{:>9}{:>7}{:>8}{:>7}{:>7}{:>7}{:>7}",
         "kind",
         "calls",
         "ms",
         "time",
         "GFLOP/s",
         "share",
+        "GB",
         "GB/s",
         "share"
     )?;
@@ -117,14 +118,15 @@ pub(super) fn print(kinds: &BTreeMap<&'static str, KindCost>, peak: &Peak) -> Re
             _ => (String::new(), String::new()),
         };
         say!(
-            "  {name:<20}{:>6}{:>11.2}{:>5.0} %{flops:>9}{share:>8}{:>8.1}{:>6.0} %",
+            "  {name:<20}{:>6}{:>9.2}{:>5.0} %{flops:>8}{share:>7}{:>7.3}{:>7.1}{:>5.0} %",
             kind.calls,
             kind.ms,
             100.0 * kind.ms / total,
+            kind.gbyte,
             kind.gbytes(),
             100.0 * kind.gbytes() / peak.copy_gbytes
         )?;
     }
     let (calls, ms) = rest.iter().fold((0, 0.0), |(n, ms), (_, k)| (n + k.calls, ms + k.ms));
-    say!("  {:<20}{calls:>6}{ms:>11.2}{:>5.0} %", "all others", 100.0 * ms / total)
+    say!("  {:<20}{calls:>6}{ms:>9.2}{:>5.0} %", "all others", 100.0 * ms / total)
 }

@@ -3,6 +3,7 @@
 //! Files of a run: `config.toml`, `metrics.jsonl`, `samples/*.png`, `checkpoint.safetensors`, and
 //! at the end `losses.png`, `report.json`, `report.png`.
 
+mod fault;
 mod folder;
 mod log;
 mod resume;
@@ -53,6 +54,8 @@ enum Ending {
     Complete,
     OutOfTime,
     Interrupted(Signal),
+    /// As far as was asked, which is all that was wanted: see [`fault`].
+    FarEnough,
 }
 
 /// Trains, or continues a run, then reports.
@@ -86,7 +89,12 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
         super::serve::background(&run.folder, port)?;
     }
     interrupt::listen()?;
-    let ending = run.train(args.seconds).map_err(|error| run.advise(error))?;
+    let ending = match run.train(args.seconds) {
+        Err(Error::Graph { device, problem }) => return Err(fault::find(run, device, &problem)),
+        Err(error) => return Err(run.advise(error)),
+        Ok(Ending::FarEnough) => return Ok(()),
+        Ok(ending) => ending,
+    };
     // What follows can be had again from the checkpoint.
     interrupt::stop_listening();
     run.finish(&ending)
@@ -225,6 +233,7 @@ impl<'a> Run<'a> {
         let late = || seconds.is_some_and(|s| start.elapsed().as_secs_f64() >= s);
         let stop = || interrupt::caught().is_some() || late();
         let Training { log_every, checkpoint_every, sample_every, iterations, .. } = self.config.train;
+        let iterations = iterations.min(self.args.until.unwrap_or(u64::MAX));
         while self.trainer.iteration() < iterations {
             if stop() {
                 break;
@@ -254,6 +263,9 @@ impl<'a> Run<'a> {
             }
         }
         bar.finish_and_clear();
+        if self.args.until.is_some() {
+            return Ok(Ending::FarEnough);
+        }
         if self.trainer.iteration() >= iterations {
             return Ok(Ending::Complete);
         }

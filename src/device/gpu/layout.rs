@@ -122,7 +122,6 @@ impl<L: Launcher> Gpu<L> {
         let [x_bf16, y_bf16] = [x, y].map(|place| u32::from(place.dtype == DType::Bf16));
         let params = Pool {
             n: word(n),
-            height: word(y.shape[1]),
             width: word(y.shape[2]),
             channels: word(y.shape[3]),
             factor: word(factor),

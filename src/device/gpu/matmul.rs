@@ -194,7 +194,7 @@ impl<L: Launcher> Gpu<L> {
         }
         let (a, b) = (Span::read(a), Span::read(b));
         let launch = |gpu: &mut Self, &Tiled { kernel, cut, .. }: &Tiled| {
-            let params = MatMul { m: word(m), n: word(n), k: word(k), pieces: cut.pieces, piece: cut.piece };
+            let params = MatMul { m: word(m), n: word(n), k: word(k), piece: cut.piece };
             let [rows, columns] = cut.tiles(m, n);
             let grid = [rows, columns, cut.pieces];
             gpu.in_pieces(cut.pieces, y, |gpu, to| gpu.launch(kernel, grid, &[a, b, to], &params))

@@ -50,13 +50,13 @@ params! {
     /// pad.
     Pad { n: u32, rank: u32, dims: [u32; RANK], inner: [u32; RANK], start: [u32; RANK], }
     /// Sums over the middle of [outer, reduced, inner].
-    Reduce { outer: u32, reduced: u32, inner: u32, pieces: u32, piece: u32, scale: f32, bf16: u32, }
+    Reduce { reduced: u32, inner: u32, pieces: u32, piece: u32, scale: f32, bf16: u32, }
     /// spread_taps and gather_taps.
     Taps { rows: u32, columns: u32, inner: u32, outer: u32, turned: u32, }
     /// mean_pool and upsample.
-    Pool { n: u32, height: u32, width: u32, channels: u32, factor: u32, x_bf16: u32, y_bf16: u32, }
+    Pool { n: u32, width: u32, channels: u32, factor: u32, x_bf16: u32, y_bf16: u32, }
     /// matmul.
-    MatMul { m: u32, n: u32, k: u32, pieces: u32, piece: u32, }
+    MatMul { m: u32, n: u32, k: u32, piece: u32, }
     /// The legs of a convolution.
     Conv {
         n: u32, h: u32, w: u32, ci: u32, oh: u32, ow: u32, co: u32, kh: u32, kw: u32,

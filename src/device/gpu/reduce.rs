@@ -75,7 +75,6 @@ impl<L: Launcher> Gpu<L> {
         // A span says by its bytes what its numbers are.
         let from = x.bytes / (outer * reduced * inner).max(1);
         let params = Reduce {
-            outer: word(outer),
             reduced: word(reduced),
             inner: word(inner),
             pieces,

@@ -54,6 +54,11 @@ impl Suspects {
     }
 }
 
+/// Whether the driver waits for every kernel when it is launched.
+fn blocking() -> bool {
+    std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value != "0")
+}
+
 impl Cuda {
     pub(super) fn failure(&self, problem: String) -> Error {
         Error::Device { device: self.device(), problem }
@@ -63,13 +68,16 @@ impl Cuda {
     pub(super) fn fault(&self, what: &str, error: DriverError) -> Error {
         let mut problem = format!("{what}: {}", self.driver.describe(error));
         let names = self.suspects.names();
-        if error.0.is_of_a_kernel() && !names.is_empty() {
+        if !error.0.is_of_a_kernel() || names.is_empty() {
+            return self.failure(problem);
+        }
+        problem += &format!(", after kernels {names}");
+        if self.suspects.any_graph() {
             // A launch that blocks is still a whole graph.
-            let apart = if self.suspects.any_graph() { "INVNET_GRAPHS=0 and " } else { "" };
-            problem += &format!(
-                ", after kernels {names}; with {apart}CUDA_LAUNCH_BLOCKING=1 the one that fails is the last of \
-                 them"
-            );
+            return Error::Graph { device: self.device(), problem };
+        }
+        if !blocking() {
+            problem += "; with CUDA_LAUNCH_BLOCKING=1 the launch of the one that fails is what fails";
         }
         self.failure(problem)
     }

@@ -319,9 +319,8 @@ impl Launcher for Cuda {
     fn replay(&mut self, graph: GraphId) -> Result<()> {
         self.not_capturing("another graph is run")?;
         let launched = self.stream.replay(&self.graphs[graph.0]);
-        launched.map_err(|error| self.fault(&format!("running graph {}", graph.0), error))?;
         self.suspects.graph(graph.0);
-        Ok(())
+        launched.map_err(|error| self.fault(&format!("running graph {}", graph.0), error))
     }
 
     fn resources(&mut self, kernel: &'static str) -> Result<Option<Resources>> {

@@ -22,7 +22,8 @@ pub struct Card {
     pub lanes: f64,
     /// Dense tensor-core operations a second in tf32 and bf16, with sums in single precision.
     pub tensor: [f64; 2],
-    /// The part of it that `mma.sync` reaches: assumed 0.62 on Hopper, whose own instruction is wgmma.
+    /// The part of it that `mma.sync` reaches: assumed 0.62 on Hopper, whose own instruction is wgmma, and half of
+    /// that on datacenter Blackwell, which has one of its own too and twice the peak.
     pub mma: f64,
     /// Shared memory of a multiprocessor and of a block, in KiB.
     pub shared: [u32; 2],
@@ -94,6 +95,19 @@ pub static CARDS: &[Card] = &[
         lanes: 128.0,
         tensor: [495e12, 989e12],
         mma: 0.62,
+        shared: [228, 227],
+        threads: 2048,
+    },
+    Card {
+        arch: 100,
+        name: "B200",
+        multiprocessors: 148,
+        clock: 1.965e9,
+        memory: 8.0e12,
+        cache: 6.9e12,
+        lanes: 128.0,
+        tensor: [1.125e15, 2.25e15],
+        mma: 0.31,
         shared: [228, 227],
         threads: 2048,
     },

@@ -27,8 +27,6 @@ pub struct Counts {
     pub copies: u32,
     /// Loads and stores of local memory: registers that ran out.
     pub local: u32,
-    /// Calls of functions that divide whole numbers of 64 bits.
-    pub wide_divisions: u32,
 }
 
 impl Counts {
@@ -50,11 +48,6 @@ impl Counts {
             "LDL" | "STL" => self.local += 1,
             _ => {}
         }
-    }
-
-    fn add_call(&mut self, line: &str) {
-        let wide = ["div_u64", "rem_u64", "div_s64", "rem_s64"].iter().any(|name| line.contains(name));
-        self.wide_divisions += u32::from(wide);
     }
 }
 
@@ -83,6 +76,8 @@ pub struct KernelCode {
     pub shared: u32,
     /// It waits for the kernel before it ahead of all that touches global memory or branches (compute capability 9.0).
     pub waits_first: bool,
+    /// The functions that it calls, as often as it does: all after the last `$` of their names.
+    pub calls: Vec<String>,
     /// Everything.
     pub whole: Counts,
     /// Every loop: what lies between a label and a branch back to it.
@@ -216,7 +211,6 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
         let mut labels: HashMap<&str, usize> = HashMap::new();
         let mut code = KernelCode::default();
         let mut branches = Vec::new();
-        let mut calls = Counts::default();
         while let Some(&line) = lines.peek() {
             let line = line.trim();
             if line.starts_with(".section") || line.starts_with("//----") {
@@ -233,7 +227,7 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
                 if instruction.starts_with("BRA") {
                     branches.push((listing.len(), line));
                 } else if instruction.starts_with("CALL") {
-                    calls.add_call(line);
+                    code.calls.push(called(line).to_owned());
                 }
                 listing.push(instruction);
             }
@@ -250,7 +244,7 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
             listing[range.start..range.end.min(listing.len())].iter().for_each(|i| counts.add(i));
             counts
         };
-        code.whole = Counts { wide_divisions: calls.wide_divisions, ..count(0..listing.len()) };
+        code.whole = count(0..listing.len());
         for (at, line) in branches {
             let to = line.split("`(").nth(1).and_then(|rest| rest.split(')').next());
             if let Some(&first) = to.and_then(|label| labels.get(label))
@@ -262,6 +256,12 @@ pub fn parse(text: &str) -> HashMap<String, KernelCode> {
         all.insert(name.to_owned(), code);
     }
     all
+}
+
+/// The name that a call goes to, `div` of ``CALL `($__internal_0_$div)``; all of the line if it has none.
+fn called(line: &str) -> &str {
+    let name = line.split("`(").nth(1).and_then(|rest| rest.split(')').next());
+    name.map_or(line, |name| name.rsplit('$').next().unwrap_or(name))
 }
 
 /// Whether an instruction touches global memory or goes elsewhere.
@@ -304,9 +304,9 @@ mod tests {
     fn loops_and_kinds_are_counted_and_called_functions_are_not() {
         let kernels = parse(LISTING);
         let f = &kernels["f"];
-        let expected =
-            Counts { all: 6, mma: 1, loads: 1, load_bytes: 16, wide_divisions: 1, ..Counts::default() };
+        let expected = Counts { all: 6, mma: 1, loads: 1, load_bytes: 16, ..Counts::default() };
         assert_eq!(f.whole, expected);
+        assert_eq!(f.calls, ["__cuda_sm20_div_u64"]);
         let body = f.main_loop(|c| c.mma);
         assert_eq!(body, Some(Counts { all: 3, mma: 1, loads: 1, load_bytes: 16, ..Counts::default() }));
         assert_eq!(f.main_loop(|c| c.fma), None);
