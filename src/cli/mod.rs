@@ -424,10 +424,12 @@ impl Cli {
             Ok(cli) => return Ok(cli),
             Err(error) => error,
         };
-        if !error.use_stderr() {
-            error.print().and_then(|()| std::io::stdout().flush()).map_err(output::failed)?;
+        if error.use_stderr() {
+            error.exit();
         }
-        error.exit()
+        // Help and version; `exit` would print them too, and say nothing where they cannot be written.
+        error.print().and_then(|()| std::io::stdout().flush()).map_err(output::failed)?;
+        std::process::exit(error.exit_code())
     }
 
     /// Runs the command in a pool of the asked number of threads.
