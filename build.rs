@@ -50,7 +50,9 @@ fn kernel(line: &str) -> Option<(String, u32)> {
     let (word, rest) = line.split_once('(')?;
     let (bounds, name) = match rest.strip_prefix('(') {
         None if word == "KERNEL" => rest.split_once(") ")?,
-        Some(row) if word.chars().all(|c| c.is_ascii_uppercase() || c == '_') => row.split_once("), ")?,
+        Some(row) if word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') => {
+            row.split_once("), ")?
+        }
         _ => return None,
     };
     let name = name.split(['(', ',']).next()?;

@@ -2,6 +2,7 @@
 
 use invnet::data::ClassMaps;
 use invnet::data::circles::CircleWorld;
+use invnet::data::polycrystal::PolycrystalWorld;
 use invnet::data::source::Look;
 use invnet::data::two_phase::TwoPhaseWorld;
 use invnet::device::Cpu;
@@ -88,4 +89,46 @@ fn a_stray_pixel_in_a_twentieth_of_the_figures_is_seen() {
     let stray = changed(&other, |map, i, p| if i % 20 == 0 && p == 0 { 1 } else { map[p] });
     let (stray, found) = judged(Look::Figures, &stray, &real);
     assert!(stray.worst_ratio > 10.0 && stray.worst_descriptor == "pieces of class 1", "{stray:?} {found:?}");
+}
+
+#[test]
+fn real_grains_are_as_far_from_real_ones_as_they_are_and_others_are_farther() {
+    let world = PolycrystalWorld {
+        size: SIDE,
+        grains: 30,
+        grains_to: 0,
+        spread: 0.3,
+        periodic: false,
+        orientations: 5,
+        concentration: 5.0,
+        coarsen: 0,
+    };
+    let (real, other) = (maps(&world.generate(COUNT, 1)), maps(&world.generate(COUNT, 2)));
+    let judged = |generated: &[Vec<u8>]| judged(Look::Grains, generated, &real);
+    let (like, found) = judged(&other);
+    assert!((0.5..1.6).contains(&like.mean_ratio) && like.worst_ratio < 2.5, "{like:?}");
+    // All real images have 30 grains, and so have these.
+    assert!(ratio(&found, "grains of an image") < 1.0, "{found:?}");
+
+    // Two orientations that are told apart no more: grains run together.
+    let (merged, found) = judged(&changed(&other, |map, _, p| map[p].min(3)));
+    assert!(ratio(&found, "grain area") > 5.0 && merged.mean_ratio > 5.0, "{merged:?}");
+
+    // Grains of blocks of 3 x 3 pixels: as many and as large, but their boundaries are longer.
+    let (_, found) = judged(&changed(&other, |map, _, p| map[p / SIDE / 3 * 3 * SIDE + p % SIDE / 3 * 3]));
+    assert!(ratio(&found, "interface length per area") > 5.0, "{found:?}");
+
+    // A pixel of another orientation in each image is a grain of its own.
+    let middle = SIDE / 2 * (SIDE + 1);
+    let stray = |map: &[u8], p: usize| if p == middle { (map[p] + 1) % 5 } else { map[p] };
+    let (stray, found) = judged(&changed(&other, |map, _, p| stray(map, p)));
+    assert!(
+        stray.worst_ratio > 10.0 && stray.worst_descriptor == "grains of an image",
+        "{stray:?} {found:?}"
+    );
+
+    // Only eight images, again and again.
+    let collapsed: Vec<Vec<u8>> = (0..COUNT).map(|i| other[i % 8 * 11].clone()).collect();
+    let (collapsed, _) = judged(&collapsed);
+    assert!(collapsed.mean_ratio > 2.0, "{collapsed:?}");
 }

@@ -233,8 +233,8 @@ struct TrainArgs {
     /// Stop training after this many seconds, then report.
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// Stop after this iteration and say nothing: how a run looks for what failed in it.
-    #[arg(long, hide = true)]
+    /// Go on to this iteration and write nothing: how a run looks for what failed in it.
+    #[arg(long, hide = true, requires = "resume")]
     until: Option<u64>,
     /// Seed, instead of the configuration's.
     #[arg(long, value_name = "N")]

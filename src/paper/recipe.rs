@@ -21,8 +21,8 @@ pub struct Recipe {
 const ALL: &str = "exact_shares=false relax=0 modulate=false";
 /// Of all quick settings: two cores take minutes. Batches of 16 cost half of the presets' 32.
 const QUICK: &str = "batch=16 log_every=10 checkpoint_every=50 eval_samples=400";
-/// Of all quick settings too, before their changes: one pair of networks for whatever is compared.
-const PAIR: &str = "family=dcgan latent=128 latent_map=false modulate=false relax=0";
+/// Of all quick settings too, before their changes: one pair of networks for whatever is compared, and images as they lie.
+const PAIR: &str = "family=dcgan latent=128 latent_map=false modulate=false relax=0 augment=none";
 
 /// Updates of the generator are equally many for all objectives on circles: a step against the critic
 /// and two of the projection for InvNet, one step an iteration for the others.
@@ -79,10 +79,7 @@ pub const FRACTION: Recipe = Recipe {
 pub const MOMENTS: Recipe = Recipe {
     name: "two-phase",
     label: "InvNet",
-    quick: (
-        "two-phase-quick",
-        "images=1536 iterations=500 augment=none modulate=true relax=1 z_scale=0.2 n_i=3",
-    ),
+    quick: ("two-phase-quick", "images=1536 iterations=500 modulate=true relax=1 z_scale=0.2 n_i=3"),
     full: ("two-phase", ""),
     followed: false,
 };
@@ -118,7 +115,7 @@ pub const GRAINS: Recipe = Recipe {
     label: "InvNet",
     quick: (
         "polycrystal-quick",
-        "images=3000 iterations=600 relax=5 z_scale=0.5 n_i=2 lr_decay=linear crisp=none",
+        "images=3000 iterations=600 relax=5 z_scale=0.5 n_g=1 n_i=2 lr_decay=linear crisp=none",
     ),
     full: ("polycrystal", ""),
     followed: false,

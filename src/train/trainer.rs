@@ -89,7 +89,10 @@ impl Trainer {
     /// of a file have changed since.
     pub fn resume(config: &Config, kind: Kind, path: &Path) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
-        let mut trainer = Self::opened(config, kind, Some(checkpoint.description().settled()))?;
+        // Before its first iteration a run has found nothing out, and has no bits to keep.
+        let begun = checkpoint.values("iteration").is_none_or(|done| done != [0.0]);
+        let settled = begun.then(|| checkpoint.description().settled());
+        let mut trainer = Self::opened(config, kind, settled)?;
         let avoided = trainer.store.device().settled().avoided;
         if !avoided.is_empty() {
             log::warn!("{}: goes on without kernels {}, as it began", path.display(), avoided.join(", "));

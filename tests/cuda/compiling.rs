@@ -260,7 +260,10 @@ fn machine_code(family: &Family, cubin: &[u8]) {
         // Of what multiplies: adding pieces up does not.
         let multiplies = |counts: &Counts| if tensor { counts.mma } else { counts.fma };
         let product = ["conv", "matmul"].iter().any(|product| family.name.starts_with(product));
-        if let Some(body) = found.main_loop(multiplies).filter(|_| product) {
+        let listed = PER_MULTIPLY.iter().any(|(listed, _)| *listed == name);
+        let body = found.main_loop(multiplies).filter(|_| product);
+        assert!(body.is_some() || !listed, "{name} has no main loop");
+        if let Some(body) = body {
             let per = f64::from(body.all) / f64::from(multiplies(&body));
             println!("{name} sm_90 {per:.2} instructions a multiplication");
             let limit =
@@ -268,6 +271,12 @@ fn machine_code(family: &Family, cubin: &[u8]) {
             assert!(per <= limit, "{name}: {per:.2} instructions a multiplication, at most {limit}");
         }
     }
+}
+
+#[test]
+fn budgets_are_of_kernels_that_there_are() {
+    let is = |name: &str| FAMILIES.iter().flat_map(|family| family.kernels).any(|kernel| kernel.name == name);
+    assert!(PER_MULTIPLY.iter().all(|(name, _)| is(name)));
 }
 
 #[test]

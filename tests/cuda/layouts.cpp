@@ -4,9 +4,10 @@
 // Prints a line for each kind of access: what, and how many accesses a bank serves at most in one go (1: no conflict);
 // a line that begins with "wrong" where a number does not lie as its instruction wants it. Sources of the layouts: PTX ISA,
 // "Matrix Fragments for mma.m16n8k8" (tf32) and "m16n8k16" (bf16), "ldmatrix", "Shared Memory Matrix Layout" of wgmma; and
-// the swizzle of 128 bytes as CUTLASS defines it, Swizzle<3, 4, 3>: bits 7 to 9 of a byte's offset added to bits 4 to 6.
+// the swizzle of 128 bytes as CUTLASS defines it, Swizzle<3, 4, 3>: bits 7 to 9 of a byte's offset, by exclusive or, in bits 4 to 6.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <vector>
@@ -200,6 +201,7 @@ static u32 wanted(bool a, u32 bytes, u32 lane, u32 i, u32 half, u32 outer, u32 f
 
 template <typename As, typename Number, u32 TILE, bool along_k>
 static void fragments(const char* kind) {
+    static_assert(TILE * SLICE_BYTES / 4 <= 2048, "every word's number is one that tf32 has");
     const bool a = std::is_same<As, AsA>::value, by_matrices = along_k || Number::BYTES == 2;
     fill<Number, TILE, along_k>();
     Accesses all;
@@ -207,7 +209,7 @@ static void fragments(const char* kind) {
     for (u32 outer = 0; outer < TILE; outer += 16)
         for (u32 part = 0; part < 2; ++part) {
             const u32 first = part * Number::SLICE / 2, go = (outer / 16 * 2 + part) * 4;
-            u32 held[32][4];
+            u32 held[32][4] = {};
             unsigned short rows[32][8];
             for (u32 lane = 0; lane < 32; ++lane) {
                 simt::be(lane);

@@ -54,8 +54,6 @@ enum Ending {
     Complete,
     OutOfTime,
     Interrupted(Signal),
-    /// As far as was asked, which is all that was wanted: see [`fault`].
-    FarEnough,
 }
 
 /// Trains, or continues a run, then reports.
@@ -69,6 +67,9 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
         (None, None) => return Err(Error::Usage("--resume: give the run's --out, or its preset".into())),
     };
     room::check_folder_name(&folder)?;
+    if let Some(until) = args.until {
+        return fault::repeat(args, &folder, until);
+    }
     let mut run = match &args.preset {
         Some(preset) if !args.resume => Run::create(args, preset, folder, quiet)?,
         _ => Run::resume(args, folder, quiet)?,
@@ -90,9 +91,8 @@ pub(super) fn run(args: &TrainArgs, quiet: bool) -> Result<()> {
     }
     interrupt::listen()?;
     let ending = match run.train(args.seconds) {
-        Err(Error::Graph { device, problem }) => return Err(fault::find(run, device, &problem)),
+        Err(Error::Graph { device, problem }) => return Err(fault::find(run, device, problem)),
         Err(error) => return Err(run.advise(error)),
-        Ok(Ending::FarEnough) => return Ok(()),
         Ok(ending) => ending,
     };
     // What follows can be had again from the checkpoint.
@@ -112,6 +112,15 @@ fn load(preset: &str) -> Result<Config> {
     } else {
         Config::preset(preset)
     }
+}
+
+/// The configuration of the run in a folder, and its text.
+fn stored(folder: &Path) -> Result<(String, Config)> {
+    let file = folder.join(CONFIG);
+    let text = fs::read_to_string(&file)
+        .map_err(|e| Error::file(&file, format!("{e}: there is no run to resume")))?;
+    let config = Config::from_toml(&text, &file.display().to_string())?;
+    Ok((text, config))
 }
 
 /// Changes what the options say.
@@ -175,15 +184,12 @@ impl<'a> Run<'a> {
     /// A run continues with its own configuration from its last checkpoint; rows of the log that
     /// the checkpoint does not know are written again.
     fn resume(args: &'a TrainArgs, folder: PathBuf, quiet: bool) -> Result<Self> {
-        let file = folder.join(CONFIG);
-        let text = fs::read_to_string(&file)
-            .map_err(|e| Error::file(&file, format!("{e}: there is no run to resume")))?;
+        let (text, stored) = stored(&folder)?;
         if let Some(preset) = &args.preset {
             resume::check_preset(preset, &text, &folder)?;
         }
         let lock = Lock::take(&folder)?;
         folder::remove_leftovers(&folder)?;
-        let stored = Config::from_toml(&text, &file.display().to_string())?;
         let config = resume::changed(&stored, args)?;
         let checkpoint = folder.join(CHECKPOINT);
         if !checkpoint.exists() {
@@ -233,7 +239,6 @@ impl<'a> Run<'a> {
         let late = || seconds.is_some_and(|s| start.elapsed().as_secs_f64() >= s);
         let stop = || interrupt::caught().is_some() || late();
         let Training { log_every, checkpoint_every, sample_every, iterations, .. } = self.config.train;
-        let iterations = iterations.min(self.args.until.unwrap_or(u64::MAX));
         while self.trainer.iteration() < iterations {
             if stop() {
                 break;
@@ -263,9 +268,6 @@ impl<'a> Run<'a> {
             }
         }
         bar.finish_and_clear();
-        if self.args.until.is_some() {
-            return Ok(Ending::FarEnough);
-        }
         if self.trainer.iteration() >= iterations {
             return Ok(Ending::Complete);
         }

@@ -1,6 +1,7 @@
 //! What went wrong, in words: which kernels may have done it, and what a user can change.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 use super::driver::release;
 use super::nvrtc::nvrtc;
@@ -22,11 +23,17 @@ enum Suspect {
 
 impl Suspects {
     pub fn kernel(&mut self, name: &'static str) {
+        if blocking() {
+            // Those before have ended well.
+            self.clear();
+        }
         self.add(Suspect::Kernel(name));
     }
 
     pub fn graph(&mut self, id: usize) {
-        self.add(Suspect::Graph(id));
+        if !matches!(self.0.back(), Some(Suspect::Graph(last)) if *last == id) {
+            self.add(Suspect::Graph(id));
+        }
     }
 
     fn add(&mut self, suspect: Suspect) {
@@ -56,7 +63,8 @@ impl Suspects {
 
 /// Whether the driver waits for every kernel when it is launched.
 fn blocking() -> bool {
-    std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value != "0")
+    static SET: OnceLock<bool> = OnceLock::new();
+    *SET.get_or_init(|| std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value != "0"))
 }
 
 impl Cuda {

@@ -115,7 +115,7 @@ impl Stream {
         checked(unsafe { (self.functions.set_bytes)(memory.address, 0, memory.bytes, self.stream) })
     }
 
-    /// The bytes may be changed once this returns: the driver takes a copy of pageable memory.
+    /// The bytes may be read until the stream has been waited for.
     pub fn copy_in(&self, to: &Memory, bytes: &[u8]) -> Result<()> {
         assert!(bytes.len() <= to.bytes, "{} bytes into a block of {}", bytes.len(), to.bytes);
         self.bind()?;

@@ -104,7 +104,7 @@ pub static CARDS: &[Card] = &[
         multiprocessors: 148,
         clock: 1.965e9,
         memory: 8.0e12,
-        cache: 6.9e12,
+        cache: 6.1e12,
         lanes: 128.0,
         tensor: [1.125e15, 2.25e15],
         mma: 0.31,
