@@ -128,6 +128,16 @@ fn standard_error_that_is_full_or_closed_changes_no_result() {
 }
 
 #[test]
+fn help_and_version_are_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for (words, of) in [("--help", "Usage:"), ("train --help", "Usage:"), ("--version", "invnet")] {
+        let said = invnet(folder.path(), words).output().unwrap().stdout;
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(said.matches(of).count(), 1, "{words}: {said}");
+    }
+}
+
+#[test]
 fn help_fits_eighty_columns() {
     fn check(command: &mut clap::Command, words: &str) {
         let help = command.render_long_help().to_string();
