@@ -267,3 +267,12 @@ struct Record {
 struct Tick {
     u32 last;
 };
+
+#define MAX_LINKS 32
+
+// chain: what each link computes, as `chain.cu` lists it, and over what.
+struct Chain {
+    u32 count;
+    u32 function[MAX_LINKS];
+    Strided walks[MAX_LINKS];
+};

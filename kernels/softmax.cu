@@ -1,12 +1,19 @@
 // Softmax over the channels of a pixel, and its vector-Jacobian product.
 //
-// Formula: y_c = exp(x_c - max x) / sum_k exp(x_k - max x); grad_c = y_c (g_c - sum_k y_k g_k).
+// Formula: y_c = e_c / sum_k e_k with e_c = exp(x_c - max x), or 0 where x_c is more than `a` below max x;
+// grad_c = y_c (g_c - sum_k y_k g_k).
 // Launch: 2, 3, 4 and 6 channels, one thread per pixel with the pixel in registers; any other
 // number, one warp per pixel.
 // Traffic: 8 bytes an element forward, 12 backward, each read once; bound by memory.
 // Order: channels in turn, or lanes in a fixed tree. A pixel of NaNs stays NaN.
 #include "common.cuh"
 #include "params.cuh"
+
+// exp(x - top), or 0 beyond reach; a NaN stays one.
+DEVICE float share_of_top(float x, float top, float reach) {
+    const float below = x - top;
+    return below < -reach ? 0.0f : expf(below);
+}
 
 // `channels` known when compiled; the numbers stay in registers.
 template <u32 channels>
@@ -18,7 +25,7 @@ DEVICE void softmax_fixed(const float* x, float* y, const Elementwise& p) {
     float top = v[0];
     UNROLL for (u32 c = 1; c < channels; ++c) top = v[c] > top ? v[c] : top;
     float sum = 0.0f;
-    UNROLL for (u32 c = 0; c < channels; ++c) sum += v[c] = expf(v[c] - top);
+    UNROLL for (u32 c = 0; c < channels; ++c) sum += v[c] = share_of_top(v[c], top, p.a);
     const float scale = 1.0f / sum;
     UNROLL for (u32 c = 0; c < channels; ++c) y[pixel * channels + c] = v[c] * scale;
 }
@@ -65,9 +72,9 @@ KERNEL(256) softmax_any(const float* x, float* y, Elementwise p) {
     for (u32 c = lane + WARP; c < p.channels; c += WARP) top = from[c] > top ? from[c] : top;
     top = warp_max(top);
     float sum = 0.0f;
-    for (u32 c = lane; c < p.channels; c += WARP) sum += expf(from[c] - top);
+    for (u32 c = lane; c < p.channels; c += WARP) sum += share_of_top(from[c], top, p.a);
     const float scale = 1.0f / warp_sum(sum);
-    for (u32 c = lane; c < p.channels; c += WARP) to[c] = expf(from[c] - top) * scale;
+    for (u32 c = lane; c < p.channels; c += WARP) to[c] = share_of_top(from[c], top, p.a) * scale;
 }
 
 KERNEL(256) softmax_grad_any(const float* y, const float* g, float* out, Elementwise p) {

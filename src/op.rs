@@ -195,6 +195,11 @@ impl AdamSettings {
     }
 }
 
+/// How far below the largest of a pixel's numbers a softmax still counts one: 48 ln 2, where it is 2^-48 of the largest
+/// probability. Single precision cannot add less to anything near 1, and products of it with gradients would be
+/// subnormal numbers, which many processors are slow with.
+pub const SOFTMAX_REACH: f64 = 48.0 * std::f64::consts::LN_2;
+
 /// One operation. Inputs are listed in order; "like x" means of the shape of x.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Op {
@@ -259,7 +264,7 @@ pub enum Op {
     MeanPool(usize),
     /// Every pixel repeated k x k times (nearest neighbour), and a second input, which a plan alone gives, added.
     Upsample(usize),
-    /// Softmax over the last axis.
+    /// Softmax over the last axis; 0 for what is [`SOFTMAX_REACH`] below the largest.
     Softmax,
     /// y (g - sum(y g)) over the last axis, of y = softmax(x) and a cotangent g.
     SoftmaxGrad,

@@ -16,7 +16,7 @@ use invnet::train::objective::{Choice, KINDS, Shapes, Side, Step};
 use invnet::train::{Config, LogRow, Trainer};
 
 /// Every objective, with the options that change what it computes.
-const VARIANTS: [(&str, &[&str]); 9] = [
+const VARIANTS: [(&str, &[&str]); 10] = [
     ("invnet", &[]),
     ("wgan-gp", &["z_scale=1"]),
     ("cgan", &[]),
@@ -26,12 +26,13 @@ const VARIANTS: [(&str, &[&str]); 9] = [
     ("stinis", &["penalise=image", "data_noise=0.1"]),
     ("joint", &["mu=10"]),
     ("relativistic", &["lambda_gp=2"]),
+    ("hinge", &["lambda_gp=2"]),
 ];
 
 fn tiny(net: &str, objective: &str, options: &[&str]) -> Config {
     let mut config = Config::preset("circles-quick").unwrap();
     let general = "size=16 width=4 batch=4 images=60 latent=4 log_every=5 iterations=40 targets=mix";
-    let n_i = if ["invnet", "relativistic"].contains(&objective) { "n_i=1" } else { "n_i=0" };
+    let n_i = if ["invnet", "relativistic", "hinge"].contains(&objective) { "n_i=1" } else { "n_i=0" };
     let chosen = [format!("net={net}"), format!("objective={objective}")];
     let settings = general.split_whitespace().chain([n_i]).chain(chosen.iter().map(String::as_str));
     config.set_all(settings.chain(options.iter().copied()), "test").unwrap();

@@ -9,12 +9,15 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::cases::{self, Case, tolerance};
 use common::{Build, U, exact, exact_results, real, run, updates};
 use invnet::device::gpu::Precision;
+use invnet::device::gpu::chain::{FUNCTIONS, function};
 use invnet::device::gpu::simt::Schedule;
 use invnet::device::{Cpu, Device};
-use invnet::gradcheck::{Input, largest};
+use invnet::gradcheck::{Input, Values, largest};
 use invnet::op::CahnHilliard;
 use invnet::samples::samples;
 
@@ -50,6 +53,11 @@ fn pointwise() {
 #[test]
 fn broadcasting() {
     check(&cases::broadcasting());
+}
+
+#[test]
+fn chains() {
+    check(&cases::chains());
 }
 
 #[test]
@@ -143,7 +151,7 @@ fn samples_and_their_derivatives() {
     for sample in samples() {
         let single = |input: &Input| {
             let mut input = input.clone();
-            if let invnet::gradcheck::Values::Real(v) = &mut input.values {
+            if let Values::Real(v) = &mut input.values {
                 v.iter_mut().for_each(|v| *v = f64::from(*v as f32));
             }
             input
@@ -196,10 +204,57 @@ fn updates_in_place() {
 }
 
 #[test]
+fn chains_have_the_bits_of_single_launches() {
+    let Case { inputs, build, .. } = cases::chains().remove(0);
+    let (gpu, apart) = common::opened(Schedule::Forward, Precision::Fp32);
+    let (wanted, values) = run(Box::new(gpu.one_by_one()), &inputs, &build);
+    assert!(values.iter().all(|v| v.is_finite() && *v != 0.0), "{values:?}");
+    let reached: BTreeSet<_> = apart.lock().unwrap().iter().filter_map(|kernel| function(kernel)).collect();
+    let missing = (0..FUNCTIONS.len()).filter(|i| !reached.contains(i)).map(|i| FUNCTIONS[i]);
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
+    for schedule in [Schedule::Forward, Schedule::Backward, Schedule::Shuffled(5)] {
+        let (gpu, together) = common::opened(schedule, Precision::Fp32);
+        let (found, _) = run(Box::new(gpu), &inputs, &build);
+        assert!(found == wanted, "{schedule:?}");
+        let (apart, together) = (apart.lock().unwrap().len(), together.lock().unwrap().clone());
+        assert!(together.contains(&"chain") && 4 * together.len() < apart, "{apart} launches, {together:?}");
+    }
+}
+
+/// Of logits this far below the largest nothing is left, neither a probability nor a gradient, alike on all devices;
+/// in particular no subnormal number.
+#[test]
+fn what_is_negligible_is_zero() {
+    for c in [2, 3, 4, 5, 6, 9, 40] {
+        for (below, counts) in [(33.2, true), (33.4, false), (80.0, false), (95.0, false), (1e30, false)] {
+            let mut x = vec![-below; 3 * c];
+            (0..3).for_each(|pixel| x[pixel * c + pixel % c] = 0.0);
+            let logits = Input { values: Values::Real(x), ..real(1, [3, c]) };
+            let build: Build = Box::new(|tape, x| {
+                let y = x[0].softmax();
+                tape.concat(&[y, y.softmax_grad(x[1])], 0)
+            });
+            let inputs = [logits, real(2, [3, c])];
+            let (_, found) = run(device(Schedule::Forward), &inputs, &build);
+            for (i, (wanted, found)) in exact(&inputs, &build).into_iter().zip(found).enumerate() {
+                let what = format!("{c} channels, {below} below, number {i}: {found}");
+                let top = i % (3 * c) / c % c == i % c;
+                assert!(!(found as f32).is_subnormal(), "{what}");
+                assert!(top || (found != 0.0) == counts, "{what}");
+                assert!(
+                    (found - wanted).abs() <= 1e-5 * wanted.abs() + 1e-6 * f64::from(top),
+                    "{what}, not {wanted}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_pixel_of_nans_stays_nan() {
     for c in [3, 5, 40] {
         let mut input = real(1, [2, c]);
-        if let invnet::gradcheck::Values::Real(v) = &mut input.values {
+        if let Values::Real(v) = &mut input.values {
             v[..c].fill(f64::NAN);
         }
         let build: Build = Box::new(|_, x| x[0].softmax());

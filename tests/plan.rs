@@ -360,8 +360,9 @@ fn eager_plan_and_graph_agree_bit_for_bit_on_the_kernels() {
     use invnet::device::gpu::Precision;
     use invnet::device::gpu::simt::Schedule;
 
-    let run = |family: Family, planned: bool, graph: bool| {
-        let mut store = Store::on(common::device(Schedule::Forward, Precision::Fp32));
+    let open = || common::opened(Schedule::Forward, Precision::Fp32).0;
+    let with = |device: Box<dyn Device>, family: Family, planned: bool, graph: bool| {
+        let mut store = Store::on(device);
         let (plan, leaves) = step(family, &mut store, planned);
         plan.run(&mut store).unwrap();
         if graph {
@@ -380,10 +381,13 @@ fn eager_plan_and_graph_agree_bit_for_bit_on_the_kernels() {
         bytes.push(plan.read_bytes(&mut store, 0).unwrap());
         bytes
     };
+    let run = |family, planned, graph| with(Box::new(open()), family, planned, graph);
     let eager = run(Family::Dcgan, false, false);
     assert!(eager.iter().flatten().any(|&b| b != 0));
     assert!(eager == run(Family::Dcgan, true, false), "a plan differs from running op by op");
     assert!(eager == run(Family::Dcgan, true, true), "a graph differs from running op by op");
+    let apart = with(Box::new(open().one_by_one()), Family::Dcgan, true, false);
+    assert!(eager == apart, "chains differ from single launches");
     let planned = run(Family::Resnet, true, false);
     assert!(planned == run(Family::Resnet, true, true), "a graph differs from its plan");
 }

@@ -88,6 +88,13 @@ pub struct Place {
 /// Alignment of every tensor, in bytes: a cache line, and what vector loads like.
 pub const ALIGN: usize = 64;
 
+/// Whether many kernels may go as one launch: iterations as graphs, small operations as chains. With `INVNET_GRAPHS=0`
+/// each goes by itself, so that a fault names its kernel; bits are the same.
+#[must_use]
+pub fn launches_together() -> bool {
+    std::env::var_os("INVNET_GRAPHS").is_none_or(|value| value != "0")
+}
+
 /// Memory, and a way to run an operation in it.
 pub trait Device: Send {
     /// What a person calls it.

@@ -1,4 +1,4 @@
-//! The DCGAN pair: 4 x 4 kernels, stride 2, everywhere.
+//! The DCGAN pair: 4 x 4 kernels, stride 2, everywhere, or a critic of 3 x 3 kernels and means.
 //!
 //! With L levels the widest layer, at the base grid, has `width * 2^(L - 1)` channels; each doubling of
 //! the image halves them. The generator normalises over the batch; the critic does not, since a
@@ -6,8 +6,8 @@
 //! al. 2017, section 4). A score has no bias: see [`super`].
 
 use super::{
-    Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, modulated, modulation,
-    scale_and_shift, vector,
+    Downsampling, Net, Norm, Parameter, Weights, base_features, batch_norm, filter, matrix, modulated,
+    modulation, scale_and_shift, vector,
 };
 use crate::tape::Var;
 
@@ -54,7 +54,8 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
     let mut from = net.classes;
     for level in 0..net.levels() {
         let to = net.width << level;
-        all.push(filter(format!("conv{level}.w"), [4, 4, from, to], 16 * from));
+        let side = if pools(net, level) { 3 } else { 4 };
+        all.push(filter(format!("conv{level}.w"), [side, side, from, to], side * side * from));
         all.push(vector(format!("conv{level}.b"), to, 0.0));
         from = to;
     }
@@ -62,10 +63,20 @@ pub(super) fn critic_parameters(net: &Net) -> Vec<Parameter> {
     all
 }
 
+/// Whether a layer of the critic is a 3 x 3 filter and means of 2 x 2.
+fn pools(net: &Net, level: usize) -> bool {
+    net.downsampling == Downsampling::Pooled && level > 0
+}
+
 pub(super) fn critic_features<'t>(net: &Net, weights: &Weights<'t>, x: Var<'t>) -> Var<'t> {
     let mut x = x;
     for level in 0..net.levels() {
-        let convolved = x.conv(weights.get(&format!("conv{level}.w")), [2, 2], [1, 1], net.border);
+        let w = weights.get(&format!("conv{level}.w"));
+        let convolved = if pools(net, level) {
+            x.conv_mean_pool(w, net.border)
+        } else {
+            x.conv(w, [2, 2], [1, 1], net.border)
+        };
         x = (convolved + weights.get(&format!("conv{level}.b"))).leaky_relu(SLOPE);
     }
     x

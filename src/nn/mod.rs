@@ -61,6 +61,17 @@ impl Family {
     }
 }
 
+/// How the critic of [`Family::Dcgan`] and [`Family::Resize`] halves an image; that of [`Family::Resnet`] has means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Downsampling {
+    /// 4 x 4 filters at every other pixel.
+    Strided,
+    /// 3 x 3 filters at every pixel and means of 2 x 2 behind them, from the second layer on: what it sees does not
+    /// depend on which pixels it skips (anti-aliasing, Zhang 2019). The first sees what alternates from pixel to pixel.
+    Pooled,
+}
+
 /// What fixes the shapes of a pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Net {
@@ -83,14 +94,28 @@ pub struct Net {
     pub modulated: usize,
     /// Images of a group within which a critic is told how much they differ; 0: it is told nothing.
     pub minibatch_std: usize,
+    /// How the critic halves an image.
+    pub downsampling: Downsampling,
 }
 
 impl Net {
     /// A pair that sees zeros beyond the edges, and has one input [z, r] an image.
     #[must_use]
     pub fn new(family: Family, size: [usize; 2], width: usize, classes: usize) -> Self {
-        let (border, latent_map, shared, modulated, minibatch_std) = (Border::Open, false, 0, 0, 0);
-        Self { family, size, width, classes, border, latent_map, shared, modulated, minibatch_std }
+        let (border, latent_map, shared, modulated) = (Border::Open, false, 0, 0);
+        let (minibatch_std, downsampling) = (0, Downsampling::Strided);
+        Self {
+            family,
+            size,
+            width,
+            classes,
+            border,
+            latent_map,
+            shared,
+            modulated,
+            minibatch_std,
+            downsampling,
+        }
     }
 
     /// The base of the pair's images.

@@ -268,7 +268,7 @@ impl<'t> Var<'t> {
         self.tape().push(Op::RowNorm(eps), &[self], Shape::from([s[0]]), DType::Real)
     }
 
-    /// Softmax over the last axis.
+    /// Softmax over the last axis; exactly 0 for what is [`SOFTMAX_REACH`](crate::op::SOFTMAX_REACH) below the largest.
     pub fn softmax(self) -> Self {
         self.tape().push(Op::Softmax, &[self], self.shape(), DType::Real)
     }

@@ -22,7 +22,8 @@ const ALL: &str = "exact_shares=false relax=0 modulate=false";
 /// Of all quick settings: two cores take minutes. Batches of 16 cost half of the presets' 32.
 const QUICK: &str = "batch=16 log_every=10 checkpoint_every=50 eval_samples=400";
 /// Of all quick settings too, before their changes: one pair of networks for whatever is compared, and images as they lie.
-const PAIR: &str = "family=dcgan latent=128 latent_map=false modulate=false relax=0 augment=none";
+const PAIR: &str =
+    "family=dcgan latent=128 latent_map=false modulate=false relax=0 augment=none downsampling=strided";
 
 /// Updates of the generator are equally many for all objectives on circles: a step against the critic
 /// and two of the projection for InvNet, one step an iteration for the others.
@@ -66,13 +67,13 @@ pub const CIRCLE_SQUARE: Recipe = Recipe {
     followed: false,
 };
 
-const PHASES: &str = "images=1536 iterations=500";
+const PHASES: &str = "images=1536 iterations=500 z_scale=0.7 n_g=1";
 /// Two phases by volume fraction.
 pub const FRACTION: Recipe = Recipe {
     name: "two-phase-p1",
     label: "InvNet",
     quick: ("two-phase-p1-quick", PHASES),
-    full: ("two-phase-p1", ""),
+    full: ("two-phase-p1", "n_g=1"),
     followed: false,
 };
 /// Two phases by fraction and correlation.
@@ -80,7 +81,7 @@ pub const MOMENTS: Recipe = Recipe {
     name: "two-phase",
     label: "InvNet",
     quick: ("two-phase-quick", "images=1536 iterations=500 modulate=true relax=1 z_scale=0.2 n_i=3"),
-    full: ("two-phase", ""),
+    full: ("two-phase", "n_g=1"),
     followed: false,
 };
 
@@ -125,15 +126,15 @@ pub const GRAINS: Recipe = Recipe {
 pub const NO_PROJECTION: Recipe = Recipe {
     name: "without-projection",
     label: "without projection",
-    quick: ("two-phase-p1-quick", "images=1536 iterations=500 n_i=0"),
-    full: ("two-phase-p1", "n_i=0"),
+    quick: ("two-phase-p1-quick", "images=1536 iterations=500 z_scale=0.7 n_g=1 n_i=0"),
+    full: ("two-phase-p1", "n_g=1 n_i=0"),
     followed: false,
 };
 /// Two phases by the projection alone.
 pub const NO_CRITIC: Recipe = Recipe {
     name: "without-critic",
     label: "without critic",
-    quick: ("two-phase-p1-quick", "images=1536 iterations=500 n_g=0 n_d=0"),
+    quick: ("two-phase-p1-quick", "images=1536 iterations=500 z_scale=0.7 n_g=0 n_d=0"),
     full: ("two-phase-p1", "n_g=0 n_d=0"),
     followed: false,
 };
@@ -141,7 +142,10 @@ pub const NO_CRITIC: Recipe = Recipe {
 pub const JOINT: Recipe = Recipe {
     name: "joint",
     label: "joint loss (Eq. 2, mu = 100)",
-    quick: ("two-phase-p1-quick", "images=1536 iterations=500 n_i=0 n_g=3 objective=joint mu=100"),
+    quick: (
+        "two-phase-p1-quick",
+        "images=1536 iterations=500 z_scale=0.7 n_i=0 n_g=3 objective=joint mu=100",
+    ),
     full: ("two-phase-p1", "n_i=0 n_g=3 objective=joint mu=100"),
     followed: false,
 };
@@ -149,8 +153,8 @@ pub const JOINT: Recipe = Recipe {
 pub const PRIOR: Recipe = Recipe {
     name: "prior",
     label: "r from a prior",
-    quick: ("two-phase-p1-quick", "images=1536 iterations=500 targets=prior"),
-    full: ("two-phase-p1", "targets=prior"),
+    quick: ("two-phase-p1-quick", "images=1536 iterations=500 z_scale=0.7 n_g=1 targets=prior"),
+    full: ("two-phase-p1", "n_g=1 targets=prior"),
     followed: false,
 };
 

@@ -197,6 +197,7 @@ pub(super) fn net(config: &Config, task: &Task) -> Net {
         shared: config.net.latent_shared,
         modulated: if config.net.modulate { config.net.latent_shared + task.columns().len() } else { 0 },
         minibatch_std: nn::minibatch_group(config.train.batch, config.net.minibatch_std),
+        downsampling: config.net.downsampling,
         ..Net::new(config.net.family, images.size, config.net.width, images.classes)
     }
 }

@@ -8,7 +8,7 @@ use super::dataset::{Dataset, Real};
 use super::description::Description;
 use super::phases::{Phase, Phases, TABLE};
 use super::sampler::Sampler;
-use crate::device::{Device, GraphId, Kind, Settled};
+use crate::device::{Device, GraphId, Kind, Settled, launches_together};
 use crate::error::{Error, Result};
 use crate::first_use;
 use crate::invariance::Images;
@@ -43,11 +43,6 @@ enum Replay {
     Graph(GraphId),
     /// Op by op, always: the device has no graphs.
     Plans,
-}
-
-/// `INVNET_GRAPHS=0` runs every iteration op by op, so that a fault names its kernel.
-fn graphs_wanted() -> bool {
-    std::env::var_os("INVNET_GRAPHS").is_none_or(|value| value != "0")
 }
 
 /// A training run in memory.
@@ -228,7 +223,7 @@ impl Trainer {
                 self.replay = Replay::Graph(graph);
                 return self.store.device().replay(graph);
             }
-            Replay::First if graphs_wanted() => self.replay = Replay::Capture,
+            Replay::First if launches_together() => self.replay = Replay::Capture,
             Replay::First => self.replay = Replay::Plans,
             Replay::Capture => self.replay = Replay::Plans,
             Replay::Plans => {}

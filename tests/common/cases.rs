@@ -287,6 +287,33 @@ pub fn pixelwise() -> Vec<Case> {
     cases
 }
 
+/// Every function that a chain computes, on operands of one shape and of others, and what follows from it; forty more in a
+/// row, in whose memory those behind them lie.
+pub fn chains() -> Vec<Case> {
+    let mut y = real(3, [4, 7]);
+    if let Values::Real(values) = &mut y.values {
+        values.iter_mut().for_each(|v| *v = v.abs() + 0.5);
+    }
+    // Of some hundred roundings, and of a row in each of which a product may be as large as the next sum.
+    let bound = Bound::Of(|_, y| y.iter().map(|y| 1000.0 * U * (1.0 + y.abs())).collect());
+    let all = case("chains", vec![real(1, [4, 7]), real(2, [7]), y], bound, |tape, inputs| {
+        let [x, row, y] = [0, 1, 2].map(|i| inputs[i]);
+        let of_x =
+            [-x, x.exp(), x.square(), x.tanh(), x.sigmoid(), x.leaky_relu(0.2), x.scale(0.3), x.shift(0.7)];
+        let of_y = [y.ln(), y.sqrt(), y.recip(), y.pow(1.7)];
+        let of_both = [x + y, x - y, x * y, x / y, x + row, x - row, x * row, y / row, row.broadcast([4, 7])];
+        let of_all = of_x.into_iter().chain(of_y).chain(of_both);
+        let mut sum = of_all.fold(tape.fill(0.1, [4, 7]), |sum, v| sum + v);
+        // The derivative of a LeakyReLU is a gate.
+        sum = sum + tape.grad(x.leaky_relu(0.2).square().sum(), &[x])[0] + x.leaky_mask(0.2);
+        for _ in 0..20 {
+            sum = (sum * row).tanh();
+        }
+        sum.slice(&[1, 2], [3, 4])
+    });
+    vec![all]
+}
+
 /// Sums and products of small whole numbers, which single precision holds exactly whatever the order:
 /// a term that is forgotten, or taken twice, is seen wherever it is.
 pub fn whole_numbers() -> Vec<Case> {
@@ -310,6 +337,7 @@ pub fn all() -> Vec<Case> {
     [
         pointwise,
         broadcasting,
+        chains,
         sums,
         moving,
         pixelwise,

@@ -67,7 +67,7 @@ fn hold(ordinal: usize) {
 
 /// The kernels' device, and what it launches.
 #[cfg(feature = "simt")]
-pub fn watched(schedule: Schedule, precision: Precision) -> (Box<dyn Device>, Launched) {
+pub fn opened(schedule: Schedule, precision: Precision) -> (Gpu<Watch>, Launched) {
     let launcher: Box<dyn Launcher> = match kind() {
         Kind::Cuda(ordinal) => {
             hold(ordinal);
@@ -76,7 +76,14 @@ pub fn watched(schedule: Schedule, precision: Precision) -> (Box<dyn Device>, La
         _ => Box::new(simt(schedule)),
     };
     let (launcher, launched) = Watch::new(launcher, multiprocessors());
-    (Box::new(Gpu::new(launcher, precision)), launched)
+    (Gpu::new(launcher, precision), launched)
+}
+
+/// The same as a device, small operations in chains.
+#[cfg(feature = "simt")]
+pub fn watched(schedule: Schedule, precision: Precision) -> (Box<dyn Device>, Launched) {
+    let (gpu, launched) = opened(schedule, precision);
+    (Box::new(gpu), launched)
 }
 
 /// How a case records its formula.

@@ -173,7 +173,7 @@ pub fn fill_neg_exp() -> error::Result<()> {
     let block = cuda.alloc(16)?;
     fill(&mut cuda, block, 1.0, 0)?;
     cuda.sync()?;
-    let mut gpu = Gpu::new(cuda, Precision::Fp32);
+    let mut gpu = Gpu::new(cuda, Precision::Fp32).one_by_one();
     let other = gpu.alloc(16)?;
     for op in [Unary::Neg, Unary::Exp] {
         gpu.run(&Op::Unary(op), &[four(block)], &four(other))?;

@@ -199,9 +199,10 @@ fn a_wrong_sum_of_few_channels_is_caught() {
     }
 }
 
-/// Whether tiles are chosen for the few multiprocessors of the host: then these products reach them all.
+/// Whether tiles are chosen for the few multiprocessors of the host and for its architecture: then these products reach
+/// them all. A card with warpgroups multiplies by those.
 fn all_tiles() -> bool {
-    multiprocessors().unwrap_or(if common::kind() == Kind::Simt { 4 } else { u32::MAX }) == 4
+    common::kind() == Kind::Simt && multiprocessors().unwrap_or(4) == 4
 }
 
 /// Checks products that together reach every kernel of a family.

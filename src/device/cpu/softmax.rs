@@ -8,6 +8,7 @@ use super::pieces::*;
 
 use super::Real;
 use super::real::{CHUNK, simd};
+use crate::op::SOFTMAX_REACH;
 
 /// Pixels that are computed together: several vectors, so that the compiler keeps the loops.
 const LANES: usize = 64;
@@ -72,6 +73,14 @@ fn turn_back<const C: usize, T: Real>(lanes: &[Lane<T>; C], out: &mut [T]) {
     }
 }
 
+/// exp(x - top), or 0 beyond reach; a NaN stays one.
+#[inline(always)]
+fn share_of_top<T: Real>(x: T, top: T) -> T {
+    let below = x - top;
+    let share = below.exponential();
+    if below < T::of(-SOFTMAX_REACH) { T::zero() } else { share }
+}
+
 #[inline(always)]
 fn softmax_few<const C: usize, T: Real>(x: &[T], out: &mut [T]) {
     for (out, x) in out.chunks_mut(LANES * C).zip(x.chunks(LANES * C)) {
@@ -85,7 +94,7 @@ fn softmax_few<const C: usize, T: Real>(x: &[T], out: &mut [T]) {
         let mut sum = [T::zero(); LANES];
         for c in 0..C {
             for p in 0..LANES {
-                v[c][p] = (v[c][p] - top[p]).exponential();
+                v[c][p] = share_of_top(v[c][p], top[p]);
                 sum[p] += v[c][p];
             }
         }
@@ -106,7 +115,7 @@ fn softmax_many<T: Real>(x: &[T], channels: usize, out: &mut [T]) {
     for (out, x) in out.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
         let top = x.iter().fold(x[0], |m, &v| if v > m { v } else { m });
         for (o, &v) in out.iter_mut().zip(x) {
-            *o = (v - top).exponential();
+            *o = share_of_top(v, top);
         }
         let scale = T::one() / out.iter().copied().sum::<T>();
         for o in out {

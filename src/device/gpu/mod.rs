@@ -6,6 +6,7 @@
 
 mod boundary;
 mod cahn_hilliard;
+pub mod chain;
 mod choice;
 mod conv;
 mod correlation;
@@ -37,6 +38,7 @@ mod trust;
 pub mod watch;
 
 pub use super::Precision;
+use chain::Chained;
 pub use choice::Choices;
 use choice::Chosen;
 use conv::Finish;
@@ -82,7 +84,7 @@ impl Workspace {
 
 /// A device that computes with the kernels of this crate.
 pub struct Gpu<L> {
-    launcher: L,
+    launcher: Chained<L>,
     precision: Precision,
     workspace: Workspace,
     /// Of operands that tensor cores cannot read as they are.
@@ -102,7 +104,7 @@ impl<L: Launcher> Gpu<L> {
     #[must_use]
     pub fn new(launcher: L, precision: Precision) -> Self {
         Self {
-            launcher,
+            launcher: Chained::new(launcher),
             precision,
             workspace: Workspace::default(),
             widened: Workspace::default(),
@@ -115,9 +117,11 @@ impl<L: Launcher> Gpu<L> {
         }
     }
 
-    /// What runs the kernels.
-    pub fn launcher(&mut self) -> &mut L {
-        &mut self.launcher
+    /// Launches every kernel by itself: no chains of small ones.
+    #[must_use]
+    pub fn one_by_one(mut self) -> Self {
+        self.launcher.one_by_one();
+        self
     }
 
     /// Launches a kernel on its pointers and its parameter struct.

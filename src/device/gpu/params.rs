@@ -6,6 +6,8 @@
 pub const RANK: usize = 6;
 /// Most tensors of one multi-tensor launch.
 pub const MAX_TENSORS: usize = 56;
+/// Most operations of one chain.
+pub const MAX_LINKS: usize = 32;
 
 /// Declares structs with C's layout, and a table of their members for the test.
 macro_rules! params {
@@ -103,4 +105,6 @@ params! {
     Record { rows: u32, columns: u32, }
     /// tick.
     Tick { last: u32, }
+    /// chain.
+    Chain { count: u32, function: [u32; MAX_LINKS], walks: [Strided; MAX_LINKS], }
 }

@@ -5,6 +5,7 @@ use super::params::Elementwise;
 use super::{Gpu, blocks_for, word};
 use crate::device::Place;
 use crate::error::Result;
+use crate::op::SOFTMAX_REACH;
 
 impl<L: Launcher> Gpu<L> {
     pub(super) fn softmax(&mut self, x: &Place, y: &Place) -> Result<()> {
@@ -33,7 +34,8 @@ impl<L: Launcher> Gpu<L> {
         let channels = like.shape.channels();
         let pixels = like.shape.numel() / channels;
         let threads = if kernel.ends_with("any") { pixels * 32 } else { pixels };
-        let params = Elementwise { n: word(pixels), channels: word(channels), a: 0.0, b: 0.0 };
+        let a = SOFTMAX_REACH as f32;
+        let params = Elementwise { n: word(pixels), channels: word(channels), a, b: 0.0 };
         self.launch(kernel, blocks_for(threads, 256), spans, &params)
     }
 }

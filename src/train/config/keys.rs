@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::gpu::Precision;
 use crate::invariance::Images;
-use crate::nn::Family;
+use crate::nn::{Downsampling, Family};
 use crate::op::{Border, Symmetry};
 use crate::options::Key;
 
@@ -131,6 +131,8 @@ pub struct Networks {
     pub modulate: bool,
     /// Images of a group within which the critic is told how much they differ.
     pub minibatch_std: usize,
+    /// How the critic halves an image.
+    pub downsampling: Downsampling,
     /// Rounds in which outlines of samples relax.
     pub relax: usize,
     /// Pixels at which the weights of the means of a round have fallen to zero.
@@ -203,6 +205,13 @@ pub(super) const NET: &[Key] = &[
         (0, 4096),
         "a whole number from 0 to 4096",
         "the critic sees how much images of groups of so many differ, as far as they divide the batch",
+    ),
+    Key::word(
+        "downsampling",
+        "strided",
+        &["strided", "pooled"],
+        "\"strided\" or \"pooled\"",
+        "the critic halves images by 4 x 4 filters of stride 2, or by 3 x 3 filters and means, as that of resnet always does",
     ),
     Key::whole(
         "relax",

@@ -10,6 +10,7 @@
 
 mod acgan;
 mod cgan;
+mod hinge;
 mod invnet;
 mod joint;
 mod relativistic;
@@ -194,6 +195,7 @@ pub const KINDS: &[Kind] = &[
     stinis::STINIS,
     joint::JOINT,
     relativistic::RELATIVISTIC,
+    hinge::HINGE,
 ];
 
 /// The objective of a run: a kind and its options.

@@ -11,7 +11,7 @@
 //! - tensor: operations of whole tiles, at 0.85 of the peak in that precision;
 //! - memory: bytes of the tensors, at 0.85 of the bandwidth.
 //!
-//! and 1.5 microseconds more, which a launch within a graph costs. Without compiler or disassembler
+//! and 1.5 microseconds more, which a launch within a graph costs, and of a chain .8 for each link. Without compiler or disassembler
 //! the first is left out, which the result says. The cards are in `card.rs`.
 
 mod card;
@@ -29,12 +29,15 @@ use serde::Serialize;
 use super::Gpu;
 use super::dry::{Dry, Limits, Seen};
 use super::launch::{self, FAMILIES};
+use super::params::Chain;
 use crate::error::{Error, Result};
 use crate::train::{Config, Trainer};
 use code::KernelCode;
 
 /// Seconds that a launch within a graph takes beside its work.
 const LAUNCH: f64 = 1.5e-6;
+/// Seconds of a link of a chain: to the second-level cache and back, and a barrier. Assumed.
+const LINK: f64 = 0.8e-6;
 /// Bytes of a launch below which its time is its latency.
 const SMALL: u64 = 2_000_000;
 
@@ -271,6 +274,10 @@ fn instructions(seen: &Seen, work: &Work, code: &KernelCode, threads: u32) -> f6
 
 /// Seconds of a launch, and what bounds it.
 fn time(seen: &Seen, work: &Work, code: Option<&KernelCode>, card: &Card) -> (f64, Bound) {
+    if seen.kernel == "chain" {
+        let chain: Chain = bytemuck::pod_read_unaligned(&seen.params);
+        return (LAUNCH + f64::from(chain.count) * LINK, Bound::Launch);
+    }
     let threads = launch::find(seen.kernel).1.threads;
     let blocks = blocks(seen) as f64;
     let multiprocessors = f64::from(card.multiprocessors);

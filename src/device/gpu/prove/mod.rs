@@ -106,13 +106,18 @@ impl Place {
         }
     }
 
+    fn gpu(&self, precision: Precision, multiprocessors: Option<u32>) -> Result<(Gpu<Watch>, Launched)> {
+        let (watch, launched) = Watch::new(self.launcher()?, multiprocessors);
+        Ok((Gpu::new(watch, precision), launched))
+    }
+
     fn device(
         &self,
         precision: Precision,
         multiprocessors: Option<u32>,
     ) -> Result<(Box<dyn Device>, Launched)> {
-        let (watch, launched) = Watch::new(self.launcher()?, multiprocessors);
-        Ok((Box::new(Gpu::new(watch, precision)), launched))
+        let (gpu, launched) = self.gpu(precision, multiprocessors)?;
+        Ok((Box::new(gpu), launched))
     }
 }
 

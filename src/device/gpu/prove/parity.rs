@@ -51,19 +51,25 @@ pub struct Iteration {
 /// comparison in the tests.
 const SINGLE: f64 = 1e-4;
 
-/// Every operation's value and gradients.
+/// Every operation's value and gradients, kernel by kernel; and in chains, where there are any.
 pub(super) fn operations(place: &Place, reached: &mut BTreeSet<&'static str>) -> Result<Vec<Agreement>> {
     let mut all = Vec::new();
     for sample in samples() {
-        let (device, launched) = place.device(Precision::Fp32, None)?;
-        let found = evaluate(device, &sample)?;
         let exact = evaluate(Box::new(Cpu::<f64>::new()), &sample)?;
-        let errors = found.iter().zip(&exact).map(|(f, e)| relative_error(f, e));
-        let share = largest(errors) / SINGLE;
-        let kernels = once(&launched.lock().expect("no thread panics while it holds this"));
-        reached.extend(&kernels);
-        let case = sample.name.to_owned();
-        all.push(Agreement { case, precision: Precision::Fp32, share, holds: share <= 1.0, kernels });
+        for together in [false, true] {
+            let (gpu, launched) = place.gpu(Precision::Fp32, None)?;
+            let gpu = if together { gpu } else { gpu.one_by_one() };
+            let found = evaluate(Box::new(gpu), &sample)?;
+            let kernels = once(&launched.lock().expect("no thread panics while it holds this"));
+            if together && !kernels.contains(&"chain") {
+                continue;
+            }
+            let errors = found.iter().zip(&exact).map(|(f, e)| relative_error(f, e));
+            let share = largest(errors) / SINGLE;
+            reached.extend(&kernels);
+            let case = sample.name.to_owned();
+            all.push(Agreement { case, precision: Precision::Fp32, share, holds: share <= 1.0, kernels });
+        }
     }
     Ok(all)
 }
