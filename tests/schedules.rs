@@ -139,6 +139,13 @@ fn mutants_are_caught() {
         ["    __syncthreads();\n    if (half_down && half_along)", "    if (half_down && half_along)"];
     let library = changed_library(&place("passes"), "correlation", passes);
     assert!(caught(&library, &family(cases::correlations(), "correlation [3, 16, 8]")), "a missing barrier");
+    // Links that do not wait for each other, and one that is taken for another.
+    let links = ["        __syncthreads();\n    }\n}", "    }\n}"];
+    let library = changed_library(&place("links"), "chain", links);
+    assert!(caught(&library, &cases::chains()), "a missing barrier");
+    let functions = ["case 18: return Div::of", "case 18: return Mul::of"];
+    let library = changed_library(&place("functions"), "chain", functions);
+    assert!(caught(&library, &cases::chains()), "another function");
     // A wrong stride: the vertical one used across.
     let stride = ["left = pixel.x * p->sw - p->pw;", "left = pixel.x * p->sh - p->pw;"];
     let library = changed_library(&place("stride"), "conv", stride);
