@@ -5,7 +5,6 @@
 // Launch: one block, whatever the links.
 // Traffic: that of the links; bound by latency, two ways to the cache and a barrier a link.
 // Order: none within a link; a link reads what those before it wrote.
-#include "common.cuh"
 #include "elementwise.cuh"
 
 // Pointers of each link: first operand, second operand, result; null where it has no such operand.

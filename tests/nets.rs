@@ -4,7 +4,7 @@
 
 use invnet::device::Cpu;
 use invnet::gradcheck::numbers;
-use invnet::nn::{self, Family, Init, Net, Norm, Weights};
+use invnet::nn::{self, Downsampling, Family, Init, Net, Norm, Weights};
 use invnet::op::Border;
 use invnet::plan::Plan;
 use invnet::shape::Shape;
@@ -168,6 +168,35 @@ fn a_map_is_refused_by_a_network_of_one_vector_an_image() {
 #[should_panic(expected = "101 x 101: networks make")]
 fn a_size_without_a_base_is_refused() {
     let _ = nn::critic_parameters(&Net::new(Family::Dcgan, [101, 101], 1, 2));
+}
+
+/// A critic that pools is, behind its first layer, convolutions at every pixel and means of what they find.
+#[test]
+fn a_pooled_critic_takes_means() {
+    for family in [Family::Dcgan, Family::Resize] {
+        let net = Net { downsampling: Downsampling::Pooled, ..Net::new(family, [16, 16], 2, 3) };
+        let mut store = Store::new(Cpu::<f64>::new());
+        let parameters = nn::critic_parameters(&net);
+        let side = |name: &str| parameters.iter().find(|p| p.name == name).unwrap().shape[0];
+        assert_eq!([side("conv0.w"), side("conv1.w")], [4, 3]);
+        let mut add = |(i, p): (usize, &nn::Parameter)| {
+            store.add_real(&p.name, p.shape, &numbers(i as u64, p.shape.numel())).unwrap()
+        };
+        let leaves: Vec<_> = parameters.iter().enumerate().map(&mut add).collect();
+        let x = store.add_real("x", [2, 16, 16, 3], &numbers(9, 2 * 16 * 16 * 3)).unwrap();
+        let tape = Tape::new();
+        let names = parameters.iter().map(|p| p.name.clone());
+        let weights = Weights::new(names.zip(leaves.iter().map(|&leaf| store.var(&tape, leaf))));
+        let x = store.var(&tape, x);
+        let layer = |x: Var<'_>, bias: &str| (x + weights.get(bias)).leaky_relu(0.2);
+        let first = layer(x.conv(weights.get("conv0.w"), [2, 2], [1, 1], net.border), "conv0.b");
+        let fine = first.conv(weights.get("conv1.w"), [1, 1], [1, 1], net.border);
+        let wanted = layer(fine.mean_pool(2), "conv1.b").reshape([2, 4 * 4 * 4]);
+        let plan = Plan::new(&tape, &[nn::critic_features(&net, &weights, x), wanted], &store);
+        plan.run(&mut store).unwrap();
+        let [found, wanted] = [0, 1].map(|i| plan.read(&mut store, i).unwrap());
+        assert!(found.iter().zip(&wanted).all(|(f, w)| (f - w).abs() < 1e-12), "{family:?}");
+    }
 }
 
 #[test]

@@ -294,7 +294,7 @@ pub fn chains() -> Vec<Case> {
     if let Values::Real(values) = &mut y.values {
         values.iter_mut().for_each(|v| *v = v.abs() + 0.5);
     }
-    // Of some hundred roundings, and of a row in each of which a product may be as large as the next sum.
+    // Some hundred roundings, of numbers that may be larger than what they come to.
     let bound = Bound::Of(|_, y| y.iter().map(|y| 1000.0 * U * (1.0 + y.abs())).collect());
     let all = case("chains", vec![real(1, [4, 7]), real(2, [7]), y], bound, |tape, inputs| {
         let [x, row, y] = [0, 1, 2].map(|i| inputs[i]);

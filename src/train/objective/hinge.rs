@@ -4,6 +4,7 @@
 
 use super::{Kind, Losses, Objective, Step};
 use crate::nn;
+use crate::tape::Var;
 
 pub(super) const HINGE: Kind = Kind {
     name: "hinge",
@@ -13,6 +14,11 @@ pub(super) const HINGE: Kind = Kind {
 };
 
 struct Hinge;
+
+/// E max(0, 1 - D(x)) + E max(0, 1 + D(y)) of the scores of real and generated images.
+fn margins<'t>(real: Var<'t>, fake: Var<'t>) -> Var<'t> {
+    (-real).shift(1.0).relu().mean() + fake.shift(1.0).relu().mean()
+}
 
 impl Objective for Hinge {
     fn projects(&self) -> bool {
@@ -26,7 +32,7 @@ impl Objective for Hinge {
         let n = step.real.images.shape()[0];
         let slope = slopes.scale(0.5 * step.lambda_gp / n as f64);
         let fake = step.plain_scores();
-        let total = (-real).shift(1.0).relu().mean() + fake.shift(1.0).relu().mean() + slope;
+        let total = margins(real, fake) + slope;
         let margin = real.mean() - fake.mean();
         let logged = [("critic_loss", total), ("margin", margin), ("gradient_penalty", slope)];
         Losses { total, logged: logged.map(|(name, loss)| (name.to_owned(), loss)).into() }
@@ -34,5 +40,27 @@ impl Objective for Hinge {
 
     fn generator_loss<'t>(&self, step: &Step<'_, 't>) -> Losses<'t> {
         Losses::generator(step.plain_scores(), None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::device::Cpu;
+    use crate::plan::Plan;
+    use crate::store::Store;
+    use crate::tape::Tape;
+
+    #[test]
+    fn scores_beyond_their_margins_cost_nothing() {
+        let mut store = Store::new(Cpu::<f64>::new());
+        let [real, fake] = [("real", [3.0, 0.5]), ("fake", [-2.0, -0.25])]
+            .map(|(name, scores)| store.add_real(name, [2, 1], &scores).unwrap());
+        let tape = Tape::new();
+        let loss = margins(store.var(&tape, real), store.var(&tape, fake));
+        let plan = Plan::new(&tape, &[loss], &store);
+        plan.run(&mut store).unwrap();
+        assert_eq!(plan.read(&mut store, 0).unwrap(), [0.5 / 2.0 + 0.75 / 2.0]);
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn operations(place: &Place, reached: &mut BTreeSet<&'static str>) ->
             let errors = found.iter().zip(&exact).map(|(f, e)| relative_error(f, e));
             let share = largest(errors) / SINGLE;
             reached.extend(&kernels);
-            let case = sample.name.to_owned();
+            let case = format!("{}{}", sample.name, if together { ", in chains" } else { "" });
             all.push(Agreement { case, precision: Precision::Fp32, share, holds: share <= 1.0, kernels });
         }
     }
