@@ -188,10 +188,9 @@ fn a_pooled_critic_takes_means() {
         let names = parameters.iter().map(|p| p.name.clone());
         let weights = Weights::new(names.zip(leaves.iter().map(|&leaf| store.var(&tape, leaf))));
         let x = store.var(&tape, x);
-        let layer = |x: Var<'_>, bias: &str| (x + weights.get(bias)).leaky_relu(0.2);
-        let first = layer(x.conv(weights.get("conv0.w"), [2, 2], [1, 1], net.border), "conv0.b");
-        let fine = first.conv(weights.get("conv1.w"), [1, 1], [1, 1], net.border);
-        let wanted = layer(fine.mean_pool(2), "conv1.b").reshape([2, 4 * 4 * 4]);
+        let first = x.conv(weights.get("conv0.w"), [2, 2], [1, 1], net.border) + weights.get("conv0.b");
+        let fine = first.leaky_relu(0.2).conv(weights.get("conv1.w"), [1, 1], [1, 1], net.border);
+        let wanted = (fine.mean_pool(2) + weights.get("conv1.b")).leaky_relu(0.2).reshape([2, 4 * 4 * 4]);
         let plan = Plan::new(&tape, &[nn::critic_features(&net, &weights, x), wanted], &store);
         plan.run(&mut store).unwrap();
         let [found, wanted] = [0, 1].map(|i| plan.read(&mut store, i).unwrap());
